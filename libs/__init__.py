@@ -1,0 +1,1 @@
+"""The libraries: what the services share."""

@@ -1,0 +1,1 @@
+"""The vocabulary and the plumbing: contracts, messaging, storage, observability, control."""

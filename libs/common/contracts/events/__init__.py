@@ -1,0 +1,30 @@
+"""Every event type, by subject."""
+
+from libs.common.contracts.events.account import EquityMarked, PositionChanged
+from libs.common.contracts.events.control import CommandAcknowledged, ControlCommanded, TradingStateChanged
+from libs.common.contracts.events.market import CandleClosed, MarketStatusChanged, QuoteChanged, TradePrinted
+from libs.common.contracts.events.operations import AlertRaised, HeartbeatSent, LogRecorded, MessageDeadLettered
+from libs.common.contracts.events.orders import OrderApproved, OrderFilled, OrderRefused, OrderUpdated
+from libs.common.contracts.events.signals import SignalGenerated, SignalHeld
+
+__all__ = [
+    "AlertRaised",
+    "CandleClosed",
+    "CommandAcknowledged",
+    "ControlCommanded",
+    "EquityMarked",
+    "HeartbeatSent",
+    "LogRecorded",
+    "MarketStatusChanged",
+    "MessageDeadLettered",
+    "OrderApproved",
+    "OrderFilled",
+    "OrderRefused",
+    "OrderUpdated",
+    "PositionChanged",
+    "QuoteChanged",
+    "SignalGenerated",
+    "SignalHeld",
+    "TradePrinted",
+    "TradingStateChanged",
+]

@@ -1,0 +1,79 @@
+"""Positions and equity as the position manager's ledger has them."""
+
+from datetime import date
+
+from pydantic import Field
+
+from libs.common.contracts.event import Event
+from libs.common.contracts.fields import AccountName, Exact, NonNegative, Positive, Symbol, UtcTime
+
+
+class PositionChanged(Event):
+    """A position after a fill or a settled difference.
+
+    Attributes:
+        revision: Rises by one with every change of this position.
+        quantity: What is held for the system, fees in the base asset already taken off.
+        entry_price: Average price paid; None when flat.
+        realised_pnl: Of this account and symbol since the beginning, fees included, in the quote currency.
+        round_trips: Positions opened and closed so far.
+    """
+
+    account: AccountName
+    symbol: Symbol
+    revision: int = Field(ge=1)
+    strategy: str = ""
+    quantity: NonNegative
+    cost: NonNegative
+    entry_price: Positive | None = None
+    stop_loss: Positive | None = None
+    take_profit: Positive | None = None
+    realised_pnl: Exact
+    fees: NonNegative
+    round_trips: int = Field(default=0, ge=0)
+    opened_at: UtcTime | None = None
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One event a revision."""
+        return f"{self.account}|{self.symbol}|{self.revision}"
+
+
+class EquityMarked(Event):
+    """An account's worth in the quote currency, marked to the bid.
+
+    Attributes:
+        confirmed: A second look agreed: only confirmed marks move the baseline or trip the daily loss.
+        day: The UTC day that `day_start_equity` belongs to.
+        peak_24h: The highest confirmed equity of the last 24 hours.
+        pnl_today: Equity less the day's start, transfers excluded.
+        quote_free: Quote currency that is not locked in orders, as the exchange last said.
+    """
+
+    account: AccountName
+    equity: Exact
+    confirmed: bool
+    day: date
+    day_start_equity: Positive
+    peak_24h: Positive
+    pnl_today: Exact
+    realised_pnl: Exact
+    unrealised_pnl: Exact
+    quote_free: NonNegative
+    positions_open: int = Field(ge=0)
+    marks: dict[str, Exact] = Field(default_factory=dict, max_length=100)
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """A mark is identified by its moment."""
+        return f"{self.account}|{self.occurred_at.isoformat()}"

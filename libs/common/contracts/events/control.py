@@ -1,0 +1,114 @@
+"""Commands of people, the trading state they lead to, and the answers."""
+
+import uuid
+from typing import Literal
+
+from pydantic import Field
+
+from libs.common.contracts.event import Event
+from libs.common.contracts.fields import AccountName, Symbol, Text, UtcTime
+from libs.common.contracts.vocabulary import StopTrigger, TradingState
+
+CommandName = Literal["HALT", "RESUME", "START", "STOP"]
+
+
+class ControlCommanded(Event):
+    """A signed command; `libs.common.control.commands` builds, signs and verifies it.
+
+    Attributes:
+        command_id: Chosen by the issuer, seen once.
+        scope_symbol: Narrows a halt or resume to a symbol, `scope_strategy` to a strategy.
+        liquidate: With HALT: sell every position of the scope afterwards.
+        clears: With RESUME: the halts (their command or event ids) that it names as settled.
+        sequence: Rises with every command of the issuer's key.
+        expires_at: At most 30 s after `occurred_at`; ignored for HALT.
+        key_id: Which operator key signed, `signature` its Ed25519 signature of the canonical form, base64.
+    """
+
+    command_id: uuid.UUID
+    command: CommandName
+    account: AccountName
+    scope_symbol: Symbol | None = None
+    scope_strategy: str | None = Field(default=None, max_length=60)
+    liquidate: bool = False
+    clears: tuple[str, ...] = Field(default=(), max_length=100)
+    reason: Text
+    issuer: str = Field(min_length=1, max_length=60)
+    sequence: int = Field(ge=0)
+    expires_at: UtcTime
+    key_id: str = Field(min_length=1, max_length=64)
+    signature: str = Field(default="", max_length=200)
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """The issuer's id of the command."""
+        return str(self.command_id)
+
+
+class CommandAcknowledged(Event):
+    """What became of a command.
+
+    Attributes:
+        accepted: False when it was refused; `reason` says why.
+        path: Over which way the answering service learnt of it first: kafka, redis or file.
+    """
+
+    command_id: uuid.UUID
+    command: CommandName
+    account: AccountName
+    accepted: bool
+    component: str
+    path: Literal["kafka", "redis", "file"]
+    state: TradingState
+    reason: Text = ""
+    orders_cancelled: int = Field(default=0, ge=0)
+    last_order_sent_at: UtcTime | None = None
+    last_order_accepted_at: UtcTime | None = None
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One answer a command and component."""
+        return f"{self.command_id}|{self.component}"
+
+
+class TradingStateChanged(Event):
+    """The trading state of an account after a command or an emergency.
+
+    Attributes:
+        halt_epoch: Rises by one with every halt; approvals of an older one are void.
+        trigger: The emergency that caused it, None for start, stop and resume.
+        halts: The ids of the halts still latched.
+        symbols_halted: Symbols that refuse entries although the account may trade, `strategies_halted` likewise.
+    """
+
+    account: AccountName
+    state: TradingState
+    previous: TradingState | None = None
+    halt_epoch: int = Field(ge=0)
+    revision: int = Field(ge=1)
+    trigger: StopTrigger | None = None
+    reason: Text = ""
+    issuer: str = ""
+    halts: tuple[str, ...] = ()
+    symbols_halted: tuple[Symbol, ...] = ()
+    strategies_halted: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One event a revision."""
+        return f"{self.account}|{self.revision}"
