@@ -1,0 +1,348 @@
+"""What a user configures: the specification's JSON, and the optional sections beside it.
+
+Every key is validated here, once; an unknown or twice-given key is an error that names the nearest known one.
+Numbers are read as decimals, so that 0.1 stays 0.1.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from libs.common.contracts.fields import AccountName, Symbol
+from libs.common.contracts.vocabulary import StopTrigger
+from libs.common.errors import ConfigurationError
+
+Percentage = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
+Fraction = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
+Multiple = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
+Channel = Literal["dashboard", "email", "discord", "telegram"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineSection(Section):
+    """The specification's `engine`."""
+
+    trading_interval: int = Field(default=300, ge=1, le=86_400, description="The decision candle in seconds.")
+    max_concurrent_positions: int = Field(default=5, ge=1, le=100, description="Positions an account may hold at once.")
+    enable_paper_trading: bool = Field(
+        default=True,
+        description="true: the paper exchange. false: the real one, which also needs key files and arming.",
+    )
+
+    @field_validator("trading_interval")
+    @classmethod
+    def _divides_a_day(cls, interval_s: int) -> int:
+        if 86_400 % interval_s:
+            message = "must divide a day, so that candles of all days start at the same times"
+            raise ValueError(message)
+        return interval_s
+
+
+class RiskManagementSection(Section):
+    """The specification's `risk_management`; percentages."""
+
+    daily_loss_limit_pct: Percentage = Field(
+        default=Decimal("3.0"), description="Loss of a UTC day, as a share of its first equity, at which trading halts."
+    )
+    position_size_pct: Percentage = Field(
+        default=Decimal("2.0"), description="Notional of an entry as a share of the account's equity."
+    )
+    stop_loss_pct: Percentage = Field(default=Decimal("1.0"), description="Protection below the entry price.")
+    take_profit_pct: Percentage = Field(default=Decimal("2.0"), description="Target above the entry price.")
+
+
+class NotificationsSection(Section):
+    """The specification's `notifications`."""
+
+    enabled: bool = Field(default=True, description="Whether anything is sent; EMERGENCY_STOP always is.")
+    channels: tuple[Channel, ...] = Field(default=("dashboard",), description="Where messages go.")
+    trade_notifications: bool = Field(default=True, description="Messages about trades, targets and stops.")
+    error_notifications: bool = Field(default=True, description="Messages about errors and lost connections.")
+
+
+class StrategySection(Section):
+    """Which rules decide, and where a position's exits stand."""
+
+    name: str = Field(default="ema_cross", min_length=1, max_length=60, description="A strategy of the core.")
+    parameters: dict[str, Decimal | int | str] = Field(
+        default_factory=dict, max_length=50, description="The strategy's own parameters; its defaults otherwise."
+    )
+    stops: Literal["percent", "atr"] = Field(
+        default="percent", description="Exits by stop_loss_pct and take_profit_pct, or by multiples of the ATR."
+    )
+    stop_atr: Multiple = Field(default=Decimal(2), description="With atr: distance of the stop in ATRs.")
+    take_atr: Multiple = Field(default=Decimal(4), description="With atr: distance of the target in ATRs.")
+    quality_min: int = Field(default=50, ge=0, le=100, description="Signals of a lower quality score are held.")
+    exit_after_s: int | None = Field(
+        default=None, ge=1, description="A position is closed after this time; null: never for its age."
+    )
+
+
+class CrashScenario(Section):
+    """A fall of the generated market, on demand."""
+
+    symbols: tuple[Symbol, ...] = Field(default=(), description="Which markets fall; empty: all.")
+    after_s: Decimal = Field(ge=0, description="Market seconds after the start of the generated market.")
+    duration_s: Decimal = Field(gt=0, description="How long the fall takes.")
+    depth_rate: Fraction = Field(description="How deep, as a fraction of the price when it begins.")
+
+
+class PauseScenario(Section):
+    """A time in which the generated market shows no trade (a gap) or the exchange halts the symbol."""
+
+    symbols: tuple[Symbol, ...] = Field(default=(), description="Which markets; empty: all.")
+    after_s: Decimal = Field(ge=0, description="Market seconds after the start.")
+    duration_s: Decimal = Field(gt=0, description="How long it lasts.")
+
+
+class GeneratedSection(Section):
+    """Events of the generated market."""
+
+    crash: CrashScenario | None = None
+    gap: PauseScenario | None = None
+    halt: PauseScenario | None = None
+
+
+class MarketSection(Section):
+    """Where prices come from on the paper exchange."""
+
+    source: Literal["recorded", "generated", "binance"] = Field(default="recorded", description="The paper market.")
+    seed: int = Field(default=1, ge=0, le=2**31 - 1, description="Seed of the generated market.")
+    speed: Decimal = Field(default=Decimal(1), ge=0, le=1_000, description="Market seconds a second; 0 pauses it.")
+    generated: GeneratedSection = Field(default_factory=GeneratedSection)
+
+
+class SafetySection(Section):
+    """Thresholds of the five safety checks and of the emergency triggers."""
+
+    data_age_ms_max: int = Field(default=5_000, ge=100, le=600_000, description="Older market data blocks entries.")
+    equity_age_s_max: int = Field(default=5, ge=1, le=600, description="Older equity blocks entries.")
+    equity_age_s_reducing: int = Field(default=30, ge=2, le=3_600, description="Older equity means REDUCING.")
+    volatility_rate_max: Fraction = Field(
+        default=Decimal("0.02"), description="Standard deviation of one-minute returns that is no longer calm."
+    )
+    spread_rate_max: Fraction = Field(default=Decimal("0.005"), description="Spread over mid that blocks entries.")
+    jump_rate_max: Fraction = Field(default=Decimal("0.03"), description="Move within jump_window_s that is a jump.")
+    jump_window_s: int = Field(default=10, ge=1, le=3_600, description="The window of jump_rate_max.")
+    calm_after_s: int = Field(
+        default=10, ge=1, le=3_600, description="Quiet time before a market counts as calm again."
+    )
+    clock_skew_ms_max: int = Field(default=500, ge=10, le=1_000, description="Larger differences block entries.")
+    price_collar_rate: Fraction = Field(
+        default=Decimal("0.001"), description="How far beyond the best price an entry's limit may stand."
+    )
+    order_notional_max: Decimal = Field(
+        default=Decimal(100_000), gt=0, allow_inf_nan=False, description="Largest order in the quote currency."
+    )
+    exposure_pct_max: Percentage = Field(
+        default=Decimal(100), description="Positions, open and unknown entries together, as a share of equity."
+    )
+    orders_per_minute_max: int = Field(default=60, ge=1, le=1_000, description="Entries an account may send a minute.")
+    duplicate_window_s: int = Field(default=1, ge=0, le=3_600, description="Same symbol and side again: refused.")
+    signal_age_s_max: int = Field(default=5, ge=1, le=3_600, description="Older signals are refused.")
+    daily_loss_warning_fraction: Fraction = Field(
+        default=Decimal("0.8"), description="Share of the daily loss limit at which DAILY_LOSS_WARNING is sent."
+    )
+    api_lost_reducing_s: int = Field(default=30, ge=1, le=3_600, description="API loss until REDUCING.")
+    api_lost_halted_s: int = Field(default=600, ge=2, le=86_400, description="API loss until HALTED.")
+    crashes_max: int = Field(default=3, ge=1, le=100, description="More restarts of a process are SYSTEM_ERROR.")
+    crashes_window_s: int = Field(default=600, ge=10, le=86_400, description="The window of crashes_max.")
+    liquidate_on: tuple[StopTrigger, ...] = Field(
+        default=(), description="Emergency triggers that also sell every position; not offered on API loss."
+    )
+
+    @model_validator(mode="after")
+    def _liquidation_needs_the_api(self) -> "SafetySection":
+        if StopTrigger.API_CONNECTION_LOST in self.liquidate_on:
+            message = "liquidate_on: API_CONNECTION_LOST cannot liquidate, nothing can be sold without the exchange"
+            raise ValueError(message)
+        return self
+
+
+class ExchangeSection(Section):
+    """How the exchange is used."""
+
+    accounts: tuple[AccountName, ...] = Field(default=("main",), min_length=1, max_length=20)
+    recv_window_ms: int = Field(default=1_000, ge=100, le=5_000, description="The exchange refuses an older request.")
+    approval_lifetime_s: int = Field(default=2, ge=1, le=60, description="An approval not sent by then is void.")
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts_differ(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
+        return _distinct(accounts)
+
+
+class DisplaySection(Section):
+    """How things are shown to people."""
+
+    language: Literal["en", "ko"] = Field(default="en", description="Language of notifications.")
+    timezone: str = Field(default="UTC", max_length=60, description="Time zone of times shown to people.")
+
+
+class TradingConfiguration(Section):
+    """The whole configuration."""
+
+    engine: EngineSection = Field(default_factory=EngineSection)
+    risk_management: RiskManagementSection = Field(default_factory=RiskManagementSection)
+    symbols: tuple[Symbol, ...] = Field(default=("BTC/USDT", "ETH/USDT"), min_length=1, max_length=100)
+    notifications: NotificationsSection = Field(default_factory=NotificationsSection)
+    strategy: StrategySection = Field(default_factory=StrategySection)
+    market: MarketSection = Field(default_factory=MarketSection)
+    safety: SafetySection = Field(default_factory=SafetySection)
+    exchange: ExchangeSection = Field(default_factory=ExchangeSection)
+    display: DisplaySection = Field(default_factory=DisplaySection)
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols_share_their_quote(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        _distinct(symbols)
+        quotes = {symbol.split("/")[1] for symbol in symbols}
+        if len(quotes) > 1:
+            message = f"must share one quote currency, found {', '.join(sorted(quotes))}"
+            raise ValueError(message)
+        return symbols
+
+    @property
+    def version(self) -> int:
+        """The stored version that this is: 1 is the file of the first start."""
+        return 1
+
+    @property
+    def quote_asset(self) -> str:
+        """The currency in which equity and PnL are counted."""
+        return self.symbols[0].split("/")[1]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical form: services that disagree on it must not trade together."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def load_configuration(paths: Sequence[Path]) -> TradingConfiguration:
+    """Read one file or several (the specification has three) that together form the configuration.
+
+    Raises:
+        ConfigurationError: A file that cannot be read or parsed, a key that is unknown, given twice or out of range.
+    """
+    merged: dict[str, Any] = {}
+    origin: dict[str, Path] = {}
+    for path in paths:
+        for key, value in _read(path).items():
+            if key in merged:
+                raise ConfigurationError(
+                    where=f"{path}: {key}",
+                    expected=f"each section once, and it stands in {origin[key]} already",
+                    found="it again",
+                    hint="remove one of the two",
+                )
+            merged[key] = value
+            origin[key] = path
+    return parse_configuration(merged, where=", ".join(str(path) for path in paths) or "configuration")
+
+
+def parse_configuration(content: Mapping[str, Any], *, where: str) -> TradingConfiguration:
+    """Validate a parsed configuration.
+
+    Raises:
+        ConfigurationError: The first thing that is wrong, with the nearest known key where one is unknown.
+    """
+    try:
+        return TradingConfiguration.model_validate(content)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
+        location = [str(part) for part in first["loc"]]
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1, cutoff=0.0)
+            expected = "a known key"
+            found = f"{location[-1]!r}"
+            hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+        else:
+            expected = first["msg"].removeprefix("Value error, ")
+            found = _shown(first["input"])
+        raise ConfigurationError(
+            where=f"{where}: {'.'.join(location)}" if location else where, expected=expected, found=found, hint=hint
+        ) from error
+
+
+def configuration_schema() -> dict[str, Any]:
+    """Return the JSON schema that editors and the documents use."""
+    return TradingConfiguration.model_json_schema()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(
+            where=str(path), expected="a readable file", found=error.strerror or str(error), hint="check --config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(where=str(path), expected="UTF-8 text", found=str(error)) from error
+    try:
+        content = json.loads(
+            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+        )
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            where=f"{path}:{error.lineno}:{error.colno}", expected="JSON", found=error.msg, hint="mend the file there"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            where=str(path), expected="each key once and finite numbers", found=str(error)
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(where=str(path), expected="a JSON object", found=_shown(content))
+    return content
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        message = f"the key {twice!r} twice"
+        raise ValueError(message)
+    return content
+
+
+def _refuse_constant(name: str) -> Any:
+    message = f"the number {name}"
+    raise ValueError(message)
+
+
+def _known_keys(location: Iterable[str]) -> list[str]:
+    model: Any = TradingConfiguration
+    for part in location:
+        field = model.model_fields.get(part)
+        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        message = f"must be distinct, found twice: {', '.join(twice)}"
+        raise ValueError(message)
+    return values
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - a line's worth of it

@@ -1,0 +1,74 @@
+"""Every metric in one place, by subject; dashboards and alert rules may name only what stands here.
+
+Names end in their unit; labels have few, known values.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY: Final = CollectorRegistry(auto_describe=True)
+
+_LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# Messaging
+MESSAGES_HANDLED: Final = Counter(
+    "trader_messages_handled_total", "Messages handled, by topic and type.", ["topic", "type"], registry=REGISTRY
+)
+MESSAGES_PUBLISHED: Final = Counter(
+    "trader_messages_published_total", "Messages acknowledged by the broker, by topic.", ["topic"], registry=REGISTRY
+)
+MESSAGES_DEAD_LETTERED: Final = Counter(
+    "trader_messages_dead_lettered_total", "Poison messages, by topic.", ["topic"], registry=REGISTRY
+)
+MESSAGES_CONFLATED: Final = Counter(
+    "trader_messages_conflated_total", "Market data dropped in favour of newer, by topic.", ["topic"], registry=REGISTRY
+)
+MESSAGES_RETRIED: Final = Counter(
+    "trader_messages_retried_total",
+    "Attempts repeated after a retryable error, by topic.",
+    ["topic"],
+    registry=REGISTRY,
+)
+HANDLING_SECONDS: Final = Histogram(
+    "trader_handling_seconds",
+    "Time to handle a message, its transaction included.",
+    ["topic"],
+    buckets=_LATENCY_S,
+    registry=REGISTRY,
+)
+EVENT_AGE_SECONDS: Final = Histogram(
+    "trader_event_age_seconds",
+    "Age of a message when it is handled, since it was recorded.",
+    ["topic"],
+    buckets=_LATENCY_S,
+    registry=REGISTRY,
+)
+CONSUMER_LAG: Final = Gauge(
+    "trader_consumer_lag_records", "Records still to read, by topic.", ["topic"], registry=REGISTRY
+)
+OUTBOX_RELAYED: Final = Counter("trader_outbox_relayed_total", "Outbox rows published.", registry=REGISTRY)
+OUTBOX_OLDEST_SECONDS: Final = Gauge(
+    "trader_outbox_oldest_seconds", "Age of the oldest unpublished outbox row.", registry=REGISTRY
+)
+CONSUMERS_REBUILT: Final = Counter(
+    "trader_consumers_rebuilt_total", "Consumers rebuilt because they went silent.", registry=REGISTRY
+)
+
+# Process
+LOOP_LAG_SECONDS: Final = Gauge(
+    "trader_loop_lag_seconds", "How late the event loop turned in the last second, at worst.", registry=REGISTRY
+)
+READY: Final = Gauge("trader_ready", "1 when the process can do its work now.", registry=REGISTRY)
+OWNERSHIP_EPOCH: Final = Gauge(
+    "trader_ownership_epoch", "Epoch held, 0 while standing by.", ["role"], registry=REGISTRY
+)
+LOGS_SUPPRESSED: Final = Counter(
+    "trader_logs_suppressed_total",
+    "Log lines of libraries held back by their rate limit.",
+    ["logger"],
+    registry=REGISTRY,
+)
+LOGS_DROPPED: Final = Counter(
+    "trader_logs_dropped_total", "Log lines not forwarded to the logs topic: its buffer was full.", registry=REGISTRY
+)

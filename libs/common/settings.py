@@ -1,0 +1,113 @@
+"""Where a process finds the others: environment variables with the prefix `TRADER_`, secrets in files.
+
+What the system trades stands in the configuration (`libs.common.configuration`), not here.
+"""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.common.errors import ConfigurationError
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know.
+
+    Attributes:
+        kafka_bootstrap_servers: `host:port[,host:port]`.
+        topic_prefix: Put before every topic's name; lets two installations or tests share a cluster.
+        postgres_address: `host:port/database`; role and password are added from `postgres_role` and its secret file.
+        postgres_role: The role of this service; empty: the service's name.
+        redis_address: `host:port/number`.
+        secrets_dir: Directory of files `postgres-<role>` and `redis`, readable by this process only.
+        config_files: The configuration, one file or several.
+        health_port: Port of /healthz, /readyz and /metrics; 0 picks a free one.
+        installation: Six characters that mark the orders of this installation at the exchange.
+        exchange_rest_url: Base address of the exchange's REST API, and `exchange_ws_url` of its streams.
+        exchange_keys_file: JSON `{account: {"api_key": ..., "api_secret": ...}}`.
+        halt_dir: Directory of the `HALT` file, shared by CLI, risk manager, executor and watchdog.
+        operators_file: Public keys of those who may command.
+        start_active: Start a fresh, empty installation in ACTIVE instead of REDUCING (the demonstration only).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRADER_", frozen=True, extra="ignore")
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,60}$")
+    postgres_address: str = "127.0.0.1:5432/trader"
+    postgres_role: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
+    redis_address: str = "127.0.0.1:6379/0"
+    secrets_dir: Path = Path("/run/secrets")
+    config_files: tuple[Path, ...] = ()
+    health_host: str = "127.0.0.1"
+    health_port: Port = 0
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
+    installation: str = Field(default="000000", pattern=r"^[a-z0-9]{6}$")
+    exchange_rest_url: str = "https://api.binance.com"
+    exchange_ws_url: str = "wss://stream.binance.com"
+    exchange_keys_file: Path | None = None
+    halt_dir: Path = Path("halt")
+    operators_file: Path = Path("operators.json")
+    start_active: bool = False
+
+    def postgres_dsn(self, service: str) -> str:
+        """Return the connection string of a service's role, with the password from its file.
+
+        Raises:
+            ConfigurationError: The secret file is missing or unreadable.
+        """
+        role = self.postgres_role or service
+        password = self.secret(f"postgres-{role}")
+        return f"postgresql://{role}:{quote(password, safe='')}@{self.postgres_address}"
+
+    def redis_url(self) -> str:
+        """Return the Redis address with the password from its file.
+
+        Raises:
+            ConfigurationError: The secret file is missing or unreadable.
+        """
+        return f"redis://:{quote(self.secret('redis'), safe='')}@{self.redis_address}"
+
+    def secret(self, name: str) -> str:
+        """Return a secret's text without surrounding white space.
+
+        Raises:
+            ConfigurationError: The file is missing, unreadable or empty.
+        """
+        path = self.secrets_dir / name
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(
+                where=str(path),
+                expected="a secret file that this process can read",
+                found=error.strerror or str(error),
+                hint="check TRADER_SECRETS_DIR and the file's owner and mode",
+            ) from error
+        if not text:
+            raise ConfigurationError(where=str(path), expected="a secret", found="an empty file")
+        return text
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def load_settings(settings_type: type[SettingsT]) -> SettingsT:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: The first variable that is wrong.
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            where=f"environment variable TRADER_{name.upper()}", expected=first["msg"], found=repr(first["input"])[:100]
+        ) from error
