@@ -1,1 +1,1 @@
-"""Paper exchange: reads a recorded or generated market, serves Binance Spot's REST and WebSocket API, owns its journal."""
+"""Paper exchange: reads a recorded or generated market, serves Binance Spot's API, owns its accounts and journal."""

@@ -102,11 +102,8 @@ class Track:
         """Return the best bid and ask in force at `at_ms`."""
         loop, offset = divmod(at_ms, self._length_ms)
         times = self.recording.quote_times
-        if loop % 2:
-            index = bisect_left(times, self._length_ms - 1 - offset) - 1
-        else:
-            index = bisect_right(times, offset) - 1
-        return self.quote(max(0, index))
+        begun = bisect_left(times, self._length_ms - 1 - offset) if loop % 2 else bisect_right(times, offset)
+        return self.quote(max(0, begun - 1))
 
     def quote(self, index: int) -> Quote:
         """Return a recorded quote."""
