@@ -1,0 +1,59 @@
+"""The limits that somebody other than the strategy has set.
+
+Invariant: a limit that is not set refuses. Each is zero until it is set, so `RiskLimits()` allows no entry at all.
+"""
+
+from dataclasses import dataclass, fields
+from decimal import Decimal
+
+_UNSET = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLimits:
+    """The limits of one account; amounts in quote currency.
+
+    Attributes:
+        daily_loss_limit_pct: Loss of a day, in percent of the equity at its start, at which trading stops.
+        positions_max: Positions, working entries and reservations, together.
+        position_size_pct: Notional of an entry, in percent of the equity.
+        order_notional_max: Notional of one order.
+        exposure_notional_max: Positions, working entries, reservations and unknown orders, together.
+        price_collar_rate: How far from the mid a decision's price may be and an order may pay, as a fraction.
+        volatility_rate_max: Volatility of the market, in the unit of `MarketView.volatility_rate`.
+        spread_rate_max: Spread as a fraction of the mid.
+        orders_per_minute_max: Orders and cancels sent in the last minute.
+        duplicate_window_s: Time in which a second entry of a symbol counts as a repetition of the first.
+        signal_age_s_max: Age of a signal when it is judged.
+        quality_min: Quality score of an entry.
+        data_age_ms_max: Age of the quote.
+        equity_age_s_max: Age of the equity.
+        daily_loss_warning_fraction: Part of the daily loss limit at which to warn.
+        base_fee_rate_max: The most the exchange takes out of what is bought, as a fraction of it; what is left
+            must be sellable.
+    """
+
+    daily_loss_limit_pct: Decimal = _UNSET
+    positions_max: int = 0
+    position_size_pct: Decimal = _UNSET
+    order_notional_max: Decimal = _UNSET
+    exposure_notional_max: Decimal = _UNSET
+    price_collar_rate: Decimal = _UNSET
+    volatility_rate_max: Decimal = _UNSET
+    spread_rate_max: Decimal = _UNSET
+    orders_per_minute_max: int = 0
+    duplicate_window_s: int = 0
+    signal_age_s_max: int = 0
+    quality_min: int = 0
+    data_age_ms_max: int = 5000
+    equity_age_s_max: int = 5
+    daily_loss_warning_fraction: Decimal = Decimal("0.8")
+    base_fee_rate_max: Decimal = Decimal("0.001")
+
+    def is_set(self, name: str) -> bool:
+        """Whether the limit `name` is there, a number and above zero."""
+        limit = getattr(self, name)
+        return isinstance(limit, int | Decimal) and Decimal(limit).is_finite() and limit > 0
+
+
+LIMIT_NAMES = tuple(field.name for field in fields(RiskLimits))

@@ -1,0 +1,23 @@
+"""Strategies: candles in, decisions out.
+
+Invariant: what a strategy decides is exactly a function of its parameters and the last `window` candles.
+"""
+
+from libs.trading.strategies.decisions import Decision, Enter, Exit, Hold, HoldReason
+from libs.trading.strategies.ema_cross import EmaCross, EmaCrossParameters, Stops
+from libs.trading.strategies.registry import STRATEGIES, create_strategy
+from libs.trading.strategies.strategy import Strategy
+
+__all__ = [
+    "STRATEGIES",
+    "Decision",
+    "EmaCross",
+    "EmaCrossParameters",
+    "Enter",
+    "Exit",
+    "Hold",
+    "HoldReason",
+    "Stops",
+    "Strategy",
+    "create_strategy",
+]

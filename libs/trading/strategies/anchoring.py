@@ -1,0 +1,105 @@
+"""Make recursive indicators forget: their state becomes a function of a declared number of candles.
+
+A recursive average remembers its first value for ever (ever more faintly), so a replica that starts later differs in
+the last bits, and one day in a decision. A truncated sum that adds the new and takes off the old drifts instead. So the
+state is restarted at anchors that the times of the candles dictate, the same for everyone: candles are numbered from
+the Unix epoch, and every `4 x warm_up` candles a successor, started from nothing `warm_up` candles before, takes over
+from the state that decided so far.
+
+    candle number mod epoch     0 ........................ epoch-warm_up ........ epoch
+    deciding                    [ state started at -warm_up .................... ]
+    successor                                              [ warming up ........ ] takes over at the anchor
+
+The deciding state has thus seen at most `warm_up + epoch` candles, all since a start that the candle's own time fixes,
+and that number is the `window`. Two states run side by side for a quarter of the time: 1.25 x the work, no buffer.
+
+A gap in the candles drops everything: a state that starts with the first candle after it decides `warm_up` candles
+later, until the next anchor. The last `window` candles, counted, reach back across such a gap, so a replica sees it too.
+Who has the missing candles (a gap of the transport, not of the market) makes a new instance and feeds it from before.
+
+Invariant: equal last `window` candles, equal state.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Generic, Protocol, TypeVar
+
+from libs.trading.market import Candle
+from libs.trading.strategies.decisions import HoldReason
+
+_EPOCH_WARM_UPS = 4
+
+
+class CandleState(Protocol):
+    """Something that is updated with every candle and starts from nothing."""
+
+    def update(self, candle: Candle) -> None:
+        """Take the next candle."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=CandleState)
+
+
+class Anchored(Generic[StateT]):
+    """Keeps the state that decides and, for a while before each anchor, its successor."""
+
+    __slots__ = (
+        "_create",
+        "_deciding",
+        "_due_at_ms",
+        "_epoch",
+        "_expected_at_ms",
+        "_interval_ms",
+        "_successor",
+        "_warm_up",
+        "window",
+    )
+
+    def __init__(self, create: Callable[[], StateT], *, interval_s: int, warm_up: int) -> None:
+        self._create = create
+        self._interval_ms = interval_s * 1000
+        self._warm_up = warm_up
+        self._epoch = _EPOCH_WARM_UPS * warm_up
+        self._expected_at_ms: int | None = None
+        self._deciding: StateT | None = None
+        self._successor: StateT | None = None
+        self._due_at_ms = 0
+        self.window = warm_up + self._epoch
+
+    def advance(self, candle: Candle) -> StateT | HoldReason:
+        """Take the next candle and return the state that may decide on it, or why none may.
+
+        A candle that is not taken (of the past, partial, implausible) leaves the state as it was: its complete version
+        may still come, and if the following candle comes first there is a gap.
+        """
+        open_at_ms = candle.open_at_ms
+        expected_at_ms = self._expected_at_ms
+        if expected_at_ms is not None and open_at_ms < expected_at_ms:
+            return HoldReason.PAST_CANDLE
+        if candle.partial:
+            return HoldReason.PARTIAL_CANDLE
+        if open_at_ms % self._interval_ms or not 0.0 < candle.low <= candle.close <= candle.high < inf:
+            return HoldReason.IMPLAUSIBLE_CANDLE  # NaN fails every comparison
+        self._expected_at_ms = open_at_ms + self._interval_ms
+
+        is_after_gap = expected_at_ms is not None and open_at_ms != expected_at_ms
+        self._choose(open_at_ms, is_after_gap=is_after_gap)
+        if self._successor is not None:
+            self._successor.update(candle)
+        if self._deciding is None:
+            return HoldReason.AFTER_GAP if is_after_gap else HoldReason.WARMING_UP
+        self._deciding.update(candle)
+        return self._deciding
+
+    def _choose(self, open_at_ms: int, *, is_after_gap: bool) -> None:
+        """Drop, start and promote states as the place of the candle demands."""
+        if is_after_gap:
+            self._deciding = self._successor = None
+        elif self._successor is not None and open_at_ms == self._due_at_ms:
+            self._deciding, self._successor = self._successor, None
+        # A gap's own start gives way to the anchored one, which every replica makes.
+        is_anchored_start = (open_at_ms // self._interval_ms) % self._epoch == self._epoch - self._warm_up
+        if is_after_gap or is_anchored_start:
+            self._successor = self._create()
+            self._due_at_ms = open_at_ms + self._warm_up * self._interval_ms
