@@ -14,7 +14,7 @@ The deciding state has thus seen at most `warm_up + epoch` candles, all since a 
 and that number is the `window`. Two states run side by side for a quarter of the time: 1.25 x the work, no buffer.
 
 A gap in the candles drops everything: a state that starts with the first candle after it decides `warm_up` candles
-later, until the next anchor. The last `window` candles, counted, reach back across such a gap, so a replica sees it too.
+later, until the next anchor. The last `window` candles, counted, reach back across such a gap, so replicas see it too.
 Who has the missing candles (a gap of the transport, not of the market) makes a new instance and feeds it from before.
 
 Invariant: equal last `window` candles, equal state.
@@ -48,24 +48,26 @@ class Anchored(Generic[StateT]):
         "_create",
         "_deciding",
         "_due_at_ms",
-        "_epoch",
+        "_epoch_ms",
         "_expected_at_ms",
         "_interval_ms",
         "_successor",
-        "_warm_up",
+        "_turn_at_ms",
+        "_warm_up_ms",
         "window",
     )
 
     def __init__(self, create: Callable[[], StateT], *, interval_s: int, warm_up: int) -> None:
         self._create = create
         self._interval_ms = interval_s * 1000
-        self._warm_up = warm_up
-        self._epoch = _EPOCH_WARM_UPS * warm_up
+        self._warm_up_ms = warm_up * self._interval_ms
+        self._epoch_ms = _EPOCH_WARM_UPS * self._warm_up_ms
         self._expected_at_ms: int | None = None
+        self._turn_at_ms = 0  # no candle before this one starts or promotes a state
         self._deciding: StateT | None = None
         self._successor: StateT | None = None
         self._due_at_ms = 0
-        self.window = warm_up + self._epoch
+        self.window = warm_up + _EPOCH_WARM_UPS * warm_up
 
     def advance(self, candle: Candle) -> StateT | HoldReason:
         """Take the next candle and return the state that may decide on it, or why none may.
@@ -84,7 +86,8 @@ class Anchored(Generic[StateT]):
         self._expected_at_ms = open_at_ms + self._interval_ms
 
         is_after_gap = expected_at_ms is not None and open_at_ms != expected_at_ms
-        self._choose(open_at_ms, is_after_gap=is_after_gap)
+        if is_after_gap or open_at_ms >= self._turn_at_ms:
+            self._turn(open_at_ms, is_after_gap=is_after_gap)
         if self._successor is not None:
             self._successor.update(candle)
         if self._deciding is None:
@@ -92,14 +95,19 @@ class Anchored(Generic[StateT]):
         self._deciding.update(candle)
         return self._deciding
 
-    def _choose(self, open_at_ms: int, *, is_after_gap: bool) -> None:
-        """Drop, start and promote states as the place of the candle demands."""
+    def _turn(self, open_at_ms: int, *, is_after_gap: bool) -> None:
+        """Drop, promote and start states as the place of the candle demands, and find the next place that does."""
         if is_after_gap:
             self._deciding = self._successor = None
         elif self._successor is not None and open_at_ms == self._due_at_ms:
             self._deciding, self._successor = self._successor, None
-        # A gap's own start gives way to the anchored one, which every replica makes.
-        is_anchored_start = (open_at_ms // self._interval_ms) % self._epoch == self._epoch - self._warm_up
-        if is_after_gap or is_anchored_start:
+
+        # The first start at or after this candle from which a state is warm exactly at an anchor.
+        start_at_ms = open_at_ms + (-self._warm_up_ms - open_at_ms) % self._epoch_ms
+        if is_after_gap or open_at_ms == start_at_ms:
+            # The start after a gap gives way to an anchored one that comes before it is warm: that one everybody makes.
             self._successor = self._create()
-            self._due_at_ms = open_at_ms + self._warm_up * self._interval_ms
+            self._due_at_ms = open_at_ms + self._warm_up_ms
+        if open_at_ms == start_at_ms:
+            start_at_ms += self._epoch_ms
+        self._turn_at_ms = start_at_ms if self._successor is None else min(start_at_ms, self._due_at_ms)

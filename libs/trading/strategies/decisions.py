@@ -1,6 +1,6 @@
 """What a strategy can say about a candle.
 
-Invariant: every decision carries its reasons; prices are floats here, which `libs.trading.money.to_decimal` makes money.
+Invariant: every decision carries its reasons; prices are floats here; `libs.trading.money.to_decimal` makes them money.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class HoldReason(StrEnum):
     PARTIAL_CANDLE = "partial_candle"
     IMPLAUSIBLE_CANDLE = "implausible_candle"
     NO_CROSS = "no_cross"
-    NO_VOLATILITY = "no_volatility"
+    STOPS_ARE_IMPOSSIBLE = "stops_are_impossible"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ Invariant: long only; a cross is judged within one anchored state, so a restart 
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
 
-from libs.trading.indicators import Atr, Ema, Sma
+from libs.trading.indicators import Atr, Ema
 from libs.trading.market import Candle, Side
 from libs.trading.quality import (
     QualityComponent,
@@ -64,7 +65,7 @@ class EmaCrossParameters:
         if self.ema_fast >= self.ema_slow:
             raise ValueError(f"ema_fast: expected less than ema_slow ({self.ema_slow}), found {self.ema_fast}")
         for name in ("stop_loss_atr", "take_profit_atr", "stop_loss_pct", "take_profit_pct", "cost_rate"):
-            _require_positive(name, getattr(self, name))
+            object.__setattr__(self, name, _positive(name, getattr(self, name)))
         for name in ("stop_loss_pct", "cost_rate"):
             _require_below(name, getattr(self, name), 100.0 if name.endswith("_pct") else 1.0)
         if self.stops not in tuple(Stops):
@@ -109,7 +110,9 @@ class EmaCross:
         price = candle.close
         stop_distance, take_distance = self._distances(price, state.atr)
         if not 0.0 < stop_distance < price:
-            return _HOLDS[HoldReason.NO_VOLATILITY]  # exits at the entry's own price, or below zero, protect nothing
+            return _HOLDS[
+                HoldReason.STOPS_ARE_IMPOSSIBLE
+            ]  # exits at the entry's own price, or below zero, protect nothing
         reward = reward_component(take_distance / price, self.parameters.cost_rate)
         quality = QualityScore.of((*state.components(candle), reward))
         return Enter(
@@ -150,10 +153,10 @@ class _Averages:
         self._fast = Ema(parameters.ema_fast)
         self._slow = Ema(parameters.ema_slow)
         self._atr = Atr(parameters.atr_period)
-        self._volume = Sma(parameters.ema_slow)
+        self._volume = Ema(parameters.ema_slow)
         self.separation = 0.0
         self.separation_before = 0.0
-        self.window = max(self._fast.window, self._slow.window, self._atr.window, self._volume.window)
+        self.window = max(self._slow.window, self._atr.window)
 
     @property
     def atr(self) -> float:
@@ -188,9 +191,10 @@ def _require_period(name: str, value: object) -> None:
         raise ValueError(f"{name}: expected a whole number from 1 to {_PERIOD_MAX}, found {value!r}")
 
 
-def _require_positive(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value) or value <= 0:
+def _positive(name: str, value: object) -> float:
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool) or not isfinite(value) or value <= 0:
         raise ValueError(f"{name}: expected a number above 0, found {value!r}")
+    return float(value)
 
 
 def _require_below(name: str, value: float, bound: float) -> None:
