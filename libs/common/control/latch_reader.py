@@ -1,0 +1,39 @@
+"""Both shared latches at once, each with its deadline, so that neither can hide what the other says."""
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.exceptions import RedisError
+
+from libs.common.control.halts import HaltLatch, HaltRecord, LatchView
+from libs.common.control.patience import PatientCall
+from libs.common.errors import DeadlineExceededError
+
+
+class LatchReader:
+    """Reads Redis and the halt directory in parallel; to be asked in a loop that nothing else delays.
+
+    Args:
+        redis: The latch in Redis.
+        file: The latch in the directory.
+        deadline_s: How long each may take; a slower answer counts for the next reading.
+    """
+
+    def __init__(self, *, redis: HaltLatch, file: HaltLatch, deadline_s: float = 0.1) -> None:
+        self._redis = PatientCall("halts in Redis", redis.read)
+        self._file = PatientCall("halts in the directory", file.read)
+        self._deadline_s = deadline_s
+
+    async def read(self) -> LatchView:
+        """Return what is latched now."""
+        in_redis, in_files = await asyncio.gather(self._answer(self._redis), self._answer(self._file))
+        records = {record.halt_id: record for record in [*(in_redis or ()), *(in_files or ())]}
+        return LatchView(
+            records=tuple(records.values()), redis_readable=in_redis is not None, file_readable=in_files is not None
+        )
+
+    async def _answer(self, call: "PatientCall[Sequence[HaltRecord]]") -> "Sequence[HaltRecord] | None":
+        try:
+            return await call.answer(self._deadline_s)
+        except (DeadlineExceededError, RedisError, OSError):
+            return None
