@@ -1,0 +1,1 @@
+"""How events travel: clients with deadlines, readers, groups, owners and their outbox."""

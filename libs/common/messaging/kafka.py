@@ -1,0 +1,207 @@
+"""The Kafka cluster: producers and consumers with the settings that lose nothing and the deadlines that never hang.
+
+aiokafka's defaults lose data and wait for ever; every setting here that differs from them has its reason.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from libs.common.contracts.codec import WireRecord
+from libs.common.contracts.topics import TOPIC_BY_NAME, TopicName
+from libs.common.errors import RetryableError
+from libs.common.messaging.deadlines import deadline
+from libs.common.observability import metrics
+
+CALL_DEADLINE_S: Final = 5.0
+START_DEADLINE_S: Final = 10.0
+STOP_DEADLINE_S: Final = 2.0
+POLL_MS: Final = 500
+GROUP_SESSION_MS: Final = 6_000
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """A cluster and the prefix under which this installation's topics stand on it."""
+
+    bootstrap_servers: str
+    client_id: str
+    topic_prefix: str = ""
+
+    def wire_topic(self, name: TopicName) -> str:
+        """Return a topic's name on the cluster."""
+        return self.topic_prefix + name.value
+
+    def topic_name(self, wire_topic: str) -> TopicName:
+        """Return the topic behind a name on the cluster."""
+        return TopicName(wire_topic.removeprefix(self.topic_prefix))
+
+    def partitions(self, names: Sequence[TopicName]) -> list[TopicPartition]:
+        """Return every partition of the topics, from the topics table."""
+        return [
+            TopicPartition(self.wire_topic(name), partition)
+            for name in names
+            for partition in range(TOPIC_BY_NAME[name].partitions)
+        ]
+
+    def producer(self) -> "Producer":
+        """Return a producer, not started yet."""
+        return Producer(self)
+
+    async def consumer(self, *, group: str | None = None, instance: str | None = None) -> AIOKafkaConsumer:
+        """Return a started consumer that commits nothing by itself.
+
+        Args:
+            group: The consumer group; None: partitions are assigned by hand.
+            instance: The static member id, so that a restart within the session needs no rebalance.
+
+        Raises:
+            RetryableError: The cluster cannot be reached.
+        """
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            client_id=self.client_id,
+            group_id=group,
+            group_instance_id=instance,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            request_timeout_ms=int(CALL_DEADLINE_S * 1_000),
+            session_timeout_ms=GROUP_SESSION_MS,
+            heartbeat_interval_ms=1_000,
+            max_poll_interval_ms=60_000,
+            fetch_max_wait_ms=POLL_MS,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            await deadline(consumer.start(), START_DEADLINE_S, "Kafka consumer start")
+        except (KafkaError, OSError) as error:
+            await self.stop(consumer)
+            raise RetryableError(
+                f"Kafka at {self.bootstrap_servers}: expected a connection, found {error!r}"
+            ) from error
+        except BaseException:
+            await self.stop(consumer)
+            raise
+        return consumer
+
+    async def end_offsets(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """Return the end of every assigned partition: a round trip that proves the broker answers.
+
+        Raises:
+            RetryableError: It does not.
+        """
+        try:
+            ends: Mapping[TopicPartition, int] = await deadline(
+                consumer.end_offsets(list(consumer.assignment())), CALL_DEADLINE_S, "Kafka end offsets"
+            )
+        except KafkaError as error:
+            raise RetryableError(f"Kafka end offsets: expected an answer, found {error!r}") from error
+        return ends
+
+    async def ping(self) -> bool:
+        """Return whether the cluster answers a metadata request of a new connection."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=2_000)
+        try:
+            await deadline(admin.start(), START_DEADLINE_S, "Kafka admin start")
+            await deadline(admin.describe_cluster(), CALL_DEADLINE_S, "Kafka describe cluster")
+        except (KafkaError, OSError, RetryableError):
+            return False
+        finally:
+            await self.stop(admin)
+        return True
+
+    @staticmethod
+    async def stop(client: Any) -> None:
+        """Stop a client if it lets itself be stopped in time; a frozen broker must not keep us here."""
+        closing = client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop()
+        try:
+            await deadline(closing, STOP_DEADLINE_S, "Kafka client stop")
+        except (KafkaError, OSError, RetryableError) as error:
+            _log.debug("A Kafka client did not stop cleanly", error=repr(error))
+
+
+class Producer:
+    """Sends records in order and waits for the broker; renewed whenever it fails, because a stuck one stays stuck.
+
+    An error means that the records may or may not be written: the caller sends them again, readers know them by id.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._client: AIOKafkaProducer | None = None
+
+    async def send(self, records: Sequence[tuple[WireRecord, int | None]]) -> None:
+        """Send records, each with its partition or None for the partition of its key; return once all are written.
+
+        Raises:
+            RetryableError: Not all of them were acknowledged in time.
+        """
+        try:
+            await deadline(self._send(records), CALL_DEADLINE_S, "Kafka send")
+        except (KafkaError, OSError, RetryableError) as error:
+            await self.close(wait=False)
+            if isinstance(error, RetryableError):
+                raise
+            raise RetryableError(f"Kafka send: expected an acknowledgement, found {error!r}") from error
+        for record, _ in records:
+            metrics.MESSAGES_PUBLISHED.labels(topic=record.topic).inc()
+
+    async def _send(self, records: Sequence[tuple[WireRecord, int | None]]) -> None:
+        client = self._client or await self._start()
+        pending = [
+            await client.send(
+                self._kafka.wire_topic(record.topic),
+                value=record.value,
+                key=record.key.encode(),
+                partition=partition,
+                headers=list(record.headers),
+            )
+            for record, partition in records
+        ]
+        await asyncio.gather(*pending)
+
+    async def _start(self) -> AIOKafkaProducer:
+        client = AIOKafkaProducer(
+            bootstrap_servers=self._kafka.bootstrap_servers,
+            client_id=self._kafka.client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            compression_type="lz4",
+            request_timeout_ms=int(CALL_DEADLINE_S * 1_000),
+            retry_backoff_ms=50,
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            await client.start()
+        except BaseException:
+            await self._kafka.stop(client)
+            raise
+        self._client = client
+        return client
+
+    async def close(self, *, wait: bool = True) -> None:
+        """Let go of the connection; a failed one is stopped in the background."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if wait:
+            await self._kafka.stop(client)
+        else:
+            task = asyncio.ensure_future(self._kafka.stop(client))
+            _background.add(task)
+            task.add_done_callback(_background.discard)
+
+
+_background: set["asyncio.Future[None]"] = set()
+"""asyncio keeps only weak references to tasks."""

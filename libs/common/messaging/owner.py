@@ -1,0 +1,286 @@
+"""The consume loop of an owner of state: one transaction an input, with its effects, its answers and its offset.
+
+A handler loads, decides and answers; only this loop publishes and commits. An input from Kafka and one from
+elsewhere (an exchange's answer, a timer) go through the same transaction, one after another.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Final, Generic, TypeVar
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.common.clock import Clock
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.topics import TopicName
+from libs.common.errors import InvalidMessageError, OwnershipLostError, RetryableError, TraderError
+from libs.common.messaging.cause import Cause, enclose_all
+from libs.common.messaging.deadlines import deadline
+from libs.common.messaging.kafka import CALL_DEADLINE_S, Kafka
+from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
+from libs.common.messaging.ownership import GUARD, Ownership
+from libs.common.messaging.polling import PartitionPoller
+from libs.common.messaging.records import RawRecord
+from libs.common.observability import metrics
+from libs.common.observability.health import Progress
+from libs.common.storage.postgres import Connection, Database
+
+R = TypeVar("R")
+Handler = Callable[[Envelope[Any], R], Awaitable[Sequence[Event]]]
+"""Takes an event and the repositories bound to its transaction; returns what it answers."""
+
+RETRY_S_MIN: Final = 0.05
+RETRY_S_MAX: Final = 2.0
+LAST_RECORD_DEADLINE_S: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+_POSITIONS: Final = "SELECT topic, partition, next_offset, last_event_id FROM consumer_offsets WHERE role = $1"
+_ADVANCE: Final = """
+    INSERT INTO consumer_offsets (role, topic, partition, next_offset, last_event_id) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (role, topic, partition)
+    DO UPDATE SET next_offset = excluded.next_offset, last_event_id = excluded.last_event_id
+"""
+
+
+class TopicReplacedError(TraderError):
+    """The record that was read last is not where it stood: the topic was truncated or recreated."""
+
+    def __init__(self, topic: TopicName, *, partition: int, offset: int, expected: str, found: str) -> None:
+        super().__init__(
+            f"{topic}/{partition}: expected event {expected} at offset {offset}, found {found}; "
+            "the topic was truncated or recreated: halt, then settle it with `trader reconcile`"
+        )
+
+
+class Owner(Generic[R]):
+    """Owns a role: waits for it as a hot standby, recovers, then handles its topics and its other inputs.
+
+    Args:
+        database: The role's connections, with its schema as search path.
+        ownership: The claim on the role.
+        relay: Publishes what the transactions leave in the outbox.
+        kafka: The cluster.
+        role: Names the owner in offsets and dead letters.
+        topics: What is consumed, each record once, in a transaction of its own.
+        handlers: What to do with each event type; other types are passed over.
+        bind: Makes the repositories of a transaction from its connection.
+        clock: The time of what is written.
+        on_owned: Recovery: runs after the role is taken and before anything is consumed; may use `apply`.
+        progress: Told at every turn of the loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ownership: Ownership,
+        relay: OutboxRelay,
+        kafka: Kafka,
+        role: str,
+        topics: Sequence[TopicName],
+        handlers: Mapping[type[Event], Handler[R]],
+        bind: Callable[[Connection], R],
+        clock: Clock,
+        on_owned: Callable[[], Awaitable[None]] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._database = database
+        self._ownership = ownership
+        self._relay = relay
+        self._role = role
+        self._handlers = handlers
+        self._bind = bind
+        self._clock = clock
+        self._on_owned = on_owned
+        self._progress = progress
+        self._kafka = kafka
+        self._poller = PartitionPoller(kafka, topics=topics, seek=self._seek, clock=clock)
+        self._one_at_a_time = asyncio.Lock()
+        self._after_commit: list[Callable[[], None]] = []
+        self.is_owner = False
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under which this process owns the role."""
+        return self._ownership.epoch
+
+    @property
+    def lag(self) -> dict[str, int]:
+        """Records still to handle per topic."""
+        return self._poller.lag
+
+    async def answered(self) -> bool:
+        """Readiness: recovered, and the broker answered lately. A standby is ready to take over."""
+        return not self.is_owner or self._poller.answered_lately(5.0)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Within a transaction: run `action` once it has committed, never if it does not."""
+        self._after_commit.append(action)
+
+    async def apply(self, work: Callable[[R], Awaitable[Sequence[Event]]], *, cause: Cause | None = None) -> None:
+        """Run `work` in a transaction of its own: an input that did not come from Kafka.
+
+        Raises:
+            RetryableError: The database is away; whether the transaction took effect is unknown.
+            OwnershipLostError: Another process owns the role now.
+        """
+        await self._transact(work, cause=cause or Cause.none())
+
+    async def run(self) -> None:
+        """Own the role for as long as it can be held.
+
+        Raises:
+            OwnershipLostError: Another process took over.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._ownership.release)
+            await self._stand_by()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._ownership.keep(), name=f"{self._role} lease")
+                tasks.create_task(self._relay.run(), name=f"{self._role} outbox")
+                if self._on_owned is not None:
+                    await self._on_owned()
+                self.is_owner = True
+                async for records in self._poller.batches():
+                    for record in records:
+                        await self._handle_until_done(record)
+                    self._made_progress()
+
+    async def _stand_by(self) -> None:
+        waiting = asyncio.ensure_future(self._ownership.take())
+        try:
+            while not waiting.done():
+                self._made_progress()
+                await asyncio.wait({waiting}, timeout=1.0)
+            waiting.result()
+        finally:
+            waiting.cancel()
+
+    def _made_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.made()
+
+    async def _handle_until_done(self, record: RawRecord) -> None:
+        retry_s = RETRY_S_MIN
+        while True:
+            self._made_progress()
+            try:
+                with metrics.HANDLING_SECONDS.labels(topic=record.topic).time():
+                    await self._handle(record)
+            except (RetryableError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                metrics.MESSAGES_RETRIED.labels(topic=record.topic).inc()
+                _log.warning("Trying a message again", topic=record.topic, offset=record.offset, error=str(error))
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, RETRY_S_MAX)
+            else:
+                return
+
+    async def _handle(self, record: RawRecord) -> None:
+        try:
+            envelope = record.decoded()
+            handler = self._handlers.get(type(envelope.event))
+            await self._transact(
+                (lambda repositories: handler(envelope, repositories)) if handler else _nothing,
+                cause=Cause.of(envelope),
+                record=record,
+                event_id=str(envelope.event_id),
+            )
+        except InvalidMessageError as error:
+            metrics.MESSAGES_DEAD_LETTERED.labels(topic=record.topic).inc()
+            _log.warning("Poison message", topic=record.topic, offset=record.offset, reason=str(error))
+            dead_letter = record.dead_letter(self._role, error, self._clock.now())
+            await self._transact(_answer(dead_letter), cause=Cause.none(), record=record)
+        else:
+            metrics.MESSAGES_HANDLED.labels(topic=record.topic, type=type(envelope.event).__name__).inc()
+            metrics.EVENT_AGE_SECONDS.labels(topic=record.topic).observe(
+                max(0.0, (self._clock.now() - envelope.recorded_at).total_seconds())
+            )
+
+    async def _transact(
+        self,
+        work: Callable[[R], Awaitable[Sequence[Event]]],
+        *,
+        cause: Cause,
+        record: RawRecord | None = None,
+        event_id: str = "",
+    ) -> None:
+        async with self._one_at_a_time:
+            self._after_commit.clear()
+            async with self._database.transaction() as connection:
+                if await connection.fetchval(GUARD, self._role, self.epoch) is None:
+                    raise OwnershipLostError(self._role, epoch=self.epoch)
+                events = await work(self._bind(connection))
+                if events:
+                    envelopes = enclose_all(events, cause=cause, now=self._clock.now())
+                    await append_to_outbox(connection, envelopes)
+                if record is not None:
+                    await connection.execute(
+                        _ADVANCE, self._role, record.topic.value, record.partition, record.offset + 1, event_id
+                    )
+            if events:
+                self._relay.wake()
+            actions, self._after_commit = self._after_commit, []
+            for action in actions:
+                action()
+
+    async def _seek(self, consumer: AIOKafkaConsumer) -> None:
+        """Move every partition to its stored offset, after proving that the last record read still stands there."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_POSITIONS, self._role)
+        stored = {(row["topic"], row["partition"]): row for row in rows}
+        beginnings = await deadline(
+            consumer.beginning_offsets(list(consumer.assignment())), CALL_DEADLINE_S, "Kafka offsets"
+        )
+        ends = await self._kafka.end_offsets(consumer)
+        for partition in sorted(consumer.assignment()):
+            row = stored.get((self._kafka.topic_name(partition.topic).value, partition.partition))
+            next_offset = row["next_offset"] if row is not None else 0
+            if row is not None and next_offset > ends[partition]:
+                raise self._replaced(partition, next_offset - 1, row["last_event_id"], "the end of the topic before it")
+            if row is not None and row["last_event_id"] and beginnings[partition] < next_offset:
+                await self._prove_last_record(consumer, partition, next_offset - 1, row["last_event_id"])
+            consumer.seek(partition, max(next_offset, beginnings[partition]))
+
+    async def _prove_last_record(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, expected: str
+    ) -> None:
+        consumer.seek(partition, offset)
+        record = await deadline(
+            _one_record(consumer, partition), LAST_RECORD_DEADLINE_S, f"reading {partition.topic}/{partition.partition}"
+        )
+        headers = {name: content.decode(errors="replace") for name, content in record.headers}
+        found = headers.get("event_id", "no event id")
+        if record.offset != offset or found != expected:
+            raise self._replaced(partition, offset, expected, found)
+
+    def _replaced(self, partition: TopicPartition, offset: int, expected: str, found: str) -> TopicReplacedError:
+        return TopicReplacedError(
+            self._kafka.topic_name(partition.topic),
+            partition=partition.partition,
+            offset=offset,
+            expected=expected,
+            found=found,
+        )
+
+
+async def _one_record(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Any:
+    while True:
+        polled = await consumer.getmany(partition, timeout_ms=500, max_records=1)
+        for batch in polled.values():
+            return batch[0]
+
+
+async def _nothing(_: Any) -> Sequence[Event]:
+    """An event that this owner does not handle: only its offset moves."""
+    return ()
+
+
+def _answer(event: Event) -> Callable[[Any], Awaitable[Sequence[Event]]]:
+    async def answer(_: Any) -> Sequence[Event]:
+        return (event,)
+
+    return answer
