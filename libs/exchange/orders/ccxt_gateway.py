@@ -14,6 +14,8 @@ import ccxt.async_support as ccxt
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import ConfigurationError, DeadlineExceededError, RetryableError
+from libs.exchange.addresses import ExchangeAddress, ccxt_options, require_address
+from libs.exchange.credentials import Credentials
 from libs.exchange.instruments import Listing, exchange_symbol, parse_listings
 from libs.exchange.limits import Purpose, RateBudget
 from libs.exchange.orders import reading
@@ -95,19 +97,12 @@ class CcxtOrderGateway:
     """`OrderGateway` for one account."""
 
     def __init__(
-        self, *, api_key: str, api_secret: str, symbols: Sequence[str], overrides: Mapping[str, Any], clock: Clock
+        self, *, credentials: Credentials, address: ExchangeAddress, symbols: Sequence[str], clock: Clock
     ) -> None:
         """Take the account's key and the address.
 
-        Args:
-            api_key: Key of the account; Ed25519 or HMAC.
-            api_secret: HMAC secret, or an Ed25519 private key in PEM.
-            symbols: Those that the configuration trades.
-            overrides: ccxt options that point it at the configured address (`libs.exchange.addresses`).
-            clock: For deadlines and the exchange's time.
-
         Raises:
-            ConfigurationError: ccxt would repeat requests by itself.
+            ConfigurationError: ccxt would repeat requests by itself, or ask another host.
         """
         self._clock = clock
         self._symbols = {exchange_symbol(symbol): symbol for symbol in symbols}
@@ -116,13 +111,13 @@ class CcxtOrderGateway:
         self._offset_ms: int | None = None
         self._client: Any = _Binance(
             {
-                **overrides,
-                "apiKey": api_key,
-                "secret": api_secret.strip(),
-                "enableRateLimit": False,
+                **ccxt_options(address),
+                "apiKey": credentials.api_key,
+                "secret": credentials.api_secret,
                 "timeout": int(READ_DEADLINE_S * 2_000),  # ours come first; this is a second fence
             }
         )
+        require_address(self._client.urls["api"], address)
         retries = self._client.options.get("maxRetriesOnFailure", 0)
         if retries != 0:
             raise ConfigurationError(
