@@ -29,7 +29,8 @@ def upgrade_database(*, address: str, owner: str, password: str, role_passwords:
 
     Args:
         address: `host:port/database`.
-        owner: The role that owns the schemas, `password` its password.
+        owner: The role that owns the schemas.
+        password: The owner's password.
         role_passwords: The password of each of `ROLES`.
 
     Raises:

@@ -72,8 +72,7 @@ def upgrade() -> None:
         op.execute(f"CREATE SCHEMA {service}; GRANT USAGE ON SCHEMA {service}, reading TO {service}")
         op.execute(f"ALTER ROLE {service} SET search_path = {service}")
         op.execute(
-            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} "
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {service}"
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {service}"
         )
         op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {service}")
         op.execute(PLUMBING.format(schema=service))
