@@ -72,3 +72,49 @@ LOGS_SUPPRESSED: Final = Counter(
 LOGS_DROPPED: Final = Counter(
     "trader_logs_dropped_total", "Log lines not forwarded to the logs topic: its buffer was full.", registry=REGISTRY
 )
+
+# Market data
+MARKET_TICKS: Final = Counter("trader_market_ticks_total", "Ticks received, by kind.", ["kind"], registry=REGISTRY)
+MARKET_FRAMES_REFUSED: Final = Counter(
+    "trader_market_frames_refused_total",
+    "Frames of the exchange that were malformed or implausible, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+MARKET_FRAMES_DROPPED: Final = Counter(
+    "trader_market_frames_dropped_total", "Frames dropped because more arrived than could be read.", registry=REGISTRY
+)
+MARKET_CONNECTIONS: Final = Counter(
+    "trader_market_connections_total", "Connections to the market streams that were opened.", registry=REGISTRY
+)
+MARKET_TRADES_MISSED: Final = Counter(
+    "trader_market_trades_missed_total", "Trades that the exchange numbered and we never saw.", registry=REGISTRY
+)
+MARKET_TRADES_LATE: Final = Counter(
+    "trader_market_trades_late_total", "Trades that came after their candle had closed.", registry=REGISTRY
+)
+MARKET_CANDLES: Final = Counter(
+    "trader_market_candles_total", "Candles published: streamed, partial or backfilled.", ["kind"], registry=REGISTRY
+)
+MARKET_DATA_AGE_SECONDS: Final = Gauge(
+    "trader_market_data_age_seconds", "Age of the newest trade or quote.", ["symbol"], registry=REGISTRY
+)
+PRICES_UNWRITTEN: Final = Counter(
+    "trader_prices_unwritten_total", "Times that Redis did not take the latest prices.", registry=REGISTRY
+)
+
+# Exchange
+EXCHANGE_USED_WEIGHT: Final = Gauge(
+    "trader_exchange_used_weight", "Address-wide request weight of this minute, as last reported.", registry=REGISTRY
+)
+EXCHANGE_CLOCK_SKEW_SECONDS: Final = Gauge(
+    "trader_exchange_clock_skew_seconds", "The exchange's clock minus ours.", registry=REGISTRY
+)
+
+# Signals
+SIGNALS_DECIDED: Final = Counter(
+    "trader_signals_decided_total", "Candles decided on: enter, exit or hold.", ["decision"], registry=REGISTRY
+)
+SIGNALS_HISTORY_READ: Final = Counter(
+    "trader_signals_history_read_total", "Times a strategy was rebuilt from past candles.", registry=REGISTRY
+)
