@@ -21,6 +21,7 @@ from libs.common.contracts.event import Event
 from libs.common.contracts.events import HeartbeatSent, LogRecorded
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.common.messaging.batch_owner import BatchHandler, BatchOwner
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.group import GroupLoop, OnAssigned
 from libs.common.messaging.group import Handler as GroupHandler
@@ -159,24 +160,41 @@ class Runtime(Generic[SettingsT]):
         on_owned: Callable[[], Awaitable[None]] | None = None,
     ) -> Owner[R]:
         """Return the owner of this service's state, whose role is the service's name."""
-        owner = Owner(
-            database=database,
-            ownership=Ownership(
+        owner = Owner(handlers=handlers, bind=bind, on_owned=on_owned, **self._ownership(database, topics))
+        self._watch_owner(owner)
+        return owner
+
+    def batch_owner(
+        self,
+        *,
+        database: Database,
+        topics: Sequence[TopicName],
+        handle: BatchHandler[R],
+        bind: Callable[[Connection], R],
+        on_owned: Callable[[], Awaitable[None]] | None = None,
+    ) -> BatchOwner[R]:
+        """Return the owner of this service's records, whose role is the service's name."""
+        owner = BatchOwner(handle=handle, bind=bind, on_owned=on_owned, **self._ownership(database, topics))
+        self._watch_owner(owner)
+        return owner
+
+    def _ownership(self, database: Database, topics: Sequence[TopicName]) -> dict[str, Any]:
+        return {
+            "database": database,
+            "ownership": Ownership(
                 dsn=self.settings.postgres_dsn(self.name), role=self.name, holder=self._session, clock=self.clock
             ),
-            relay=OutboxRelay(database=database, producer=self.kafka.producer(), clock=self.clock),
-            kafka=self.kafka,
-            role=self.name,
-            topics=topics,
-            handlers=handlers,
-            bind=bind,
-            clock=self.clock,
-            on_owned=on_owned,
-            progress=self.health.progress("owner loop", LOOP_PROGRESS_S_MAX),
-        )
+            "relay": OutboxRelay(database=database, producer=self.kafka.producer(), clock=self.clock),
+            "kafka": self.kafka,
+            "role": self.name,
+            "topics": topics,
+            "clock": self.clock,
+            "progress": self.health.progress("owner loop", LOOP_PROGRESS_S_MAX),
+        }
+
+    def _watch_owner(self, owner: Owner[Any]) -> None:
         self.health.check("owner", owner.answered)
         self._lags.append(lambda: owner.lag)
-        return owner
 
     def report_lag(self, lag: Callable[[], Mapping[str, int]]) -> None:
         """Add a loop's lag to the heartbeats."""

@@ -7,6 +7,8 @@ elsewhere (an exchange's answer, a timer) go through the same transaction, one a
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import asyncpg
@@ -32,6 +34,9 @@ R = TypeVar("R")
 Handler = Callable[[Envelope[Any], R], Awaitable[Sequence[Event]]]
 """Takes an event and the repositories bound to its transaction; returns what it answers."""
 
+RETRIED: Final = (RetryableError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""What another attempt of the same transaction may cure."""
+
 RETRY_S_MIN: Final = 0.05
 RETRY_S_MAX: Final = 2.0
 LAST_RECORD_DEADLINE_S: Final = 5.0
@@ -44,6 +49,17 @@ _ADVANCE: Final = """
     ON CONFLICT (role, topic, partition)
     DO UPDATE SET next_offset = excluded.next_offset, last_event_id = excluded.last_event_id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an owner continues in a partition, and the event that it read last: "" where there was none."""
+
+    next_offset: int
+    last_event_id: str
+
+
+Positions = Mapping[tuple[TopicName, int], Position]
 
 
 class TopicReplacedError(TraderError):
@@ -146,8 +162,7 @@ class Owner(Generic[R]):
                     await self._on_owned()
                 self.is_owner = True
                 async for records in self._poller.batches():
-                    for record in records:
-                        await self._handle_until_done(record)
+                    await self._handle_batch(records)
                     self._made_progress()
 
     async def _stand_by(self) -> None:
@@ -164,20 +179,23 @@ class Owner(Generic[R]):
         if self._progress is not None:
             self._progress.made()
 
-    async def _handle_until_done(self, record: RawRecord) -> None:
+    async def _handle_batch(self, records: Sequence[RawRecord]) -> None:
+        for record in records:
+            with metrics.HANDLING_SECONDS.labels(topic=record.topic).time():
+                await self._until_done(partial(self._handle, record), record)
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[None]], first: RawRecord) -> None:
+        """Attempt a transaction until it succeeds: nothing after it may be handled before."""
         retry_s = RETRY_S_MIN
         while True:
             self._made_progress()
             try:
-                with metrics.HANDLING_SECONDS.labels(topic=record.topic).time():
-                    await self._handle(record)
-            except (RetryableError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
-                metrics.MESSAGES_RETRIED.labels(topic=record.topic).inc()
-                _log.warning("Trying a message again", topic=record.topic, offset=record.offset, error=str(error))
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, RETRY_S_MAX)
-            else:
-                return
+                return await attempt()
+            except RETRIED as error:
+                metrics.MESSAGES_RETRIED.labels(topic=first.topic).inc()
+                _log.warning("Trying a message again", topic=first.topic, offset=first.offset, error=str(error))
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, RETRY_S_MAX)
 
     async def _handle(self, record: RawRecord) -> None:
         try:
@@ -186,14 +204,13 @@ class Owner(Generic[R]):
             await self._transact(
                 (lambda repositories: handler(envelope, repositories)) if handler else _nothing,
                 cause=Cause.of(envelope),
-                record=record,
-                event_id=str(envelope.event_id),
+                positions=lambda: _after(record, str(envelope.event_id)),
             )
         except InvalidMessageError as error:
             metrics.MESSAGES_DEAD_LETTERED.labels(topic=record.topic).inc()
             _log.warning("Poison message", topic=record.topic, offset=record.offset, reason=str(error))
             dead_letter = record.dead_letter(self._role, error, self._clock.now())
-            await self._transact(_answer(dead_letter), cause=Cause.none(), record=record)
+            await self._transact(_answer(dead_letter), cause=Cause.none(), positions=lambda: _after(record, ""))
         else:
             metrics.MESSAGES_HANDLED.labels(topic=record.topic, type=type(envelope.event).__name__).inc()
             metrics.EVENT_AGE_SECONDS.labels(topic=record.topic).observe(
@@ -205,8 +222,7 @@ class Owner(Generic[R]):
         work: Callable[[R], Awaitable[Sequence[Event]]],
         *,
         cause: Cause,
-        record: RawRecord | None = None,
-        event_id: str = "",
+        positions: Callable[[], Positions] | None = None,
     ) -> None:
         async with self._one_at_a_time:
             self._after_commit.clear()
@@ -217,15 +233,23 @@ class Owner(Generic[R]):
                 if events:
                     envelopes = enclose_all(events, cause=cause, now=self._clock.now())
                     await append_to_outbox(connection, envelopes)
-                if record is not None:
-                    await connection.execute(
-                        _ADVANCE, self._role, record.topic.value, record.partition, record.offset + 1, event_id
-                    )
+                if positions is not None:
+                    await self._advance(connection, positions())
             if events:
                 self._relay.wake()
             actions, self._after_commit = self._after_commit, []
             for action in actions:
                 action()
+
+    async def _advance(self, connection: Connection, positions: Positions) -> None:
+        rows = [
+            (self._role, topic.value, partition, position.next_offset, position.last_event_id)
+            for (topic, partition), position in positions.items()
+        ]
+        if len(rows) == 1:  # the usual case, without a second round trip
+            await connection.execute(_ADVANCE, *rows[0])
+        else:
+            await connection.executemany(_ADVANCE, rows)
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
         """Move every partition to its stored offset, after proving that the last record read still stands there."""
@@ -265,6 +289,10 @@ class Owner(Generic[R]):
             expected=expected,
             found=found,
         )
+
+
+def _after(record: RawRecord, event_id: str) -> Positions:
+    return {(record.topic, record.partition): Position(record.offset + 1, event_id)}
 
 
 async def _one_record(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Any:

@@ -17,13 +17,15 @@ from libs.common.observability import metrics
 REDACTED: Final = "[redacted]"
 LIBRARY_LINES_PER_MINUTE_MAX: Final = 20
 
-_SECRET_KEY: Final = re.compile(r"secret|password|passwd|token|api_?key|private|signature|authorization|dsn", re.I)
+_SECRET_KEY: Final = re.compile(
+    r"secret|password|passwd|token|api_?key|private|signature|authorization|dsn", re.IGNORECASE
+)
 _SECRET_VALUES: Final = (
     re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{64}(?![A-Za-z0-9])"),
-    re.compile(r"(signature=)[^&\s\"']+", re.I),
-    re.compile(r"(x-mbx-apikey['\":=\s]+)[^\s,'\"}]+", re.I),
+    re.compile(r"(signature=)[^&\s\"']+", re.IGNORECASE),
+    re.compile(r"(x-mbx-apikey['\":=\s]+)[^\s,'\"}]+", re.IGNORECASE),
     re.compile(r"(://[^:/\s]*:)[^@/\s]+(?=@)"),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
 )
 
 Forward = Callable[[str, str, Mapping[str, str]], None]
