@@ -1,0 +1,1 @@
+"""The three stores: how each is prepared, started, known to work, and stopped."""
