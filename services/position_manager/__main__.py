@@ -1,0 +1,114 @@
+"""Wires the position manager and runs it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import aiohttp
+import structlog
+
+from libs.common.contracts.events import OrderFilled, OrderUpdated, QuoteChanged, TradingStateChanged
+from libs.common.contracts.topics import TopicName
+from libs.common.errors import RetryableError
+from libs.common.messaging.deadlines import every
+from libs.common.messaging.owner import Owner
+from libs.common.runtime import Runtime, run_service
+from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys
+from services.position_manager.domain.marks import QuoteBoard
+from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper
+from services.position_manager.settings import Settings
+
+NAME: Final = "position_manager"
+MARK_INTERVAL_S: Final = 1.0
+MARK_DEADLINE_S: Final = 60.0
+"""Longer than all deadlines within: a transaction is never cancelled from outside."""
+MARK_PROGRESS_S_MAX: Final = 30.0
+RETRY_S: Final = 1.0
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Keep the ledger and mark the accounts until cancelled."""
+    configuration, settings, clock = runtime.configuration, runtime.settings, runtime.clock
+    async with runtime.database() as database, aiohttp.ClientSession() as session:
+        exchange = BinanceReader(
+            session, rest_url=settings.exchange_rest_url, keys=read_keys(settings.exchange_keys_file)
+        )
+        async with database.connection() as connection:
+            symbols = sorted({*configuration.symbols, *await open_symbols(connection)})
+        instruments = await _answered(partial(exchange.instruments, symbols))
+        accounts = Accounts()
+        keeper = PositionKeeper(accounts=accounts, instruments=instruments)
+        marker = EquityMarker(
+            accounts=accounts,
+            board=QuoteBoard(jump_rate_max=configuration.safety.jump_rate_max),
+            exchange=exchange,
+            clock=clock,
+            exit_after_s=configuration.strategy.exit_after_s,
+        )
+
+        async def recover() -> None:
+            names = configuration.exchange.accounts
+            await _answered(partial(accounts.recover, names, apply=owner.apply, exchange=exchange, clock=clock))
+
+        owner: Owner[Ledger] = runtime.owner(
+            database=database,
+            topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES),
+            handlers={OrderFilled: keeper.on_fill, OrderUpdated: keeper.on_order_updated},
+            bind=lambda connection: PostgresLedger(
+                connection, quote_asset=configuration.quote_asset, after_commit=owner.after_commit
+            ),
+            on_owned=recover,
+        )
+        quotes = runtime.reader(
+            topics=(TopicName.MARKET_TICKS,), observers={QuoteChanged: marker.on_quote}, conflate=True, name="quotes"
+        )
+        states = runtime.reader(
+            topics=(TopicName.CONTROL_STATE,),
+            observers={TradingStateChanged: marker.on_trading_state},
+            start="beginning",
+            name="trading state",
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(owner.run(), name="owner")
+            tasks.create_task(quotes.run(), name="quotes")
+            tasks.create_task(states.run(), name="trading state")
+            tasks.create_task(_mark(runtime, owner, marker), name="marks")
+
+
+async def _mark(runtime: Runtime[Settings], owner: Owner[Ledger], marker: EquityMarker) -> None:
+    """Mark every second, from the moment when the fills that happened while we were down are booked."""
+    progress = runtime.health.progress("marks", MARK_PROGRESS_S_MAX)
+    caught_up = False
+
+    async def once() -> None:
+        nonlocal caught_up
+        progress.made()
+        caught_up = caught_up or (owner.is_owner and bool(owner.lag) and not any(owner.lag.values()))
+        if not caught_up:
+            return
+        try:
+            await marker.prepare_day(owner.apply)
+            await owner.apply(marker.mark)
+        except RetryableError as error:
+            _log.warning("No mark this second", error=str(error))
+
+    await every(MARK_INTERVAL_S, once, clock=runtime.clock, deadline_s=MARK_DEADLINE_S)
+
+
+async def _answered(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, trying again while the world is away."""
+    while True:
+        try:
+            return await work()
+        except RetryableError as error:
+            _log.warning("Trying again", error=str(error), retry_in_s=RETRY_S)
+            await asyncio.sleep(RETRY_S)
+
+
+if __name__ == "__main__":
+    run_service(NAME, Settings, serve)

@@ -1,0 +1,1 @@
+"""What this service alone decides, without I/O: bookings, marks, the day's baseline, time exits."""
