@@ -4,17 +4,27 @@ Nothing is recorded that is not linked, and nothing is linked that is not record
 the offsets. Its state between batches stands in Postgres only, so that a restart goes on exactly where it was.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
+import structlog
+
+from libs.common.audit.anchors import AnchorLog, ChainHead
 from libs.common.audit.records import ChainId
+from libs.common.clock import Clock
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.event import Event
+from libs.common.errors import RetryableError
+from libs.common.messaging.owner import Position, Positions
 from libs.common.messaging.records import RawRecord
+from libs.common.observability import metrics
 from services.audit_recorder.domain.chains import ChainState, Extension, extend
 from services.audit_recorder.domain.read_models import ReadModelChanges, changes_of
+
+_log = structlog.get_logger(__name__)
 
 
 class Chains(Protocol):
@@ -38,6 +48,18 @@ class ReadModels(Protocol):
 
     async def save_configuration(self, configuration: TradingConfiguration) -> None:
         """Write the configuration in use, if it is not the one that stands there."""
+        ...
+
+
+class Heads(Protocol):
+    """Where the committed chains end."""
+
+    async def read(self) -> Sequence[ChainHead]:
+        """Return the head of every chain that has a record.
+
+        Raises:
+            RetryableError: The database is away.
+        """
         ...
 
 
@@ -66,11 +88,12 @@ class AuditRecorder:
         await repositories.read_models.save_configuration(self._configuration)
         return ()
 
-    async def on_records(self, records: Sequence[RawRecord], repositories: Repositories) -> Sequence[Event]:
-        """Record a batch of any topics; the answer is always empty, the recorder only listens."""
+    async def on_records(self, records: Sequence[RawRecord], repositories: Repositories) -> Positions:
+        """Record a batch of any topics and return where to continue: after everything in it."""
+        ordered = sorted(records, key=_place)
         batches = {
             ChainId(topic.value, partition): tuple(batch)
-            for (topic, partition), batch in groupby(sorted(records, key=_place), key=attrgetter("topic", "partition"))
+            for (topic, partition), batch in groupby(ordered, key=attrgetter("topic", "partition"))
         }
         states = await repositories.chains.load(batches.keys())
         extensions = [extend(chain, states.get(chain, ChainState()), batch) for chain, batch in batches.items()]
@@ -78,8 +101,36 @@ class AuditRecorder:
         await repositories.read_models.save(
             changes_of(envelope for extension in extensions for envelope in extension.envelopes)
         )
-        return ()
+        for extension in extensions:
+            for linked in extension.linked:
+                metrics.AUDIT_RECORDS.labels(kind=linked.record.kind).inc()
+        return {(record.topic, record.partition): Position(record.offset + 1, _event_id(record)) for record in ordered}
+
+
+class Anchoring:
+    """Writes down, elsewhere and signed, where the committed chains end."""
+
+    def __init__(self, *, heads: Heads, log: AnchorLog, clock: Clock) -> None:
+        self._heads = heads
+        self._log = log
+        self._clock = clock
+
+    async def write(self) -> None:
+        """Anchor every chain that moved; what fails is tried again at the next time, and its age is a metric."""
+        now = self._clock.now()
+        try:
+            heads = await self._heads.read()
+            await asyncio.to_thread(self._log.append, heads, now)
+        except (RetryableError, OSError) as error:
+            _log.warning("The chains could not be anchored", error=str(error))
+        else:
+            metrics.AUDIT_ANCHORED_AT.set(now.timestamp())
 
 
 def _place(record: RawRecord) -> tuple[str, int, int]:
     return record.topic.value, record.partition, record.offset
+
+
+def _event_id(record: RawRecord) -> str:
+    """Return the id by which the record is recognised after a restart, as it stands in its header."""
+    return next((content.decode(errors="replace") for name, content in record.headers if name == "event_id"), "")

@@ -15,13 +15,11 @@ class Settings(ServiceSettings):
         anchor_key_file: The Ed25519 key that signs them, made at the first start; empty: `audit-anchor-key` among
             the secrets. Its public half stands beside it with the ending `.pub`.
         anchor_interval_s: How often the heads of the chains are anchored.
-        batch_interval_ms: How long messages are collected before they are written in one transaction.
     """
 
     anchors_file: Path = Path("audit/anchors.jsonl")
     anchor_key_file: Path | None = None
     anchor_interval_s: float = Field(default=60.0, gt=0, le=3_600)
-    batch_interval_ms: int = Field(default=250, ge=0, le=5_000)
 
     @property
     def anchor_key_path(self) -> Path:

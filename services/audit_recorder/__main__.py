@@ -1,0 +1,60 @@
+"""Wires the audit recorder."""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from libs.common.audit.anchors import AnchorLog, load_or_create_key
+from libs.common.contracts.topics import TopicName
+from libs.common.errors import RetryableError
+from libs.common.messaging.deadlines import deadline, every
+from libs.common.runtime import Runtime, run_service
+from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune
+from services.audit_recorder.service import Anchoring, AuditRecorder
+from services.audit_recorder.settings import Settings
+
+PRUNE_INTERVAL_S = 3_600.0
+LAST_ANCHOR_S_MAX = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Record until stopped; the last thing is an anchor."""
+    settings = runtime.settings
+    recorder = AuditRecorder(configuration=runtime.configuration)
+    log = AnchorLog(settings.anchors_file, load_or_create_key(settings.anchor_key_path))
+    async with runtime.database() as database:
+        owner = runtime.batch_owner(
+            database=database,
+            topics=tuple(TopicName),
+            handle=recorder.on_records,
+            bind=PostgresRepositories,
+            on_owned=lambda: owner.apply(recorder.on_owned),
+        )
+        anchoring = Anchoring(heads=PostgresHeads(database), log=log, clock=runtime.clock)
+
+        async def anchor() -> None:
+            if owner.is_owner:  # a standby would write the same heads a second time
+                await anchoring.write()
+
+        async def forget() -> None:
+            try:
+                rows = await prune(database) if owner.is_owner else 0
+            except (RetryableError, asyncpg.PostgresError) as error:
+                _log.warning("Read models could not be pruned", error=str(error))
+            else:
+                _log.debug("Pruned the read models", rows=rows)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(owner.run(), name="recorder")
+                tasks.create_task(every(settings.anchor_interval_s, anchor, clock=runtime.clock), name="anchors")
+                tasks.create_task(every(PRUNE_INTERVAL_S, forget, clock=runtime.clock), name="pruning")
+        finally:
+            await deadline(anchor(), LAST_ANCHOR_S_MAX, "the last anchor")
+
+
+if __name__ == "__main__":
+    run_service("audit_recorder", Settings, serve)
