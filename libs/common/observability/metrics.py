@@ -118,3 +118,16 @@ SIGNALS_DECIDED: Final = Counter(
 SIGNALS_HISTORY_READ: Final = Counter(
     "trader_signals_history_read_total", "Times a strategy was rebuilt from past candles.", registry=REGISTRY
 )
+
+# Audit
+AUDIT_RECORDS: Final = Counter(
+    "trader_audit_records_total", "Records appended to the audit log, by kind.", ["kind"], registry=REGISTRY
+)
+AUDIT_ANCHORED_AT: Final = Gauge(
+    "trader_audit_anchored_at_seconds", "When the chains were last anchored, in seconds since 1970.", registry=REGISTRY
+)
+
+# Notifications
+NOTIFICATIONS: Final = Counter(
+    "trader_notifications_total", "Notifications by channel and final state.", ["channel", "state"], registry=REGISTRY
+)
