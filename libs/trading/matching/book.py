@@ -113,13 +113,18 @@ class OrderBook:
     def restore(self, order: Incoming) -> None:
         """Put an order back that rested here before a restart, without matching it.
 
+        What it had taken from the recorded liquidity before it came to rest stays taken until the next quote.
+
         Raises:
-            ValueError: It has no limit and quantity, or would cross the book.
+            ValueError: It has no limit and quantity, or crosses another client's order.
         """
         if order.limit is None or order.lots is None:
             raise ValueError("only a limit order with a quantity can rest")
-        if self.plan(order).fills:
-            raise ValueError(f"order {order.order_id} would cross the book")
+        other = order.side.opposite
+        for price, lots, maker in tuple(self._offers(other, order.limit)):
+            if maker is not None:
+                raise ValueError(f"order {order.order_id} would cross order {maker.order_id}")
+            self._taken[other][price] = self._taken[other].get(price, 0) + lots
         self._rest(order, order.limit, order.lots)
 
     def cancel(self, order_id: int) -> int:

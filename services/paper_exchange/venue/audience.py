@@ -1,0 +1,34 @@
+"""Who is told what happens on the exchange.
+
+Invariant: `flush` is called only after the journal has what is being told.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from libs.trading.matching import Quote, Side
+from services.paper_exchange.market.history import Trade
+
+
+class Audience(Protocol):
+    """Collects what happens and passes it on when it is told to."""
+
+    def on_quote(self, symbol: str, before: Quote, after: Quote) -> None:
+        """A recorded quote came into force."""
+        ...
+
+    def on_trade(self, symbol: str, trade: Trade) -> None:
+        """A trade was printed."""
+        ...
+
+    def on_levels(self, symbol: str, side: Side, prices: Iterable[int]) -> None:
+        """Clients changed what is on offer at these prices."""
+        ...
+
+    def on_account_event(self, account: str, event: dict[str, Any]) -> None:
+        """Something happened to an account."""
+        ...
+
+    def flush(self) -> None:
+        """Pass everything on."""
+        ...
