@@ -53,7 +53,13 @@ def round_to_tick(value: Decimal, tick: Decimal) -> Decimal:
         ValueError: `tick` is not positive, or `value` is not finite.
     """
     _require_step(value, tick)
-    return round_down(EXACT.add(value, EXACT.multiply(tick, _HALF)), tick)
+    # Only compared, never added: a value of 1e-300, which an indicator may yield, has too many places for any sum.
+    towards_zero = EXACT.multiply(EXACT.divide_int(value, tick), tick)
+    remainder = EXACT.remainder(value, tick)
+    half = EXACT.multiply(tick, _HALF)
+    if remainder >= half:
+        return EXACT.add(towards_zero, tick)
+    return EXACT.subtract(towards_zero, tick) if remainder < -half else towards_zero
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
