@@ -70,7 +70,7 @@ class CcxtMarketData:
         )
         require_address(self._exchange.urls["api"], address)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close every connection; a peer that does not answer is left after a second."""
         await _within(self._exchange.close(), CLOSE_DEADLINE_S)
 
@@ -91,6 +91,7 @@ class CcxtMarketData:
             RetryableError: The connection ended or fell silent.
         """
         self._frames.clear()
+        metrics.MARKET_CONNECTIONS.inc()
         connection = self._subscribe()
         connection.add_done_callback(self._on_ended)
         try:
@@ -103,7 +104,6 @@ class CcxtMarketData:
                 if connection.done():
                     raise RetryableError(f"market stream: expected it to go on, found {_reason(connection)}")
         finally:
-            metrics.MARKET_CONNECTIONS.inc()
             await _within(self._exchange.close_ws_clients(), CLOSE_DEADLINE_S)
 
     async def klines(self, symbol: str, interval_s: int, first_open_at_ms: int, last_open_at_ms: int) -> list[Kline]:
