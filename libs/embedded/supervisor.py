@@ -82,25 +82,25 @@ class Supervisor:
             EmbeddedError: One failed or was not ready in time; the rest keeps running until `stop`.
             ValueError: A name stands twice, or the dependencies have no order.
         """
-        specs = {spec.name: spec for spec in processes}
-        work = {job.name: job for job in jobs}
-        added = {name: spec.depends_on for name, spec in specs.items()}
-        added |= {name: job.depends_on for name, job in work.items()}
-        if len(added) < len(specs) + len(work) or added.keys() & self._order.keys():
+        started: list[ProcessSpec | Job] = [*processes, *jobs]
+        added = {item.name: item for item in started}
+        if len(added) < len(started) or added.keys() & self._order.keys():
             raise ValueError("expected every process and job to have a name of its own")
-        check_order(self._order | added)
         before = set(self._order)
-        self._order |= added
+        order = {name: item.depends_on for name, item in added.items()}
+        check_order(self._order | order)
+        self._order |= order
 
         async def start_one(name: str) -> None:
-            if name in work:
-                await _run(work[name])
+            item = added[name]
+            if isinstance(item, Job):
+                await _run(item)
                 return
-            process = self._processes[name] = ManagedProcess(specs[name], on_event=self._on_event)
+            process = self._processes[name] = ManagedProcess(item, on_event=self._on_event)
             process.start().add_done_callback(self._on_task_done)
             await process.until_ready()
 
-        await run_in_order({name: [d for d in needed if d not in before] for name, needed in added.items()}, start_one)
+        await run_in_order({name: set(needed) - before for name, needed in order.items()}, start_one)
 
     async def stop(self, *, deadline_s: float = STOP_DEADLINE_S) -> None:
         """Stop every process, each after those that depend on it; what has not ended by the deadline is killed."""
