@@ -10,6 +10,7 @@ An account's keys share the hash tag `{account}`, so that a script may touch sev
 | `risk-fence:{account}` | risk_manager | the newest epoch that wrote here | for ever |
 | `risk-claims:{account}` | risk_manager | exposure: position or intent → amount | rebuilt from Postgres |
 | `risk-generation:{account}` | risk_manager | token of the rebuild that made the claims | rebuilt from Postgres |
+| `price:{symbol}` | market_monitor | newest bid, ask and trade, JSON of decimal strings | 60 s, renewed by moves |
 """
 
 
@@ -41,3 +42,8 @@ def risk_claims(account: str) -> str:
 def risk_generation(account: str) -> str:
     """Return the key of the token that says which rebuild made the claims."""
     return f"risk-generation:{{{account}}}"
+
+
+def latest_price(symbol: str) -> str:
+    """Return the key of a symbol's newest prices."""
+    return f"price:{symbol}"
