@@ -48,7 +48,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             clock=clock,
             progress=runtime.health.progress("timer", TIMER_AGE_S_MAX),
         )
-        runtime.health.check("market", feed.delivers)
+        runtime.health.check("market", feed.is_watching)
         await feed.run()
 
 

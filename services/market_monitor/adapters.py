@@ -109,9 +109,9 @@ class MarketFeed:
             loops.create_task(self._every(REPAIR_INTERVAL_S, self._repair, REPAIR_DEADLINE_S), name="repair")
             loops.create_task(self._every(PRICES_INTERVAL_S, self._show_prices), name="prices")
 
-    async def delivers(self) -> bool:
-        """Readiness: the exchange answers and its stream delivers."""
-        return self._monitor.is_delivering
+    async def is_watching(self) -> bool:
+        """Readiness: the exchange answers and its stream is subscribed."""
+        return self._monitor.is_watching
 
     async def _every(self, seconds: float, work: Work, deadline_s: float | None = None) -> None:
         await every(seconds, work, clock=self._clock, deadline_s=deadline_s)

@@ -85,20 +85,23 @@ class MarketMonitor:
         self._clock = clock
         self._board = StatusBoard(frame_age_ms_max=thresholds.data_age_ms_max, now_ms=now_ms)
         self._timed_at_ms = now_ms
+        self._is_connected = False
         self._moved: set[str] = set()
 
     @property
-    def is_delivering(self) -> bool:
-        """Whether the exchange answers and its stream delivers."""
-        return self._board.is_up(epoch_ms(self._clock.now()))
+    def is_watching(self) -> bool:
+        """Whether the exchange answers and its stream is subscribed; a market may be quiet none the less."""
+        return self._is_connected and self._board.answers(epoch_ms(self._clock.now()))
 
     def on_connected(self) -> None:
         """The stream was subscribed: from now on every trade arrives."""
+        self._is_connected = True
         for market in self._markets.values():
             market.connect()
 
     def on_disconnected(self) -> None:
         """The stream ended: trades may be missed until the next subscription."""
+        self._is_connected = False
         for market in self._markets.values():
             market.disconnect()
 

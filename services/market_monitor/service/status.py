@@ -51,9 +51,9 @@ class StatusBoard:
         """The exchange's clock minus ours."""
         return self._comparison.skew_ms
 
-    def is_up(self, now_ms: int) -> bool:
-        """Whether the exchange answers and its stream delivers."""
-        return self._reachability.is_up(now_ms)
+    def answers(self, now_ms: int) -> bool:
+        """Whether the exchange answered lately."""
+        return self._reachability.answers(now_ms)
 
     def on_frame(self, now_ms: int) -> None:
         """The stream delivered something."""
