@@ -119,6 +119,29 @@ SIGNALS_HISTORY_READ: Final = Counter(
     "trader_signals_history_read_total", "Times a strategy was rebuilt from past candles.", registry=REGISTRY
 )
 
+# Risk
+RISK_DECISIONS: Final = Counter(
+    "trader_risk_decisions_total",
+    "Answers to signals: approved, or refused with the reason.",
+    ["outcome", "reason"],
+    registry=REGISTRY,
+)
+RISK_CHECK_SECONDS: Final = Histogram(
+    "trader_risk_check_seconds",
+    "Time of the rules and the reservation in Redis, alone.",
+    buckets=_LATENCY_S,
+    registry=REGISTRY,
+)
+RISK_STATE_REBUILT: Final = Counter(
+    "trader_risk_state_rebuilt_total", "Times the shared risk state in Redis was made anew.", registry=REGISTRY
+)
+PERMITS_RENEWED: Final = Counter(
+    "trader_permits_renewed_total", "Renewals of permits, by what became of them.", ["outcome"], registry=REGISTRY
+)
+TRADING_STATE: Final = Gauge(
+    "trader_trading_state", "1 for the state that each account is in.", ["account", "state"], registry=REGISTRY
+)
+
 # Audit
 AUDIT_RECORDS: Final = Counter(
     "trader_audit_records_total", "Records appended to the audit log, by kind.", ["kind"], registry=REGISTRY
