@@ -7,7 +7,7 @@ import structlog
 
 from libs.common.audit.anchors import AnchorLog, load_or_create_key
 from libs.common.contracts.topics import TopicName
-from libs.common.errors import RetryableError
+from libs.common.errors import DeadlineExceededError, RetryableError
 from libs.common.messaging.deadlines import deadline, every
 from libs.common.runtime import Runtime, run_service
 from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune
@@ -53,7 +53,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 tasks.create_task(every(settings.anchor_interval_s, anchor, clock=runtime.clock), name="anchors")
                 tasks.create_task(every(PRUNE_INTERVAL_S, forget, clock=runtime.clock), name="pruning")
         finally:
-            await deadline(anchor(), LAST_ANCHOR_S_MAX, "the last anchor")
+            try:
+                await deadline(anchor(), LAST_ANCHOR_S_MAX, "the last anchor")
+            except DeadlineExceededError as error:
+                _log.warning("Stopped without a last anchor", error=str(error))
 
 
 if __name__ == "__main__":
