@@ -1,0 +1,1 @@
+"""The commands of `trader`, one module a subject."""

@@ -1,0 +1,48 @@
+"""`trader db upgrade`, `trader topics apply`: the set-up jobs, run before the services."""
+
+import asyncio
+
+import typer
+
+from cli.errors import CommandError, ExitStatus
+from cli.output import tell
+from libs.common.errors import RetryableError
+from libs.common.settings import ServiceSettings, load_settings
+
+db = typer.Typer(help="The database.", no_args_is_help=True)
+topics = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
+
+OWNER = "postgres"
+
+
+@db.command("upgrade")
+def upgrade() -> None:
+    """Bring the database to the newest version; settings come from TRADER_… variables."""
+    from libs.common.storage.migrations import ROLES, upgrade_database  # noqa: PLC0415 - only this command needs it
+
+    settings = load_settings(ServiceSettings)
+    try:
+        version = upgrade_database(
+            address=settings.postgres_address,
+            owner=OWNER,
+            password=settings.secret(f"postgres-{OWNER}"),
+            role_passwords={role: settings.secret(f"postgres-{role}") for role in ROLES},
+        )
+    except RetryableError as error:
+        raise CommandError(str(error), hint="Is Postgres running?", status=ExitStatus.NOT_RUNNING) from error
+    tell(f"The database is at version {version}.")
+
+
+@topics.command("apply")
+def apply() -> None:
+    """Create missing topics and bring the settings of the others in line; settings come from TRADER_… variables."""
+    from libs.common.messaging.administration import apply_topics  # noqa: PLC0415 - aiokafka costs half a second
+    from libs.common.messaging.kafka import Kafka  # noqa: PLC0415
+
+    settings = load_settings(ServiceSettings)
+    kafka = Kafka(settings.kafka_bootstrap_servers, client_id="trader", topic_prefix=settings.topic_prefix)
+    try:
+        created = asyncio.run(apply_topics(kafka))
+    except RetryableError as error:
+        raise CommandError(str(error), hint="Is Kafka running?", status=ExitStatus.NOT_RUNNING) from error
+    tell(f"Created {', '.join(created)}." if created else "Every topic was there already.")

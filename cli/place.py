@@ -1,0 +1,106 @@
+"""The stack that a command is about: its data directory, its endpoints, and its database under the reader's role."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cli.errors import CommandError, ExitStatus
+from libs.common.errors import DeadlineExceededError, RetryableError
+from libs.common.storage.postgres import Database
+from libs.embedded.directory import DataDirectory
+from libs.embedded.process_table import ProcessTable, read_table
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running stack.
+
+    Attributes:
+        directory: Its data directory.
+        endpoints: What `trader endpoints` prints.
+    """
+
+    directory: DataDirectory
+    endpoints: dict[str, Any]
+
+    @property
+    def secrets(self) -> Path:
+        """The directory of its secrets."""
+        return self.directory.secrets
+
+    @property
+    def halt_dir(self) -> Path:
+        """The directory of its `HALT` files."""
+        return self.directory.root / "halt"
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """Lend its database, for reading."""
+        database = await Database.connect(self.endpoints["postgres"], application="trader", connections_max=2)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    def processes(self) -> ProcessTable:
+        """Return its processes.
+
+        Raises:
+            CommandError: It has stopped meanwhile.
+        """
+        table = read_table(self.directory)
+        if table is None:
+            raise _not_running(self.directory)
+        return table
+
+
+def find_place(data_dir: Path) -> Place:
+    """Return the stack that runs in a data directory.
+
+    Raises:
+        CommandError: None runs there, or it is still starting.
+    """
+    directory = DataDirectory(data_dir)
+    if not directory.lock_file.exists() or directory.running_pid() is None:
+        raise _not_running(directory)
+    try:
+        endpoints = json.loads(directory.endpoints_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(
+            f"{directory.root}: expected a stack that is ready, found one that is still starting",
+            hint="Wait for `ready`, or look at `trader ps`.",
+            status=ExitStatus.NOT_RUNNING,
+        ) from error
+    return Place(directory, endpoints)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work.
+
+    Raises:
+        CommandError: A store or the exchange cannot be reached (3) or does not answer in time (5).
+    """
+    try:
+        return asyncio.run(work)
+    except DeadlineExceededError as error:
+        raise CommandError(
+            str(error), hint="See `trader ps` and `trader logs`.", status=ExitStatus.TIMED_OUT
+        ) from error
+    except RetryableError as error:
+        raise CommandError(
+            str(error), hint="See `trader ps` and `trader logs`.", status=ExitStatus.NOT_RUNNING
+        ) from error
+
+
+def _not_running(directory: DataDirectory) -> CommandError:
+    return CommandError(
+        f"{directory.root}: expected a running stack, found none",
+        hint="Start one with `trader up` (or `make run`), or name its directory with --data-dir.",
+        status=ExitStatus.NOT_RUNNING,
+    )

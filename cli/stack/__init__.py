@@ -1,0 +1,1 @@
+"""`trader up`: which processes make up a stack, in which order, and what a person sees of it."""

@@ -1,0 +1,235 @@
+"""The processes of an embedded stack and the settings of each: the only place that knows all of them.
+
+Every service is told where the others are by environment variables, and gets secrets only as files.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from libs.common.configuration import TradingConfiguration
+from libs.common.control.operators import OperatorKey, Operators
+from libs.common.messaging.administration import apply_topics
+from libs.common.messaging.kafka import Kafka
+from libs.common.storage.migrations import ROLES
+from libs.embedded.directory import write_atomically
+from libs.embedded.lifecycle import run_to_end
+from libs.embedded.services import Service, python_module
+from libs.embedded.stack import Stack
+from libs.embedded.stores.store import LOOPBACK
+from libs.embedded.supervisor import Job
+
+EXCHANGE: Final = "paper_exchange"
+DATABASE_JOB: Final = "database"
+TOPICS_JOB: Final = "topics"
+KEYS_JOB: Final = "exchange keys"
+SET_UP: Final = ("redis", DATABASE_JOB, TOPICS_JOB)
+WATCHED: Final = (
+    "market_monitor",
+    "signal_generator",
+    "risk_manager",
+    "trade_executor",
+    "position_manager",
+    "notifier",
+    "audit_recorder",
+)
+KEY_RIGHTS: Final[Mapping[str, str]] = {
+    "trade_executor": "trade",
+    "position_manager": "read",
+    "watchdog": "watchdog",
+}
+"""Which of an account's keys at the exchange a service is given; the others get none."""
+
+MIGRATION_S_MAX: Final = 60.0
+INSTALLATION_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """What to start: the services and the jobs before them.
+
+    Attributes:
+        configuration: What is traded.
+        start_active: A fresh installation starts ACTIVE: only the demonstrations do.
+    """
+
+    stack: Stack
+    configuration: TradingConfiguration
+    start_active: bool
+
+    @property
+    def root(self) -> Path:
+        """The data directory."""
+        return self.stack.directory.root
+
+    @property
+    def exchange_dir(self) -> Path:
+        """The paper exchange's own data directory."""
+        return self.root / EXCHANGE
+
+    @property
+    def exchange_rest(self) -> str:
+        """Base address of the paper exchange's REST API."""
+        return f"http://{LOOPBACK}:{self.stack.port(EXCHANGE)}"
+
+    @property
+    def exchange_ws(self) -> str:
+        """Base address of the paper exchange's streams."""
+        return f"ws://{LOOPBACK}:{self.stack.port(EXCHANGE)}"
+
+    def prepare(self) -> None:
+        """Write the files that the services read: configuration, operators, their database passwords."""
+        (self.root / "halt").mkdir(mode=0o700, exist_ok=True)
+        content = self.configuration.model_dump(mode="json")
+        write_atomically(self._configuration_file, json.dumps(content, indent=2, ensure_ascii=False))
+        for role in ROLES:
+            self.stack.passwords.password(f"postgres-{role}")
+        if not self.operator_key_file.exists():
+            key = OperatorKey.generate()
+            key.save(self.operator_key_file)
+            Operators({}).with_key(key, issuer="operator").save(self._operators_file)
+
+    def jobs(self) -> list[Job]:
+        """Return what is done once, between the stores and the services."""
+        return [
+            Job(name=DATABASE_JOB, run=self._migrate, depends_on=("postgres",), deadline_s=MIGRATION_S_MAX),
+            Job(name=TOPICS_JOB, run=self._apply_topics, depends_on=("kafka",)),
+            Job(name=KEYS_JOB, run=self._write_key_files, depends_on=(EXCHANGE,)),
+        ]
+
+    def services(self) -> list[Service]:
+        """Return every process besides the stores."""
+        after_exchange = (*SET_UP, EXCHANGE, KEYS_JOB)
+        return [
+            Service(
+                name=EXCHANGE,
+                command=python_module(f"services.{EXCHANGE}"),
+                environment=self._exchange_environment(),
+                health_port_variable="PAPER_EXCHANGE_HEALTH_PORT",
+            ),
+            self._service("audit_recorder", depends_on=SET_UP),
+            self._service("notifier", depends_on=SET_UP),
+            self._service("signal_generator", depends_on=SET_UP),
+            self._service("market_monitor", depends_on=after_exchange),
+            self._service("risk_manager", depends_on=after_exchange),
+            self._service("trade_executor", depends_on=after_exchange),
+            self._service("position_manager", depends_on=after_exchange),
+            self._service("watchdog", depends_on=(*SET_UP, EXCHANGE, KEYS_JOB)),
+        ]
+
+    def endpoints(self) -> dict[str, Any]:
+        """Return what `trader endpoints` adds to the stores' addresses, once the exchange is ready."""
+        exchange = json.loads((self.exchange_dir / "exchange.json").read_text(encoding="utf-8"))
+        accounts = exchange["exchange_accounts"]
+        password = self.stack.passwords.password("postgres-reader")
+        return {
+            "postgres": f"postgresql://reader:{password}@{self._postgres_address}",
+            "exchange_rest": self.exchange_rest,
+            "exchange_ws": self.exchange_ws,
+            "exchange_accounts": {name: accounts[name] for name in ("main", "visitor")},
+            "dashboard": None,
+            "operator_key_file": str(self.operator_key_file),
+        }
+
+    @property
+    def operator_key_file(self) -> Path:
+        """The private key that `trader` signs commands with."""
+        return self.stack.directory.secrets / "operator.pem"
+
+    @property
+    def _operators_file(self) -> Path:
+        return self.root / "operators.json"
+
+    @property
+    def _configuration_file(self) -> Path:
+        return self.stack.directory.run / "configuration.json"
+
+    @property
+    def _postgres_address(self) -> str:
+        return self.stack.addresses.postgres.rpartition("@")[2]
+
+    @property
+    def _redis_address(self) -> str:
+        return self.stack.addresses.redis.rpartition("@")[2]
+
+    def _installation(self) -> str:
+        """Six characters that stay the same for this data directory."""
+        secret = self.stack.passwords.password("installation")
+        number = int.from_bytes(secret.encode())
+        digits = []
+        for _ in range(6):
+            number, digit = divmod(number, len(INSTALLATION_DIGITS))
+            digits.append(INSTALLATION_DIGITS[digit])
+        return "".join(digits)
+
+    def _service(self, name: str, *, depends_on: tuple[str, ...]) -> Service:
+        return Service(
+            name=name,
+            command=python_module(f"services.{name}"),
+            environment={**self._environment(), **self._own_environment(name)},
+            depends_on=depends_on,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        root = self.root
+        return {
+            "TRADER_KAFKA_BOOTSTRAP_SERVERS": self.stack.addresses.kafka,
+            "TRADER_POSTGRES_ADDRESS": self._postgres_address,
+            "TRADER_REDIS_ADDRESS": self._redis_address,
+            "TRADER_SECRETS_DIR": str(self.stack.directory.secrets),
+            "TRADER_CONFIG_FILES": json.dumps([str(self._configuration_file)]),
+            "TRADER_INSTALLATION": self._installation(),
+            "TRADER_EXCHANGE_REST_URL": self.exchange_rest,
+            "TRADER_EXCHANGE_WS_URL": self.exchange_ws,
+            "TRADER_HALT_DIR": str(root / "halt"),
+            "TRADER_OPERATORS_FILE": str(self._operators_file),
+            "TRADER_START_ACTIVE": str(self.start_active).lower(),
+        }
+
+    def _own_environment(self, name: str) -> dict[str, str]:
+        own: dict[str, str] = {}
+        if name in KEY_RIGHTS:
+            own["TRADER_EXCHANGE_KEYS_FILE"] = str(self._keys_file(KEY_RIGHTS[name]))
+        if name == "audit_recorder":
+            own["TRADER_ANCHORS_FILE"] = str(self.root / "anchors" / "audit.jsonl")
+        if name == "watchdog":
+            targets = {target: f"http://{LOOPBACK}:{self.stack.port(f'{target}.health')}" for target in WATCHED}
+            own["TRADER_TARGETS"] = json.dumps(targets)
+        return own
+
+    def _exchange_environment(self) -> dict[str, str]:
+        market = self.configuration.market
+        return {
+            "PAPER_EXCHANGE_HOST": LOOPBACK,
+            "PAPER_EXCHANGE_PORT": str(self.stack.port(EXCHANGE)),
+            "PAPER_EXCHANGE_DATA_DIR": str(self.exchange_dir),
+            "PAPER_EXCHANGE_MARKET": market.source,
+            "PAPER_EXCHANGE_SEED": str(market.seed),
+            "PAPER_EXCHANGE_SPEED": str(market.speed),
+            "PAPER_EXCHANGE_SYMBOLS": json.dumps([symbol.replace("/", "") for symbol in self.configuration.symbols]),
+            "PAPER_EXCHANGE_SCENARIO": json.dumps(market.generated.model_dump(mode="json")),
+        }
+
+    def _keys_file(self, right: str) -> Path:
+        return self.stack.directory.secrets / f"exchange-{right}.json"
+
+    async def _migrate(self) -> None:
+        await run_to_end(
+            (sys.executable, "-m", "cli", "db", "upgrade"),
+            environment={"PATH": "/usr/bin:/bin", **self._environment()},
+            working_directory=Path.cwd(),
+            deadline_s=MIGRATION_S_MAX,
+        )
+
+    async def _apply_topics(self) -> None:
+        await apply_topics(Kafka(self.stack.addresses.kafka, client_id="trader"))
+
+    async def _write_key_files(self) -> None:
+        """Give each service the one key it needs, in a file of its own."""
+        keys = json.loads((self.exchange_dir / "keys.json").read_text(encoding="utf-8"))
+        names = {"trade": "main", "read": "main-reader", "watchdog": "main-watchdog"}
+        for right, name in names.items():
+            write_atomically(self._keys_file(right), json.dumps({"main": keys[name]}))

@@ -1,0 +1,147 @@
+"""`trader up`: start everything, watch it, stop it in order."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from cli.errors import CommandError, ExitStatus
+from cli.output import tell
+from cli.stack.composition import Composition
+from libs.common.configuration import TradingConfiguration
+from libs.embedded.directory import DataDirectory, write_atomically
+from libs.embedded.process import ProcessEvent
+from libs.embedded.process_table import read_table
+from libs.embedded.stack import Phase, Stack, open_stack, stop_requested
+
+DETACHED_READY_S_MAX = 180.0
+POLL_S = 0.2
+
+
+class View(Protocol):
+    """What a person sees of a running stack."""
+
+    def on_event(self, event: ProcessEvent | Phase) -> None:
+        """Show a change of a process or a step of the start."""
+        ...
+
+    def on_fetch(self, done: int, of: int) -> None:
+        """Show how far the first download is."""
+        ...
+
+    async def follow(self, stack: Stack, composition: Composition) -> None:
+        """Show what goes on, until cancelled."""
+        ...
+
+
+class Reporter(Protocol):
+    """Writes what happened, at the end of a run."""
+
+    async def report(self, stack: Stack, composition: Composition) -> dict[str, Any]:
+        """Return the report while the stores still run."""
+        ...
+
+
+async def run_stack(
+    data_dir: Path,
+    configuration: TradingConfiguration,
+    *,
+    start_active: bool,
+    view: View,
+    run_for: timedelta | None,
+    reporter: Reporter | None,
+    report_file: Path | None,
+) -> ExitStatus:
+    """Run a stack until it is asked to stop or its time is over; return the exit status.
+
+    Raises:
+        EmbeddedError: It cannot start; what had started is stopped again.
+    """
+    async with stop_requested() as stop, open_stack(data_dir, on_event=view.on_event, on_fetch=view.on_fetch) as stack:
+        composition = Composition(stack=stack, configuration=configuration, start_active=start_active)
+        composition.prepare()
+        if not await _first(stack.start(composition.services(), composition.jobs()), stop.wait()):
+            tell("Stopped before it was ready.")
+            return ExitStatus.INTERRUPTED
+        stack.write_endpoints(composition.endpoints())
+        following = asyncio.ensure_future(view.follow(stack, composition))
+        try:
+            await stack.run(_until(stop, run_for))
+        finally:
+            following.cancel()
+            await asyncio.wait({following}, timeout=2.0)
+        if reporter is not None and report_file is not None:
+            write_report(report_file, await reporter.report(stack, composition))
+    return ExitStatus.INTERRUPTED if stop.is_set() and run_for is not None else ExitStatus.DONE
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write the report as JSON."""
+    import json  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path.resolve(), json.dumps(report, indent=2, default=str) + "\n", mode=0o644)
+
+
+def detach(arguments: list[str], data_dir: Path) -> int:
+    """Start `trader up` in a session of its own; return its process id once it is ready.
+
+    Raises:
+        CommandError: It ended before it was ready, or was not ready in time.
+    """
+    directory = DataDirectory(data_dir)
+    directory.create()
+    log = directory.log_file("trader")
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, "-m", "cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ,
+        )
+    deadline_s = time.monotonic() + DETACHED_READY_S_MAX
+    while time.monotonic() < deadline_s:
+        table = read_table(directory)
+        if table is not None and table.time_to_ready_s is not None and directory.endpoints_file.exists():
+            return process.pid
+        if process.poll() is not None:
+            raise CommandError(
+                f"{directory.root}: expected a stack that becomes ready, found that it ended (status {process.returncode})",
+                hint=f"Its log is {log}.",
+                status=ExitStatus.FAILED if process.returncode in {0, 130} else ExitStatus(process.returncode),
+            )
+        time.sleep(POLL_S)
+    process.terminate()
+    raise CommandError(
+        f"{directory.root}: expected a stack that is ready within {DETACHED_READY_S_MAX:g} s, found it still starting",
+        hint=f"Its log is {log}.",
+        status=ExitStatus.TIMED_OUT,
+    )
+
+
+async def _first(work: Awaitable[None], stop: Awaitable[object]) -> bool:
+    """Return whether `work` was done before `stop`; cancel the other one."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop)
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    await asyncio.wait({working})
+    return False
+
+
+async def _until(stop: asyncio.Event, run_for: timedelta | None) -> None:
+    try:
+        async with asyncio.timeout(run_for.total_seconds() if run_for else None):
+            await stop.wait()
+    except TimeoutError:
+        return
