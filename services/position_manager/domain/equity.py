@@ -191,7 +191,7 @@ def minute_of(moment: datetime) -> datetime:
 
 
 def falling(highs: Iterable[tuple[datetime, Decimal]], at: datetime) -> tuple[tuple[datetime, Decimal], ...]:
-    """Return those of the last 24 hours' highs, oldest first, that no later one reaches.
+    """Return those of the last 24 hours' highs, oldest first, that no later one reaches; one a minute.
 
     A minute leaves when its last moment is a day old: the window is never shorter than 24 hours.
     """
@@ -201,5 +201,6 @@ def falling(highs: Iterable[tuple[datetime, Decimal]], at: datetime) -> tuple[tu
             continue
         while kept and kept[-1][1] <= high:
             kept.pop()
-        kept.append((minute, high))
+        if not kept or kept[-1][0] != minute:
+            kept.append((minute, high))
     return tuple(kept)

@@ -1,0 +1,225 @@
+"""The ledger's tables hold what the handlers decide, digit for digit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from libs.common.contracts.event import Event
+from libs.common.contracts.vocabulary import OrderStatus, Side
+from libs.common.errors import ConfigurationError
+from libs.common.storage.migrations import ROLES, upgrade_database
+from libs.common.storage.postgres import Database
+from services.position_manager.adapters import PostgresLedger, open_symbols
+from services.position_manager.domain.marks import QuoteBoard
+from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper
+from tests.service.position_manager.world import (
+    INSTRUMENTS,
+    NOON,
+    OPENED_AT,
+    FakeExchange,
+    SetClock,
+    a_fill,
+    an_order,
+    enveloped,
+)
+from tests.support.stores import PostgresForTests
+
+PASSWORD = "secret"
+
+
+async def _migrate(url: str) -> None:
+    parts = urlsplit(url)
+    await asyncio.to_thread(
+        upgrade_database,
+        address=f"{parts.hostname}:{parts.port}{parts.path}",
+        owner=parts.username or "",
+        password=parts.password or "",
+        role_passwords=dict.fromkeys(ROLES, PASSWORD),
+    )
+
+
+class Tables:
+    """The tables under the service's own role, with the loop's after-commit rule."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.quote_asset = "USDT"
+
+    async def apply(self, work) -> None:
+        await self.transaction(work)
+
+    async def transaction(self, work) -> list[Event]:
+        effects: list[Callable[[], None]] = []
+        async with self.database.transaction() as connection:
+            ledger: Ledger = PostgresLedger(connection, quote_asset=self.quote_asset, after_commit=effects.append)
+            events = list(await work(ledger))
+        for effect in effects:
+            effect()
+        return events
+
+    async def rows(self, view: str) -> list[asyncpg.Record]:
+        async with self.database.connection() as connection:
+            return await connection.fetch(f"SELECT * FROM {view}")
+
+
+class Service:
+    """The handlers over the tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.clock = SetClock()
+
+    async def start(self) -> "Service":
+        exchange = FakeExchange(closes={"BTC/USDT": "52000"})
+        self.accounts = Accounts()
+        await self.accounts.recover(("main",), apply=self.tables.apply, exchange=exchange, clock=self.clock)
+        self.keeper = PositionKeeper(accounts=self.accounts, instruments=INSTRUMENTS)
+        self.board = QuoteBoard(jump_rate_max=Decimal("0.03"))
+        self.marker = EquityMarker(
+            accounts=self.accounts, board=self.board, exchange=exchange, clock=self.clock, exit_after_s=None
+        )
+        return self
+
+    async def fill(self, *arguments, **changes) -> list[Event]:
+        envelope = enveloped(a_fill(*arguments, **changes))
+        return await self.tables.transaction(lambda ledger: self.keeper.on_fill(envelope, ledger))
+
+    async def order(self, **changes) -> None:
+        envelope = enveloped(an_order(**changes))
+        await self.tables.transaction(lambda ledger: self.keeper.on_order_updated(envelope, ledger))
+
+    async def pass_second(self, bid: str) -> list[Event]:
+        self.clock.advance(1)
+        self.board.observe("BTC/USDT", bid=Decimal(bid), ask=Decimal(bid) + 1, at=self.clock.now())
+        await self.marker.prepare_day(self.tables.apply)
+        return await self.tables.transaction(self.marker.mark)
+
+
+@pytest.fixture
+async def tables(postgres: PostgresForTests) -> AsyncIterator[Tables]:
+    template = await postgres.template("migrated_for_ledger", _migrate)
+    url = await postgres.fresh_database(template)
+    parts = urlsplit(url)
+    dsn = f"postgresql://position_manager:{PASSWORD}@{parts.hostname}:{parts.port}{parts.path}"
+    database = await Database.connect(dsn, application="test")
+    yield Tables(database)
+    await database.close()
+    await postgres.drop(url)
+
+
+@pytest.fixture
+async def service(tables: Tables) -> Service:
+    return await Service(tables).start()
+
+
+async def test_a_restart_loads_exactly_what_was_in_memory(service):
+    await service.pass_second("50000")
+    await service.fill(Side.BUY, "0.12345", "50000.01", fee="0.00012345", fee_asset="BTC", stop_loss=Decimal(49_000))
+    await service.fill(
+        Side.SELL, "0.1", "50100.07", fee="0.01", fee_asset="BNB", commission_rate=Decimal("600.1"), trade_id=2
+    )
+    await service.order(client_order_id="ctE-2", quantity=Decimal("0.001"))
+    for bid in ("50000", "50001", "50002"):
+        await service.pass_second(bid)
+
+    again = await Service(service.tables).start()
+
+    assert again.accounts.books == service.accounts.books
+    assert again.accounts.histories == service.accounts.histories
+
+
+async def test_a_fill_is_booked_once(service):
+    await service.fill(trade_id=5)
+
+    assert await service.fill(trade_id=5) == []
+    assert [row["balance"] for row in await service.tables.rows("balances") if row["asset"] == "USDT"] == [5_000]
+
+
+async def test_fills_of_before_the_opening_move_the_opening(service):
+    await service.fill(at=OPENED_AT)
+
+    balances = {row["asset"]: row for row in await service.tables.rows("balances")}
+    assert (balances["USDT"]["opening"], balances["USDT"]["balance"]) == (15_000, 10_000)
+    assert (balances["BTC"]["opening"], balances["BTC"]["balance"]) == (Decimal("-0.05"), Decimal("0.05"))
+
+
+async def test_an_older_revision_of_an_order_is_ignored(service):
+    await service.order(revision=2, status=OrderStatus.FILLED)
+    await service.order(revision=1)
+
+    assert service.accounts.books["main"].locked == {}
+
+
+async def test_the_days_first_baseline_stays(service):
+    await service.pass_second("50000")
+    await (await Service(service.tables).start()).pass_second("50000")
+
+    [row] = await service.tables.rows("day_baselines")
+    assert (row["equity"], row["source"]) == (10_000, "opening")
+
+
+async def test_the_baseline_of_a_night_that_was_slept_through_comes_from_the_bookings(service):
+    await service.pass_second("50000")
+    await service.fill(Side.BUY, "0.1", "50000", fee="0.0001", fee_asset="BTC")
+    await service.pass_second("50000")
+    service.clock.advance(86_400)
+    await service.fill(Side.SELL, "0.05", "40000", trade_id=2, at=NOON + timedelta(days=1))
+
+    await service.pass_second("40000")
+
+    rows = {row["source"]: row["equity"] for row in await service.tables.rows("day_baselines")}
+    assert rows["candle"] == Decimal("10194.8")  # 10 000 - 5 000 + 0.0999 x 52 000
+
+
+async def test_the_views_say_what_people_read(service):
+    await service.pass_second("50000")
+    await service.fill(Side.BUY, "0.1", "50000", stop_loss=Decimal(49_000))
+    await service.pass_second("50500")
+    await service.fill(Side.SELL, "0.1", "50400", trade_id=2, at=NOON + timedelta(seconds=3))
+    await service.fill(Side.BUY, "0.2", "50000", trade_id=3, at=NOON + timedelta(seconds=4))
+    await service.pass_second("50500")
+
+    dsn = await _reader_dsn(service)
+    reader = await Database.connect(dsn, application="test")
+    try:
+        tables = Tables(reader)
+        [position] = await tables.rows("positions")
+        [equity] = await tables.rows("equity")
+        [performance] = await tables.rows("performance")
+        fills = await tables.rows("booked_fills")
+        [trip] = await tables.rows("round_trips")
+    finally:
+        await reader.close()
+
+    assert (position["unrealised_pnl"], position["realised_pnl"], position["is_open"]) == (100, 40, True)
+    assert (equity["equity"], equity["pnl_today"], equity["positions_open"]) == (10_140, 140, 1)
+    assert (performance["fills"], performance["round_trips"], performance["wins"]) == (3, 1, 1)
+    assert (performance["pnl"], trip["pnl"], len(fills)) == (140, 40, 3)
+
+
+async def _reader_dsn(service: Service) -> str:
+    async with service.tables.database.connection() as connection:
+        address = await connection.fetchrow(
+            "SELECT inet_server_addr() AS host, inet_server_port() AS port, current_database()"
+        )
+    assert address is not None
+    return f"postgresql://reader:{PASSWORD}@{address['host']}:{address['port']}/{address['current_database']}"
+
+
+async def test_open_positions_name_their_symbols(service):
+    await service.fill()
+
+    async with service.tables.database.connection() as connection:
+        assert await open_symbols(connection) == ["BTC/USDT"]
+
+
+async def test_a_ledger_in_another_quote_currency_is_refused(service):
+    service.tables.quote_asset = "USDC"
+
+    with pytest.raises(ConfigurationError, match="quoted in USDT"):
+        await Service(service.tables).start()
