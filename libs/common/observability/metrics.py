@@ -154,3 +154,35 @@ AUDIT_ANCHORED_AT: Final = Gauge(
 NOTIFICATIONS: Final = Counter(
     "trader_notifications_total", "Notifications by channel and final state.", ["channel", "state"], registry=REGISTRY
 )
+
+# Orders
+ORDERS_SENT: Final = Counter(
+    "trader_orders_sent_total",
+    "Orders sent, by role and what the answer proved.",
+    ["role", "verdict"],
+    registry=REGISTRY,
+)
+ORDERS_WITHHELD: Final = Counter(
+    "trader_orders_withheld_total", "Orders not sent at the last hop, by reason.", ["role", "reason"], registry=REGISTRY
+)
+ORDERS_UNRESOLVED: Final = Gauge(
+    "trader_orders_unresolved", "Orders of which nobody knows whether the exchange has them.", registry=REGISTRY
+)
+ORDER_REQUEST_SECONDS: Final = Histogram(
+    "trader_order_request_seconds", "An order's request to its answer.", buckets=_LATENCY_S, registry=REGISTRY
+)
+TICK_TO_ORDER_SECONDS: Final = Histogram(
+    "trader_tick_to_order_seconds",
+    "Receipt of the market data behind an entry to its request.",
+    buckets=_LATENCY_S,
+    registry=REGISTRY,
+)
+UNPROTECTED_SECONDS: Final = Histogram(
+    "trader_unprotected_seconds", "An entry's fill to its protection.", buckets=_LATENCY_S, registry=REGISTRY
+)
+DIFFERENCES: Final = Gauge(
+    "trader_differences", "Differences between our ledger and the exchange.", ["account"], registry=REGISTRY
+)
+EXCHANGE_USED_WEIGHT: Final = Gauge(
+    "trader_exchange_used_weight", "Request weight of this minute, of the whole address.", registry=REGISTRY
+)
