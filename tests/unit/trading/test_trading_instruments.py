@@ -73,6 +73,7 @@ def test_sells_have_their_own_multipliers():
 
 def test_one_multiplier_may_be_missing():
     assert filters(price="250000.01", bid_multiplier_up=None) == []
+    assert filters(price="9999.99", bid_multiplier_up=None) == [Filter.PERCENT_PRICE_BY_SIDE]
     assert filters(price="9999.99", bid_multiplier_down=None) == []
 
 

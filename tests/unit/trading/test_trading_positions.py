@@ -192,6 +192,13 @@ def test_flat_is_less_than_the_exchange_takes(quantity, price, flat):
     assert is_flat(position, an_instrument(), None if price is None else Decimal(price)) is flat
 
 
+def test_flat_is_less_than_a_minimum_of_several_steps():
+    position = Position(symbol="BTC/USDT", quantity=Decimal("0.0005"))
+
+    assert is_flat(position, an_instrument(quantity_min=Decimal("0.001")))
+    assert not is_flat(position, an_instrument(quantity_min=Decimal("0.0005")))
+
+
 def test_equity_is_the_worth_of_every_balance():
     balances = {"USDT": Decimal("100.5"), "BTC": Decimal("0.1"), "ETH": Decimal(0)}
 

@@ -248,14 +248,17 @@ def test_the_decisions_price_is_near_the_market(price, refused):
     assert reason(an_entry(price=Decimal(price))) is refused
 
 
-def test_an_ask_beyond_the_collar_is_not_paid():
-    result = answer(
-        market=a_market(quote=a_quote("49000.00", "51000.00")),
-        limit=limits(spread_rate_max=Decimal(1)),
-        proposal=an_entry(stop_loss=Decimal(40_000), take_profit=Decimal(60_000)),
-    )
+@pytest.mark.parametrize(
+    ("quote", "refused"),
+    [
+        (a_quote("49500.00", "50500.00"), None),
+        (a_quote("49499.99", "50500.01"), R.PRICE_IS_OUTSIDE_COLLAR),
+    ],
+)
+def test_an_ask_beyond_the_collar_is_not_paid(quote, refused):
+    entry = an_entry(stop_loss=Decimal(40_000), take_profit=Decimal(60_000))
 
-    assert result == Refused(R.PRICE_IS_OUTSIDE_COLLAR, "49500 to 50500", "ask 51000")
+    assert reason(entry, market=a_market(quote=quote), limit=limits(spread_rate_max=Decimal(1))) is refused
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,9 @@ def test_filters_are_measured_at_the_exchanges_reference_price_where_it_is_known
     [
         {"instrument": an_instrument(ask_multiplier_down=Decimal("0.995"))},  # the stop at 49 500 is below 49 750
         {"instrument": an_instrument(ask_multiplier_up=Decimal("1.01"))},  # the take-profit at 51 000 is above 50 500
-        {"instrument": an_instrument(notional_min=Decimal(197))},  # after the fee 0.00395 x 49 500 = 195.525
+        {
+            "instrument": an_instrument(notional_min=Decimal(196))
+        },  # before the fee 196.02, after the fee 0.00395 x 49 500 = 195.525
     ],
 )
 def test_what_could_not_be_protected_is_not_bought(changes):
@@ -366,6 +371,14 @@ def test_an_exit_needs_no_limits_of_entries_and_no_good_market(state):
 )
 def test_an_exit_is_refused_where_it_would_be_wrong_or_impossible(changes, refused):
     assert reason(**({"proposal": an_exit(), "exposure": holding("0.1")} | changes)) is refused
+
+
+@pytest.mark.parametrize(
+    ("held", "instrument"),
+    [("0.1", an_instrument(quantity_min=Decimal("0.1"))), ("0.0001", an_instrument(notional_min=Decimal(5)))],
+)
+def test_an_exit_of_exactly_the_minimum_order_passes(held, instrument):
+    assert quantity(an_exit(), holding(held), a_market(instrument=instrument)) == Decimal(held)
 
 
 def test_an_exit_beyond_the_greatest_market_order_sells_what_one_order_carries():

@@ -53,6 +53,12 @@ def test_the_minimum_notional_itself_is_enough():
     assert position_quantity(Decimal(250), Decimal(50_000), Decimal(2), an_instrument()) == Decimal("0.0001")  # 5 USDT
 
 
+def test_the_minimum_quantity_itself_is_enough():
+    instrument = an_instrument(quantity_min=Decimal("0.004"))
+
+    assert position_quantity(Decimal(10_000), Decimal(50_000), Decimal(2), instrument) == Decimal("0.004")
+
+
 def test_a_quantity_below_a_minimum_of_several_steps_is_none():
     instrument = an_instrument(quantity_min=Decimal("0.01"))
 
