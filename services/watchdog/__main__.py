@@ -1,0 +1,86 @@
+"""Wires the watchdog. Kafka carries its heartbeats and alerts, and may be down for all that the watchdog does."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import aiohttp
+import structlog
+
+from libs.common.control.file_latch import FileHaltLatch
+from libs.common.messaging.deadlines import every
+from libs.common.runtime import Runtime, run_service
+from services.watchdog.alerting import Alarm
+from services.watchdog.cancelling import EntryCanceller
+from services.watchdog.exchange import ExchangeAccount, load_keys
+from services.watchdog.settings import Settings
+from services.watchdog.silence import Target
+from services.watchdog.watching import EmergencyStop, HttpHealth, Watchdog
+
+POLLING_AGE_S_MAX = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Watch until stopped."""
+    settings, exchange = runtime.settings, runtime.configuration.exchange
+    progress = runtime.health.progress("polling", POLLING_AGE_S_MAX)
+    settings.halt_dir.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        )
+        alarm = Alarm(
+            session,
+            publish=runtime.publisher.publish,
+            webhook_url=str(settings.webhook_url) if settings.webhook_url else None,
+        )
+        stack.push_async_callback(alarm.drain)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        watchdog = Watchdog(
+            targets=[
+                Target(name=name, alert_after_s=settings.alert_after_s, dead_after_s=settings.halt_after_s)
+                for name in settings.targets
+            ],
+            critical=settings.critical,
+            health=HttpHealth(session, {name: str(url) for name, url in settings.targets.items()}),
+            emergency=EmergencyStop(
+                FileHaltLatch(settings.halt_dir),
+                _cancellers(session, settings, accounts=exchange.accounts, recv_window_ms=exchange.recv_window_ms),
+            ),
+            alarm=alarm,
+            clock=runtime.clock,
+            tasks=tasks,
+        )
+        unwatched = [name for name in settings.critical if name not in settings.targets]
+        if unwatched:
+            _log.warning("Nobody would notice their silence: TRADER_TARGETS does not name them", targets=unwatched)
+
+        async def poll() -> None:
+            await watchdog.poll()
+            progress.made()
+
+        tasks.create_task(every(settings.poll_interval_s, poll, clock=runtime.clock), name="polling")
+
+
+def _cancellers(
+    session: aiohttp.ClientSession, settings: Settings, *, accounts: tuple[str, ...], recv_window_ms: int
+) -> list[EntryCanceller]:
+    keys = load_keys(settings.exchange_keys_file) if settings.exchange_keys_file else {}
+    missing = [account for account in accounts if account not in keys]
+    if missing:
+        _log.warning("Entries of these accounts cannot be cancelled: the watchdog has no key", accounts=missing)
+    return [
+        EntryCanceller(
+            account,
+            ExchangeAccount(session, address=settings.exchange_rest_url, key=keys[account]),
+            installation=settings.installation,
+            recv_window_ms=recv_window_ms,
+        )
+        for account in accounts
+        if account in keys
+    ]
+
+
+if __name__ == "__main__":
+    run_service("watchdog", Settings, serve)
