@@ -83,7 +83,7 @@ class StrategySection(Section):
     )
     stop_atr: Multiple = Field(default=Decimal(2), description="With atr: distance of the stop in ATRs.")
     take_atr: Multiple = Field(default=Decimal(4), description="With atr: distance of the target in ATRs.")
-    quality_min: int = Field(default=50, ge=0, le=100, description="Signals of a lower quality score are held.")
+    quality_min: int = Field(default=50, ge=1, le=100, description="Signals of a lower quality score are held.")
     exit_after_s: int | None = Field(
         default=None, ge=1, description="A position is closed after this time; null: never for its age."
     )

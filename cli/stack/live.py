@@ -1,0 +1,87 @@
+"""The view in a terminal: processes, trading state, prices and the last fills, redrawn every second."""
+
+import asyncio
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import text_of
+from cli.stack.composition import Composition
+from cli.stack.plain import PlainView
+from cli.status import read_recent, read_status
+from libs.common.errors import RetryableError
+from libs.common.storage.postgres import Database
+from libs.embedded.process import ProcessState, ProcessStatus
+from libs.embedded.stack import Stack
+
+REDRAW_INTERVAL_S = 1.0
+FILLS_SHOWN = 8
+STATE_STYLES = {"ACTIVE": "bold green", "REDUCING": "bold yellow", "HALTED": "bold red"}
+
+
+class LiveView(PlainView):
+    """Plain lines until everything is ready, then a screen that is kept up to date."""
+
+    async def follow(self, stack: Stack, composition: Composition) -> None:
+        """Redraw every second."""
+        endpoints = composition.endpoints()
+        database = await Database.connect(endpoints["postgres"], application="trader", connections_max=1)
+        try:
+            with Live(console=Console(stderr=True), refresh_per_second=2, transient=False) as live:
+                while True:
+                    processes = stack.snapshot()
+                    try:
+                        status = await read_status(database, account="main", processes=processes)
+                        fills = await read_recent(database, account="main", limit=FILLS_SHOWN)
+                        live.update(Group(_headline(status), _processes(processes), _fills(fills), _footer(endpoints)))
+                    except RetryableError as error:
+                        live.update(Group(Text(f"The database does not answer: {error}"), _processes(processes)))
+                    await asyncio.sleep(REDRAW_INTERVAL_S)
+        finally:
+            await database.close()
+
+
+def _headline(status: dict[str, Any]) -> Text:
+    text = Text()
+    text.append(f" {status['trading_state']} ", STATE_STYLES.get(status["trading_state"], "bold"))
+    text.append(
+        f"  {status['mode']}  equity {text_of(status['equity'])}  PnL today {text_of(status['pnl_today'])}"
+        f"  positions {status['positions_open']}  orders {status['orders_open']}  trades {status['trades_today']}"
+    )
+    feeds = "  ".join(f"{feed['symbol']} {feed['age_ms']} ms" for feed in status["feeds"])
+    text.append(f"\n data age: {feeds}" if feeds else "")
+    if status["reason"]:
+        text.append(f"\n {status['reason']}")
+    return text
+
+
+def _processes(processes: tuple[ProcessStatus, ...]) -> Table:
+    table = Table(box=None, padding=(0, 1))
+    for column in ("process", "state", "pid", "restarts", "memory MB"):
+        table.add_column(column, justify="left" if column in {"process", "state"} else "right")
+    for process in processes:
+        style = "green" if process.state is ProcessState.READY else "yellow"
+        table.add_row(
+            process.name,
+            Text(process.state.value, style),
+            str(process.pid or ""),
+            str(process.restarts),
+            f"{process.rss_mb:.0f}",
+        )
+    return table
+
+
+def _fills(fills: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 1), title="last fills", title_justify="left")
+    for column in ("at", "symbol", "side", "quantity", "price"):
+        table.add_column(column, justify="right" if column in {"quantity", "price"} else "left")
+    for fill in fills:
+        table.add_row(*(text_of(fill[column]) for column in ("at", "symbol", "side", "quantity", "price")))
+    return table
+
+
+def _footer(endpoints: dict[str, Any]) -> Text:
+    return Text(f"exchange {endpoints['exchange_rest']}   Ctrl-C stops everything, `trader halt` stops trading", "dim")
