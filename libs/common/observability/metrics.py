@@ -183,6 +183,3 @@ UNPROTECTED_SECONDS: Final = Histogram(
 DIFFERENCES: Final = Gauge(
     "trader_differences", "Differences between our ledger and the exchange.", ["account"], registry=REGISTRY
 )
-EXCHANGE_USED_WEIGHT: Final = Gauge(
-    "trader_exchange_used_weight", "Request weight of this minute, of the whole address.", registry=REGISTRY
-)
