@@ -105,12 +105,15 @@ class LatchView:
 
     Attributes:
         records: Every halt found, each once.
+        in_redis: Ids of those in Redis, `in_files` of those in the directory.
         redis_readable: False: Redis did not answer in time. No permit can be read then either, so this alone
             stops entries without being a halt.
         file_readable: False: the directory could not be read in time; counts as latched.
     """
 
     records: tuple[HaltRecord, ...] = ()
+    in_redis: frozenset[str] = frozenset()
+    in_files: frozenset[str] = frozenset()
     redis_readable: bool = True
     file_readable: bool = True
 

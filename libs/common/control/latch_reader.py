@@ -29,7 +29,11 @@ class LatchReader:
         in_redis, in_files = await asyncio.gather(self._answer(self._redis), self._answer(self._file))
         records = {record.halt_id: record for record in [*(in_redis or ()), *(in_files or ())]}
         return LatchView(
-            records=tuple(records.values()), redis_readable=in_redis is not None, file_readable=in_files is not None
+            records=tuple(records.values()),
+            in_redis=_ids(in_redis),
+            in_files=_ids(in_files),
+            redis_readable=in_redis is not None,
+            file_readable=in_files is not None,
         )
 
     async def _answer(self, call: "PatientCall[Sequence[HaltRecord]]") -> "Sequence[HaltRecord] | None":
@@ -37,3 +41,7 @@ class LatchReader:
             return await call.answer(self._deadline_s)
         except (DeadlineExceededError, RedisError, OSError):
             return None
+
+
+def _ids(records: Sequence[HaltRecord] | None) -> frozenset[str]:
+    return frozenset(record.halt_id for record in records or ())

@@ -1,0 +1,245 @@
+"""Wires the risk manager and runs it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.events import (
+    AlertRaised,
+    ControlCommanded,
+    EquityMarked,
+    HeartbeatSent,
+    MarketStatusChanged,
+    MessageDeadLettered,
+    OrderUpdated,
+    PositionChanged,
+    SignalGenerated,
+)
+from libs.common.contracts.topics import TopicName
+from libs.common.control.file_latch import FileHaltLatch
+from libs.common.control.latch_reader import LatchReader
+from libs.common.control.permit import PERMIT_RENEWAL_S, PermitWriter
+from libs.common.control.redis_latch import RedisHaltLatch
+from libs.common.errors import RetryableError
+from libs.common.messaging.deadlines import every
+from libs.common.messaging.owner import Handler, Owner
+from libs.common.observability.health import Progress
+from libs.common.runtime import Runtime, run_service
+from libs.common.storage.redis import RedisStore
+from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
+from services.risk_manager.adapters.operators_file import OperatorsFile
+from services.risk_manager.adapters.postgres import PostgresRiskRecords
+from services.risk_manager.adapters.redis_book import RedisRiskBook
+from services.risk_manager.domain.observed_market import ObservedMarket
+from services.risk_manager.service.emergencies import EmergencyWatch, PersistingCauses
+from services.risk_manager.service.exposure import ExposureKeeper
+from services.risk_manager.service.governing import Governor, StartPolicy
+from services.risk_manager.service.halt_watch import WATCH_INTERVAL_S, HaltWatch
+from services.risk_manager.service.judging import SignalJudge
+from services.risk_manager.service.losses import LossGuard
+from services.risk_manager.service.permits import LastLook, PermitKeeper
+from services.risk_manager.service.ports import RiskRecords
+from services.risk_manager.service.rebuilding import BookKeeper
+from services.risk_manager.settings import Settings
+
+NAME: Final = "risk_manager"
+EMERGENCY_INTERVAL_S: Final = 1.0
+RECONCILE_INTERVAL_S: Final = 3.0
+RETRY_S: Final = 0.5
+DUTY_DEADLINE_S: Final = 60.0
+"""Longer than all deadlines within: a transaction is never cancelled from outside."""
+DUTY_PROGRESS_S_MAX: Final = 30.0
+OWNED_TOPICS: Final = (
+    TopicName.SIGNALS,
+    TopicName.ORDERS_UPDATES,
+    TopicName.POSITIONS,
+    TopicName.ACCOUNT_EQUITY,
+    TopicName.CONTROL,
+    TopicName.DEAD_LETTERS,
+    TopicName.ALERTS,
+)
+
+Duty = Callable[[], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class RiskManager:
+    """The service's parts, wired."""
+
+    def __init__(self, runtime: Runtime[Settings], store: RedisStore) -> None:
+        settings, configuration, clock = runtime.settings, runtime.configuration, runtime.clock
+        self._runtime = runtime
+        self._owner: Owner[RiskRecords] | None = None
+        accounts = configuration.exchange.accounts
+        operators = OperatorsFile(settings.operators_file)
+        observed = ObservedMarket(
+            started_at_s=clock.monotonic_s(), clock_skew_ms_max=configuration.safety.clock_skew_ms_max
+        )
+        self.market = MarketView(observed=observed, client=store.client, clock=clock)
+        self.instruments = ExchangeInstruments(address=settings.exchange_rest_url, symbols=configuration.symbols)
+        self.book = RedisRiskBook(store.client, epoch=self.epoch)
+        self.books = BookKeeper(book=self.book, accounts=accounts, apply=self.apply)
+        self.judge = SignalJudge(
+            configuration=configuration,
+            epoch=self.epoch,
+            book=self.book,
+            market=self.market,
+            instruments=self.instruments,
+            clock=clock,
+        )
+        self.governor = Governor(
+            configuration=configuration,
+            operators=operators.current,
+            conditions=PersistingCauses(configuration=configuration, market=observed, clock=clock),
+            liquidate=self.judge.liquidate,
+            start=StartPolicy(
+                starts_active=settings.start_active,
+                armed=None if configuration.engine.enable_paper_trading else settings.armed_accounts,
+            ),
+            clock=clock,
+        )
+        self.exposure = ExposureKeeper(book=self.book)
+        self.losses = LossGuard(configuration=configuration, governor=self.governor)
+        self.emergencies = EmergencyWatch(
+            configuration=configuration,
+            governor=self.governor,
+            losses=self.losses,
+            market=observed,
+            apply=self.apply,
+            clock=clock,
+        )
+        last_look = LastLook(clock)
+        self.permits = PermitKeeper(
+            configuration=configuration,
+            writer=PermitWriter(store.client),
+            governor=self.governor,
+            losses=self.losses,
+            epoch=lambda: self.epoch() if self.is_owner else None,
+            last_look=last_look,
+            clock=clock,
+        )
+        in_redis = RedisHaltLatch(store.client, accounts=accounts)
+        in_files = FileHaltLatch(settings.halt_dir)
+        self.halts = HaltWatch(
+            governor=self.governor,
+            latches=LatchReader(redis=in_redis, file=in_files),
+            redis=in_redis,
+            file=in_files,
+            permits=self.permits,
+            apply=self.apply,
+            last_look=last_look,
+        )
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this process owns the risk state and has recovered it."""
+        return self._owner is not None and self._owner.is_owner
+
+    def epoch(self) -> int:
+        """Return the epoch under which this process owns the risk state."""
+        return self._owner.epoch if self._owner is not None else 0
+
+    async def apply(self, work: Callable[[RiskRecords], Awaitable[Sequence[Event]]]) -> None:
+        """Run work in a transaction of the owner."""
+        if self._owner is None:
+            raise RetryableError("risk state: expected its owner, found none yet")
+        await self._owner.apply(work)
+
+    def own(self, owner: Owner[RiskRecords]) -> None:
+        """Work through this owner."""
+        self._owner = owner
+
+    async def recover(self) -> None:
+        """Take up the stored states; the shared state in Redis follows as soon as Redis answers."""
+        await self.apply(self.governor.begin)
+        self.emergencies.begin()
+        await self.books.reconcile()
+
+    def handlers(self) -> dict[type[Event], Handler[RiskRecords]]:
+        """Return what the owner does with each event."""
+        return {
+            SignalGenerated: self.judge.on_signal,
+            OrderUpdated: self.exposure.on_order_updated,
+            PositionChanged: self.exposure.on_position_changed,
+            EquityMarked: self.losses.on_equity_marked,
+            ControlCommanded: self.governor.on_command,
+            MessageDeadLettered: self.emergencies.on_dead_letter,
+            AlertRaised: self.emergencies.on_alert,
+        }
+
+    async def on_control(self, envelope: Envelope[ControlCommanded]) -> None:
+        """Carry out a halt without waiting for the owner's turn; if that fails, its turn comes."""
+        if not self.is_owner:
+            return
+        try:
+            await self.halts.on_command(envelope)
+        except RetryableError as error:
+            _log.warning("A halt waits for the owner's loop", error=str(error))
+
+    async def keep_doing(self, seconds: float, duty: Duty, progress: Progress) -> None:
+        """Do a duty of the owner again and again, for ever; what fails for now is tried again."""
+
+        async def once() -> None:
+            progress.made()
+            if not self.is_owner:
+                return
+            try:
+                await duty()
+            except RetryableError as error:
+                _log.warning("A duty failed for now", duty=duty.__qualname__, error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+        await every(seconds, once, clock=self._runtime.clock, deadline_s=DUTY_DEADLINE_S)
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Judge, guard and govern until cancelled."""
+    runtime.settings.halt_dir.mkdir(parents=True, exist_ok=True)
+    async with runtime.database() as database, runtime.redis() as store:
+        service = RiskManager(runtime, store)
+        owner: Owner[RiskRecords] = runtime.owner(
+            database=database,
+            topics=OWNED_TOPICS,
+            handlers=service.handlers(),
+            bind=lambda connection: PostgresRiskRecords(connection, after_commit=owner.after_commit),
+            on_owned=service.recover,
+        )
+        service.own(owner)
+        statuses = runtime.reader(
+            topics=(TopicName.MARKET_STATUS,),
+            observers={MarketStatusChanged: service.market.on_status},
+            conflate=True,
+            name="market status",
+        )
+        heartbeats = runtime.reader(
+            topics=(TopicName.HEARTBEATS,),
+            observers={HeartbeatSent: service.emergencies.on_heartbeat},
+            name="heartbeats",
+        )
+        control = runtime.reader(
+            topics=(TopicName.CONTROL,), observers={ControlCommanded: service.on_control}, name="direct control"
+        )
+        runtime.health.check("exchange rules", service.instruments.known)
+
+        async def do(name: str, seconds: float, duty: Duty) -> None:
+            await service.keep_doing(seconds, duty, runtime.health.progress(name, DUTY_PROGRESS_S_MAX))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(owner.run(), name="owner")
+            tasks.create_task(statuses.run(), name="market status")
+            tasks.create_task(heartbeats.run(), name="heartbeats")
+            tasks.create_task(control.run(), name="direct control")
+            tasks.create_task(service.instruments.run(), name="exchange rules")
+            tasks.create_task(service.book.run(), name="risk book")
+            tasks.create_task(do("halts", WATCH_INTERVAL_S, service.halts.look), name="halts")
+            tasks.create_task(do("permits", PERMIT_RENEWAL_S, service.permits.renew), name="permits")
+            tasks.create_task(do("emergencies", EMERGENCY_INTERVAL_S, service.emergencies.look), name="emergencies")
+            tasks.create_task(do("risk state", RECONCILE_INTERVAL_S, service.books.reconcile), name="risk state")
+
+
+if __name__ == "__main__":
+    run_service(NAME, Settings, serve)

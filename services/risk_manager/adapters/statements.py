@@ -1,0 +1,111 @@
+"""The SQL of the risk manager, by table."""
+
+from typing import Final
+
+IS_DECIDED: Final = "SELECT 1 FROM risk_decisions WHERE account = $1 AND signal_id = $2"
+SAVE_DECISION: Final = """
+    INSERT INTO risk_decisions (
+        account, signal_id, approved, strategy, symbol, side, role, reason, limit_text, observed,
+        intent_id, quantity, limit_price, reference_price, stop_loss, take_profit, notional, expires_at,
+        state, halt_epoch, risk_epoch, configuration_version, configuration_hash, inputs, decided_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+              $19, $20, $21, $22, $23, $24, $25)
+"""
+
+CLAIM: Final = """
+    SELECT account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
+           filled_amount, revision, round_trips, approved_at, updated_at
+    FROM risk_exposure WHERE intent_id = $1
+"""
+OPEN_CLAIMS: Final = """
+    SELECT account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
+           filled_amount, revision, round_trips, approved_at, updated_at
+    FROM risk_exposure WHERE account = $1 AND phase <> 'RELEASED' ORDER BY approved_at
+"""
+SAVE_CLAIM: Final = """
+    INSERT INTO risk_exposure (
+        account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
+        filled_amount, revision, round_trips, approved_at, updated_at
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    ON CONFLICT (intent_id) DO UPDATE SET
+        phase = excluded.phase, notional = excluded.notional, filled_quantity = excluded.filled_quantity,
+        filled_amount = excluded.filled_amount, revision = excluded.revision, updated_at = excluded.updated_at
+"""
+ORDERS_SINCE: Final = "SELECT count(*) FROM risk_exposure WHERE account = $1 AND approved_at > $2"
+LAST_ENTRIES: Final = """
+    SELECT symbol, max(approved_at) AS approved_at FROM risk_exposure
+    WHERE account = $1 AND role = 'ENTRY' AND approved_at > $2 GROUP BY symbol
+"""
+
+POSITIONS: Final = """
+    SELECT account, symbol, revision, quantity, cost, round_trips, strategy, is_open
+    FROM risk_positions WHERE account = $1
+"""
+SAVE_POSITION: Final = """
+    INSERT INTO risk_positions AS stored (
+        account, symbol, revision, quantity, cost, round_trips, strategy, is_open, updated_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (account, symbol) DO UPDATE SET
+        revision = excluded.revision, quantity = excluded.quantity, cost = excluded.cost,
+        round_trips = excluded.round_trips, strategy = excluded.strategy, is_open = excluded.is_open,
+        updated_at = excluded.updated_at
+    WHERE stored.revision < excluded.revision
+    RETURNING 1
+"""
+
+MARK: Final = """
+    SELECT account, equity, confirmed, marked_at, day, day_start_equity, peak_24h, quote_free, bids
+    FROM equity_marks WHERE account = $1
+"""
+SAVE_MARK: Final = """
+    INSERT INTO equity_marks AS stored (
+        account, equity, confirmed, marked_at, day, day_start_equity, peak_24h, quote_free, bids
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (account) DO UPDATE SET
+        equity = excluded.equity, confirmed = excluded.confirmed, marked_at = excluded.marked_at, day = excluded.day,
+        day_start_equity = excluded.day_start_equity, peak_24h = excluded.peak_24h, quote_free = excluded.quote_free,
+        bids = excluded.bids
+    WHERE stored.marked_at < excluded.marked_at
+    RETURNING 1
+"""
+WARN_ONCE: Final = """
+    UPDATE equity_marks SET warned_on = $2 WHERE account = $1 AND warned_on IS DISTINCT FROM $2 RETURNING 1
+"""
+
+STATE: Final = """
+    SELECT account, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer
+    FROM trading_state WHERE account = $1
+"""
+SAVE_STATE: Final = """
+    INSERT INTO trading_state (
+        account, state, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (account) DO UPDATE SET
+        state = excluded.state, wants_active = excluded.wants_active, causes = excluded.causes,
+        halt_epoch = excluded.halt_epoch, revision = excluded.revision, since = excluded.since,
+        trigger = excluded.trigger, reason = excluded.reason, issuer = excluded.issuer
+"""
+LATCHED: Final = "SELECT record FROM halts WHERE account = $1 AND cleared_at IS NULL ORDER BY latched_at, halt_id"
+LATCH: Final = """
+    INSERT INTO halts (account, halt_id, scope_symbol, scope_strategy, trigger, reason, issuer, halted_at, record,
+                       latched_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (account, halt_id) DO NOTHING
+"""
+CLEAR: Final = """
+    UPDATE halts SET cleared_at = $3, cleared_by = $4, cleared_reason = $5
+    WHERE account = $1 AND cleared_at IS NULL AND halt_id <> ALL ($2)
+"""
+IS_SETTLED: Final = "SELECT 1 FROM halts WHERE account = $1 AND halt_id = $2 AND cleared_at IS NOT NULL"
+
+COMMAND_HISTORY: Final = """
+    SELECT EXISTS (SELECT 1 FROM commands WHERE command_id = $1) AS seen,
+           coalesce((SELECT max(sequence) FROM commands WHERE key_id = $2 AND refusal IS NULL), -1) AS sequence_last
+"""
+SAVE_COMMAND: Final = """
+    INSERT INTO commands (command_id, account, command, issuer, key_id, sequence, reason, refusal, path, issued_at,
+                          handled_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (command_id) DO NOTHING
+"""

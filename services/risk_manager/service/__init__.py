@@ -1,0 +1,1 @@
+"""The handlers: signals are judged, exposure and equity followed, the trading state governed."""

@@ -1,0 +1,294 @@
+"""The trading state: who stops and starts an account, and what each change sets off.
+
+Invariant: a halt needs nothing but to be seen; whatever lets trading go on needs a verified command.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.configuration import TradingConfiguration
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.events import AlertRaised, CommandAcknowledged, ControlCommanded
+from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
+from libs.common.control.commands import CommandHistory, CommandRefusal, verify
+from libs.common.control.halts import HaltRecord
+from libs.common.control.operators import Operators
+from libs.common.observability import metrics
+from services.risk_manager.domain.trading_state import AccountState, ReducingCause, TransitionRefusal
+from services.risk_manager.service.ports import RiskRecords
+
+COMPONENT = "risk_manager"
+Path = Literal["kafka", "redis", "file"]
+Liquidate = Callable[[HaltRecord, AccountState, RiskRecords], Awaitable[Sequence[Event]]]
+
+_log = structlog.get_logger(__name__)
+
+
+class Conditions(Protocol):
+    """Which emergencies persist; a RESUME is refused while its halt's cause does."""
+
+    async def persisting(self, account: str, records: RiskRecords) -> Mapping[StopTrigger, str]:
+        """Return the triggers whose cause is still there, with what was found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StartPolicy:
+    """How an account that was never here before begins.
+
+    Attributes:
+        starts_active: Only the demonstration on an empty data directory.
+        armed: Accounts that may trade for real; None: on paper everything may.
+    """
+
+    starts_active: bool = False
+    armed: frozenset[str] | None = None
+
+    def is_armed(self, account: str) -> bool:
+        """Tell whether the account may send entries at all."""
+        return self.armed is None or account in self.armed
+
+
+class Governor:
+    """Keeps the trading state of every account.
+
+    Args:
+        configuration: The accounts, and which emergencies liquidate.
+        operators: Returns the keys that are accepted now.
+        conditions: Which emergencies persist.
+        liquidate: Makes the orders that sell the positions in a halt's scope.
+        start: How an account begins.
+        clock: The moment of each change.
+    """
+
+    def __init__(
+        self,
+        *,
+        configuration: TradingConfiguration,
+        operators: Callable[[], Operators],
+        conditions: Conditions,
+        liquidate: Liquidate,
+        start: StartPolicy,
+        clock: Clock,
+    ) -> None:
+        self._accounts = configuration.exchange.accounts
+        self._liquidate_on = frozenset(configuration.safety.liquidate_on)
+        self._operators = operators
+        self._conditions = conditions
+        self._liquidate = liquidate
+        self._start = start
+        self._clock = clock
+        self.known: dict[str, AccountState] = {}
+        """The committed state of every account, for loops that must not wait for the database."""
+
+    async def begin(self, records: RiskRecords) -> Sequence[Event]:
+        """Take up the stored states; an account that has none begins in REDUCING, the demonstration in ACTIVE."""
+        events: list[Event] = []
+        now = self._clock.now()
+        for account in self._accounts:
+            before = await records.find_state(account)
+            after = before or AccountState(
+                account=account,
+                since=now,
+                wants_active=self._start.starts_active,
+                reason="fresh installation",
+                issuer=COMPONENT,
+            )
+            armed = self._start.is_armed(account)
+            after = after.with_cause(
+                ReducingCause.LIVE_TRADING_IS_NOT_ARMED,
+                present=not armed,
+                reason="" if armed else f"live trading needs TRADER_LIVE_ARMED to name {account}",
+                now=now,
+            )
+            if before is None or after.revision != before.revision:
+                events += await self._keep(after, before, records)
+            else:
+                self._remember(after)
+        return events
+
+    async def on_command(
+        self, envelope: Envelope[ControlCommanded], records: RiskRecords, path: Path = "kafka"
+    ) -> Sequence[Event]:
+        """Carry out a verified command and acknowledge it; one that was handled before changes nothing."""
+        command = envelope.event
+        history = await records.command_history(command)
+        refusal = self.refusal_of(command, history)
+        if refusal is CommandRefusal.REPLAYED:
+            _log.warning("A command came again", command_id=str(command.command_id), path=path)
+            return ()
+        if refusal is not None:
+            return await self._refuse(command, refusal, "", path, records)
+        before = await records.state(command.account)
+        outcome = await self._transition(command, before, records)
+        if isinstance(outcome, tuple):
+            return await self._refuse(command, outcome[0], outcome[1], path, records)
+        await records.save_command(command, refusal=None, path=path, at=self._clock.now())
+        events = await self._keep(outcome, before, records) if outcome is not before else []
+        events.append(self._acknowledged(command, outcome.state, path, refusal=""))
+        if command.command == "HALT":
+            events += await self._after_halt(HaltRecord.of(command), outcome, records, may_liquidate=True)
+        elif command.command == "RESUME":
+            events.append(self._alert(outcome, Severity.INFO, f"resumed by {command.issuer}: {command.reason}"))
+        return events
+
+    async def on_latched(self, halt: HaltRecord, path: Path, records: RiskRecords) -> Sequence[Event]:
+        """Take over a halt that was found in a latch: a signed one as its command, any other as it stands."""
+        command = halt.command
+        is_genuine = command is not None and command.command == "HALT" and halt == HaltRecord.of(command)
+        if (
+            command is not None
+            and is_genuine
+            and self.refusal_of(command, await records.command_history(command)) is None
+        ):
+            envelope = Envelope(event=command, event_id=command.command_id, recorded_at=command.occurred_at)
+            return await self.on_command(envelope, records, path)
+        events: list[Event] = []
+        for account in self._accounts if halt.account is None else (halt.account,):
+            if account in self._accounts and not await records.is_settled(account, halt.halt_id):
+                events += await self.halt(halt.model_copy(update={"account": account}), records)
+        return events
+
+    async def trip(
+        self,
+        trigger: StopTrigger,
+        *,
+        account: str,
+        halt_id: str,
+        reason: str,
+        at: datetime,
+        records: RiskRecords,
+        symbol: str | None = None,
+    ) -> Sequence[Event]:
+        """Halt an account, or a symbol of it, because of an emergency; the same emergency again changes nothing."""
+        halt = HaltRecord(
+            halt_id=halt_id,
+            account=account,
+            scope_symbol=symbol,
+            trigger=trigger,
+            reason=reason,
+            issuer=COMPONENT,
+            halted_at=at,
+            liquidate=trigger in self._liquidate_on,
+        )
+        if await records.is_settled(account, halt_id):
+            return ()
+        return await self.halt(halt, records, may_liquidate=True)
+
+    async def halt(self, halt: HaltRecord, records: RiskRecords, *, may_liquidate: bool = False) -> Sequence[Event]:
+        """Latch a halt of one account.
+
+        Args:
+            halt: Names the account.
+            records: The stored risk state.
+            may_liquidate: Whether the halt has the authority to sell positions.
+        """
+        before = await records.state(halt.account or "")
+        after = before.halted_by(halt, now=self._clock.now())
+        if after is before:
+            return ()
+        events = await self._keep(after, before, records)
+        return [*events, *await self._after_halt(halt, after, records, may_liquidate=may_liquidate)]
+
+    async def set_cause(
+        self, account: str, cause: ReducingCause, *, present: bool, reason: str, records: RiskRecords
+    ) -> Sequence[Event]:
+        """Reduce an account for the moment, or lift what reduced it."""
+        before = await records.state(account)
+        after = before.with_cause(cause, present=present, reason=reason, now=self._clock.now())
+        return () if after is before else await self._keep(after, before, records)
+
+    def refusal_of(self, command: ControlCommanded, history: CommandHistory) -> CommandRefusal | None:
+        """Return why a command must be refused, or None."""
+        return verify(
+            command,
+            operators=self._operators(),
+            accounts=self._accounts,
+            now=self._clock.now(),
+            history=history,
+        )
+
+    async def _transition(
+        self, command: ControlCommanded, before: AccountState, records: RiskRecords
+    ) -> AccountState | tuple[TransitionRefusal, str]:
+        now, reason, issuer = self._clock.now(), command.reason, command.issuer
+        match command.command:
+            case "HALT":
+                return before.halted_by(HaltRecord.of(command), now=now)
+            case "RESUME":
+                persisting = await self._conditions.persisting(command.account, records)
+                return before.resumed(command.clears, persisting=persisting, reason=reason, issuer=issuer, now=now)
+            case "START":
+                return before.started(reason=reason, issuer=issuer, now=now)
+            case "STOP":
+                return before.stopped(reason=reason, issuer=issuer, now=now)
+
+    async def _after_halt(
+        self, halt: HaltRecord, state: AccountState, records: RiskRecords, *, may_liquidate: bool
+    ) -> list[Event]:
+        scope = halt.scope_symbol or halt.scope_strategy or "everything"
+        message = f"halted {scope} of {state.account}: {halt.trigger}: {halt.reason}"
+        events: list[Event] = [self._alert(state, Severity.CRITICAL, message, halt=halt)]
+        if halt.liquidate and may_liquidate:
+            events += await self._liquidate(halt, state, records)
+        return events
+
+    async def _keep(self, after: AccountState, before: AccountState | None, records: RiskRecords) -> list[Event]:
+        await records.save_state(after)
+        records.after_commit(lambda: self._remember(after))
+        return [after.announced(previous=before.state if before is not None else None)]
+
+    def _remember(self, state: AccountState) -> None:
+        self.known[state.account] = state
+        for each in TradingState:
+            metrics.TRADING_STATE.labels(account=state.account, state=each).set(1 if each is state.state else 0)
+
+    async def _refuse(
+        self, command: ControlCommanded, refusal: str, detail: str, path: Path, records: RiskRecords
+    ) -> list[Event]:
+        # An id is remembered only where the signature vouches for it: nobody can use up another's.
+        if refusal not in (CommandRefusal.UNKNOWN_KEY, CommandRefusal.BAD_SIGNATURE):
+            await records.save_command(command, refusal=refusal, path=path, at=self._clock.now())
+        stored = await records.find_state(command.account)
+        state = stored.state if stored is not None else TradingState.HALTED
+        reason = f"{refusal}: {detail}" if detail else refusal
+        _log.warning("Refused a command", command=command.command, issuer=command.issuer, reason=reason)
+        return [self._acknowledged(command, state, path, refusal=reason)]
+
+    def _acknowledged(
+        self, command: ControlCommanded, state: TradingState, path: Path, *, refusal: str
+    ) -> CommandAcknowledged:
+        return CommandAcknowledged(
+            occurred_at=self._clock.now(),
+            command_id=command.command_id,
+            command=command.command,
+            account=command.account,
+            accepted=not refusal,
+            component=COMPONENT,
+            path=path,
+            state=state,
+            reason=refusal,
+        )
+
+    def _alert(
+        self, state: AccountState, severity: Severity, message: str, *, halt: HaltRecord | None = None
+    ) -> AlertRaised:
+        parameters = {"state": state.state.value, "reason": state.reason[:500], "issuer": state.issuer}
+        if halt is not None:
+            parameters |= {"trigger": halt.trigger.value, "reason": halt.reason[:500], "halt_id": halt.halt_id}
+        return AlertRaised(
+            occurred_at=self._clock.now(),
+            alert_type=AlertType.EMERGENCY_STOP,
+            severity=severity,
+            component=COMPONENT,
+            subject=halt.halt_id if halt is not None else f"{state.account}|{state.revision}",
+            message=message[:2_000],
+            parameters=parameters,
+            account=state.account,
+            symbol=halt.scope_symbol if halt is not None else None,
+        )

@@ -1,0 +1,203 @@
+"""Every signal gets exactly one answer per account: an approval or a refusal with its reason."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from libs.common.clock import Clock
+from libs.common.configuration import TradingConfiguration
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.events import OrderApproved, OrderRefused, SignalGenerated
+from libs.common.contracts.vocabulary import Role
+from libs.common.control.halts import HaltRecord
+from libs.common.errors import InvalidMessageError
+from libs.common.observability import metrics
+from libs.trading import risk as core
+from libs.trading.instruments import Instrument
+from services.risk_manager.domain.answers import Refusal, ServiceRefusal
+from services.risk_manager.domain.decision import (
+    Setting,
+    approval,
+    claim_of,
+    decide,
+    newest,
+    quote_of,
+    refusal_of,
+    sale_of,
+)
+from services.risk_manager.domain.limits import exposure_of, limits_of
+from services.risk_manager.domain.trading_state import AccountState
+from services.risk_manager.service.ports import (
+    DecisionFacts,
+    Instruments,
+    Market,
+    ReservationOutcome,
+    RiskBook,
+    RiskRecords,
+)
+
+_PROPOSED: Final = frozenset({Role.ENTRY, Role.EXIT})
+"""What a signal may ask for; a liquidation needs a signed command or an emergency, protection its entry."""
+
+
+class SignalJudge:
+    """Gate between strategies and the exchange: nothing is ordered without its approval.
+
+    Args:
+        configuration: The limits and the accounts; every account subscribes to every strategy.
+        epoch: Returns the epoch under which this process owns the risk state.
+        book: The shared risk state, decided on atomically.
+        market: The observed market.
+        instruments: The exchange's rules of each symbol.
+        clock: The moment of the decision.
+    """
+
+    def __init__(
+        self,
+        *,
+        configuration: TradingConfiguration,
+        epoch: Callable[[], int],
+        book: RiskBook,
+        market: Market,
+        instruments: Instruments,
+        clock: Clock,
+    ) -> None:
+        self._configuration = configuration
+        self._configuration_hash = configuration.hash
+        self._epoch = epoch
+        self._book = book
+        self._market = market
+        self._instruments = instruments
+        self._clock = clock
+        self._lifetime = timedelta(seconds=configuration.exchange.approval_lifetime_s)
+
+    async def on_signal(self, envelope: Envelope[SignalGenerated], records: RiskRecords) -> Sequence[Event]:
+        """Return one answer for every account that the signal means and that has none yet.
+
+        Raises:
+            InvalidMessageError: The signal names an account that is not configured.
+        """
+        signal = envelope.event
+        accounts = self._configuration.exchange.accounts
+        if signal.account is not None and signal.account not in accounts:
+            raise InvalidMessageError("unknown account", expected=", ".join(accounts), found=signal.account)
+        answers: list[Event] = []
+        for account in accounts if signal.account is None else (signal.account,):
+            if not await records.is_decided(account, signal.signal_id):
+                state = await records.state(account)
+                answers.append(await self._answer(signal, state, records))
+        return answers
+
+    async def liquidate(self, halt: HaltRecord, state: AccountState, records: RiskRecords) -> Sequence[Event]:
+        """Return the orders that sell every position in the scope of a halt.
+
+        Args:
+            halt: A verified command's, or an emergency's that is configured to liquidate.
+            state: The account's state with that halt latched: its epoch is the approvals'.
+            records: The stored risk state.
+        """
+        mark = await records.mark(state.account)
+        answers: list[Event] = []
+        for position in await records.positions(state.account):
+            in_scope = halt.stops(state.account, symbol=position.symbol, strategy=position.strategy)
+            if position.is_open and in_scope:
+                order = sale_of(position, halt, mark, now=self._clock.now())
+                if not await records.is_decided(state.account, order.signal_id):
+                    answers.append(await self._decide(order, state, records))
+        return answers
+
+    async def _answer(self, signal: SignalGenerated, state: AccountState, records: RiskRecords) -> Event:
+        if signal.role in _PROPOSED:
+            return await self._decide(signal, state, records)
+        refusal = Refusal(ServiceRefusal.ROLE_NEEDS_AN_ORDER_FROM_ABOVE, "ENTRY or EXIT", signal.role)
+        return await self._refuse(signal, state, refusal, records)
+
+    async def _decide(self, signal: SignalGenerated, state: AccountState, records: RiskRecords) -> Event:
+        instrument = self._instruments.get(signal.symbol)
+        if instrument is None:
+            refusal = Refusal(ServiceRefusal.INSTRUMENT_IS_UNKNOWN, f"the exchange's rules of {signal.symbol}", "none")
+            return await self._refuse(signal, state, refusal, records)
+        setting = await self._setting(signal, state, instrument, records)
+        with metrics.RISK_CHECK_SECONDS.time():
+            decision = decide(setting)
+            if isinstance(decision, core.Approved) and signal.role is Role.ENTRY:
+                decision = await self._reserved(decision, setting)
+        if isinstance(decision, Refusal):
+            return await self._refuse(signal, state, decision, records, setting)
+        return await self._approve(decision, setting, records)
+
+    async def _setting(
+        self, signal: SignalGenerated, state: AccountState, instrument: Instrument, records: RiskRecords
+    ) -> Setting:
+        now = self._clock.now()
+        mark = await records.mark(state.account)
+        positions = await records.positions(state.account)
+        claims = await records.open_claims(state.account)
+        recent = await records.recent_orders(state.account, now=now)
+        return Setting(
+            now=now,
+            signal=signal,
+            account=state.account,
+            state=state,
+            positions=positions,
+            claims=claims,
+            exposure=exposure_of(mark=mark, positions=positions, claims=claims, recent=recent),
+            limits=limits_of(self._configuration, equity=mark.equity if mark is not None else Decimal(0)),
+            facts=self._market.facts(signal.symbol),
+            quote=newest(await self._market.quote(signal.symbol), quote_of(signal)),
+            instrument=instrument,
+        )
+
+    async def _reserved(self, decision: core.Approved, setting: Setting) -> core.Approved | Refusal:
+        """Confirm an approval atomically: what Redis holds may be newer than what this transaction saw."""
+        limits = setting.limits
+        reservation = await self._book.reserve(
+            claim_of(decision, setting), positions_max=limits.positions_max, exposure_max=limits.exposure_notional_max
+        )
+        match reservation.outcome:
+            case ReservationOutcome.RESERVED:
+                return decision
+            case ReservationOutcome.UNAVAILABLE:
+                return Refusal(ServiceRefusal.RISK_STATE_IS_UNAVAILABLE, "shared risk state", reservation.observed)
+            case outcome:
+                return Refusal(outcome, "as reserved by all", reservation.observed)
+
+    async def _approve(self, decision: core.Approved, setting: Setting, records: RiskRecords) -> OrderApproved:
+        answer = approval(
+            decision,
+            setting,
+            lifetime=self._lifetime,
+            risk_epoch=self._epoch(),
+            configuration_version=self._configuration.version,
+        )
+        claim = claim_of(decision, setting)
+        await records.save_claim(claim)
+        await records.save_decision(answer, self._facts(setting.state, setting, claim.notional))
+        records.after_commit(lambda: self._book.claim_changed(claim))
+        metrics.RISK_DECISIONS.labels(outcome="approved", reason="").inc()
+        return answer
+
+    async def _refuse(
+        self,
+        signal: SignalGenerated,
+        state: AccountState,
+        refusal: Refusal,
+        records: RiskRecords,
+        setting: Setting | None = None,
+    ) -> OrderRefused:
+        answer = refusal_of(signal, state.account, refusal, now=self._clock.now())
+        await records.save_decision(answer, self._facts(state, setting, None))
+        metrics.RISK_DECISIONS.labels(outcome="refused", reason=refusal.reason).inc()
+        return answer
+
+    def _facts(self, state: AccountState, setting: Setting | None, notional: Decimal | None) -> DecisionFacts:
+        return DecisionFacts(
+            configuration_version=self._configuration.version,
+            configuration_hash=self._configuration_hash,
+            risk_epoch=self._epoch(),
+            halt_epoch=state.halt_epoch,
+            state=state.state,
+            notional=notional,
+            inputs=setting.inputs if setting is not None else {},
+        )
