@@ -7,7 +7,7 @@ import asyncio
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from libs.embedded.stores.valkey import ValkeyStore
 from libs.embedded.supervisor import Job, Supervisor
 
 DATABASE = "trader"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,26 +221,35 @@ async def open_stack(
             )
 
 
-@asynccontextmanager
-async def stop_requested() -> AsyncIterator[asyncio.Event]:
-    """Turn SIGINT and SIGTERM into an event; a second signal ends the process at once, and the kernel its children."""
+async def run_until_signal(work: Coroutine[Any, Any, None]) -> signal.Signals | None:
+    """Run until the work ends by itself or SIGINT or SIGTERM cancels it; what it has opened is closed in order.
+
+    A second signal ends this process at once, and with it, by the kernel, every process of the stack.
+
+    Returns:
+        The signal that ended it, or None.
+    """
     loop = asyncio.get_running_loop()
-    requested = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    task = asyncio.ensure_future(work)
+    received: list[signal.Signals] = []
 
-    def request() -> None:
-        requested.set()
-        for number in signals:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+    def on_signal(number: signal.Signals) -> None:
+        received.append(number)
+        for each in _STOP_SIGNALS:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        task.cancel()
 
-    for number in signals:
-        loop.add_signal_handler(number, request)
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
     try:
-        yield requested
+        await asyncio.wait({task})
     finally:
-        for number in signals:
+        for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
+    if not task.cancelled():
+        task.result()
+    return received[0] if received else None
 
 
 async def _nothing() -> None:

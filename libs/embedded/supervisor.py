@@ -40,7 +40,8 @@ class Job:
 class Supervisor:
     """The processes of one data directory.
 
-    Use as a context manager; leaving it stops everything.
+    Use as a context manager; leaving it stops everything. The kernel ends the processes when the thread that started
+    them ends, so its event loop belongs in a thread that lives as long as they should: the main one.
 
     Args:
         directory: Where logs and the table of processes are; its lock is held by the caller.
@@ -67,7 +68,12 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop everything."""
-        await self.stop()
+        stopping = asyncio.ensure_future(self.stop())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await stopping  # a signal that arrives now asks for what is being done
+            raise
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.embedded.errors import EmbeddedError
+from libs.embedded.errors import EXIT_CONFIGURATION, EmbeddedError
 
 CACHE_VARIABLE = "TRADER_CACHE_DIR"
 LOCK_FILE = Path(__file__).with_name("kafka.lock")
@@ -69,7 +69,14 @@ def fetch_jars(
         EmbeddedError: A jar is missing and cannot be had, or what arrives is not what the lock names.
     """
     folder = cache / "jars"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(
+            f"{folder}: expected a directory that can be written, found {error.strerror}",
+            hint=f"Name another with {CACHE_VARIABLE}.",
+            exit_status=EXIT_CONFIGURATION,
+        ) from error
     missing = [jar for jar in jars if not _is_intact(folder / jar.file_name, jar)]
     if missing:
         arrived = 0

