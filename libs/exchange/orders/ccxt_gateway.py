@@ -201,13 +201,13 @@ class CcxtOrderGateway:
         """Ask for an order by the exchange's id."""
         return await self._look_up({"symbol": exchange_symbol(symbol), "orderId": exchange_order_id})
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+    async def open_orders(self, symbol: str, *, purpose: Purpose = Purpose.RECONCILIATION) -> Sequence[OrderReport]:
         """Return the orders of the account that are open.
 
         Raises:
             RetryableError: Not answered, or not readably.
         """
-        body = await self._read(self._client.private_get_openorders, {"symbol": exchange_symbol(symbol)}, list)
+        body = await self._read(self._client.private_get_openorders, {"symbol": exchange_symbol(symbol)}, list, purpose)
         return tuple(self._reader.order(entry) for entry in body)
 
     async def trades(self, symbol: str, *, from_id: int | None) -> Sequence[TradeReport]:

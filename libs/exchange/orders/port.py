@@ -185,7 +185,7 @@ class OrderGateway(Protocol):
         """Ask for an order by the exchange's id."""
         ...
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+    async def open_orders(self, symbol: str, *, purpose: Purpose = Purpose.RECONCILIATION) -> Sequence[OrderReport]:
         """Return the orders of the account that are open."""
         ...
 

@@ -1,0 +1,200 @@
+"""Wire the trade executor and run it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+from libs.common.contracts.events import ControlCommanded, OrderApproved, TradingStateChanged
+from libs.common.contracts.topics import TopicName
+from libs.common.control.file_latch import FileHaltLatch
+from libs.common.control.latch_reader import LatchReader
+from libs.common.control.operators import Operators
+from libs.common.control.permit import PermitReader
+from libs.common.control.redis_latch import RedisHaltLatch
+from libs.common.messaging.deadlines import every
+from libs.common.messaging.owner import Owner
+from libs.common.runtime import Runtime, run_service
+from libs.exchange.addresses import ExchangeAddress
+from libs.exchange.credentials import load_credentials
+from libs.exchange.instruments import exchange_symbol
+from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
+from libs.exchange.user_stream.client import UserStream
+from services.trade_executor.adapters.postgres import PostgresRecords
+from services.trade_executor.service.approvals import Approvals
+from services.trade_executor.service.bookkeeping import Bookkeeper
+from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.dispatching import Dispatcher
+from services.trade_executor.service.errands import Errands
+from services.trade_executor.service.halting import LATCH_INTERVAL_S, PERMIT_INTERVAL_S, Halting
+from services.trade_executor.service.keeping import Keeper
+from services.trade_executor.service.last_hop import LastHop
+from services.trade_executor.service.ports import Records
+from services.trade_executor.service.reconciling import Reconciler
+from services.trade_executor.service.recovery import Recovery
+from services.trade_executor.service.resolving import Resolver
+from services.trade_executor.service.standing import Standing
+from services.trade_executor.service.strangers import Strangers
+from services.trade_executor.service.streaming import StreamReader
+from services.trade_executor.service.venues import Venues
+from services.trade_executor.settings import Settings
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Build everything and run it until cancelled."""
+    settings, configuration, clock = runtime.settings, runtime.configuration, runtime.clock
+    accounts, symbols = configuration.exchange.accounts, configuration.symbols
+    address = ExchangeAddress.of(settings.exchange_rest_url, settings.exchange_ws_url)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(runtime.database())
+        redis = await stack.enter_async_context(runtime.redis())
+        gateways: dict[str, CcxtOrderGateway] = {}
+        streams: dict[str, UserStream] = {}
+        for account in accounts:
+            credentials = load_credentials(settings.exchange_keys_file, account)
+            gateway = CcxtOrderGateway(credentials=credentials, address=address, symbols=symbols, clock=clock)
+            stack.push_async_callback(gateway.close)
+            gateways[account] = gateway
+            streams[account] = UserStream(
+                url=address.websocket_api,
+                credentials=credentials,
+                symbols={exchange_symbol(symbol): symbol for symbol in symbols},
+                clock=clock,
+                clock_offset_ms=partial(_offset_ms, gateway),
+            )
+
+        venues = Venues(gateways, clock)
+        brake, errands, standing = Brake(clock), Errands(), Standing()
+        permits = PermitReader(redis.client, clock=clock)
+        owned = asyncio.Event()
+
+        async def on_owned() -> None:
+            await recovery.register_unknown()
+            halting.take_over()
+            owned.set()
+
+        owner: Owner[Records] = runtime.owner(
+            database=database,
+            topics=(TopicName.ORDERS_APPROVED,),
+            handlers={
+                OrderApproved: lambda envelope, records: approvals.on_approved(envelope, records)  # noqa: PLW0108 - made later
+            },
+            bind=PostgresRecords,
+            on_owned=on_owned,
+        )
+        keeper = Keeper(
+            venues=venues,
+            brake=brake,
+            errands=errands,
+            after_commit=owner.after_commit,
+            epoch=lambda: owner.epoch,
+            installation=settings.installation,
+            clock=clock,
+        )
+        bookkeeper = Bookkeeper(keeper=keeper, errands=errands, after_commit=owner.after_commit, clock=clock)
+        approvals = Approvals(
+            venues=venues,
+            brake=brake,
+            standing=standing,
+            keeper=keeper,
+            errands=errands,
+            after_commit=owner.after_commit,
+            epoch=lambda: owner.epoch,
+            clock=clock,
+            installation=settings.installation,
+            recv_window_ms=configuration.exchange.recv_window_ms,
+            configuration_hash=configuration.hash,
+        )
+        resolver = Resolver(venues=venues, bookkeeper=bookkeeper, transactions=owner, clock=clock)
+        dispatcher = Dispatcher(
+            errands=errands,
+            venues=venues,
+            last_hop=LastHop(brake=brake, permits=permits, venues=venues, transactions=owner, clock=clock),
+            bookkeeper=bookkeeper,
+            keeper=keeper,
+            resolver=resolver,
+            transactions=owner,
+            clock=clock,
+        )
+        halting = Halting(
+            accounts=accounts,
+            symbols=symbols,
+            installation=settings.installation,
+            brake=brake,
+            latch=LatchReader(
+                redis=RedisHaltLatch(redis.client, accounts=accounts), file=FileHaltLatch(settings.halt_dir)
+            ),
+            permits=permits,
+            operators=Operators.load(settings.operators_file),
+            venues=venues,
+            dispatcher=dispatcher,
+            transactions=owner,
+            clock=clock,
+        )
+        strangers = Strangers(installation=settings.installation, standing=standing, transactions=owner, clock=clock)
+        recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
+        state_reader = runtime.reader(
+            topics=(TopicName.CONTROL_STATE,),
+            observers={TradingStateChanged: halting.on_state},
+            start="beginning",
+            name="control state",
+        )
+        command_reader = runtime.reader(
+            topics=(TopicName.CONTROL,), observers={ControlCommanded: halting.on_command}, name="control"
+        )
+
+        async def reconciled() -> bool:
+            return not owner.is_owner or standing.is_ready(accounts)
+
+        runtime.health.check("reconciled", reconciled)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(state_reader.run(), name="control state")
+            tasks.create_task(command_reader.run(), name="control")
+            tasks.create_task(every(LATCH_INTERVAL_S, halting.look_at_latch, clock=clock), name="halt latch")
+            # What the state and the latch say comes before what was approved.
+            await state_reader.caught_up.wait()
+            tasks.create_task(owner.run(), name="owner")
+            tasks.create_task(_when(owned, resolver.run), name="resolver")
+            tasks.create_task(_when(owned, halting.run), name="halting")
+            tasks.create_task(_when(owned, dispatcher.run), name="dispatcher")
+            tasks.create_task(
+                _when(owned, partial(every, PERMIT_INTERVAL_S, halting.look_at_permits, clock=clock)), name="permits"
+            )
+            for account in accounts:
+                reconciler = Reconciler(
+                    account=account,
+                    symbols=symbols,
+                    venues=venues,
+                    bookkeeper=bookkeeper,
+                    dispatcher=dispatcher,
+                    halting=halting,
+                    strangers=strangers,
+                    standing=standing,
+                    transactions=owner,
+                    clock=clock,
+                )
+                reader = StreamReader(
+                    account=account,
+                    stream=streams[account],
+                    dispatcher=dispatcher,
+                    reconciler=reconciler,
+                    transactions=owner,
+                )
+                tasks.create_task(_when(owned, streams[account].run), name=f"user stream of {account}")
+                tasks.create_task(_when(owned, reader.run), name=f"user events of {account}")
+                tasks.create_task(_when(owned, reconciler.run), name=f"reconciliation of {account}")
+
+
+async def _when(owned: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
+    """Run something once the role is ours."""
+    await owned.wait()
+    await run()
+
+
+def _offset_ms(gateway: CcxtOrderGateway) -> int:
+    return gateway.clock_offset_ms or 0
+
+
+if __name__ == "__main__":
+    run_service("trade_executor", Settings, serve)

@@ -1,0 +1,249 @@
+"""The executor's tables in Postgres, bound to one transaction of the owner.
+
+Invariant: every write stands in a transaction that has checked the owner's epoch; all of them run one after another.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from libs.common.storage.postgres import Connection
+from libs.exchange.orders.port import Balance, TradeReport
+from libs.trading.market import Side
+from services.trade_executor.adapters.rows import (
+    SELECT_ORDER,
+    fill_of,
+    insert_statement,
+    intent_values,
+    order_of,
+    request_values,
+    state_values,
+    update_statement,
+)
+from services.trade_executor.domain.chains import Chain
+from services.trade_executor.domain.differences import Difference
+from services.trade_executor.domain.orders import ExecutorOrder
+
+_UNRESOLVED: Final = """
+    WHERE state.account = $1 AND (
+        (state.status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN') AND intent.signed_at_ms IS NOT NULL)
+        OR (state.status = 'QUARANTINED' AND state.released_at IS NULL)
+    ) ORDER BY intent.created_at
+"""
+_WORKING: Final = (
+    "WHERE state.account = $1 AND state.status IN ('ACCEPTED', 'PARTIALLY_FILLED') ORDER BY intent.created_at"
+)
+_WATCHED: Final = "WHERE state.account = $1 AND state.status = 'QUARANTINED' AND state.released_at IS NOT NULL"
+_CHAIN: Final = """
+    WHERE intent.chain_id = $1
+    ORDER BY intent.intent_id <> intent.chain_id, intent.created_at, intent.client_order_id
+"""
+_ADD_FILL: Final = """
+    INSERT INTO fills (account, symbol, trade_id, exchange_order_id, intent_id, chain_id, side, quantity, price,
+                       commission, commission_asset, maker, at_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
+"""
+_BOOK: Final = """
+    INSERT INTO ledger AS book (account, asset, opening, amount)
+    SELECT $1, change.asset, 0, sum(change.delta) FROM unnest($2::text[], $3::numeric[]) AS change (asset, delta)
+    GROUP BY change.asset
+    ON CONFLICT (account, asset) DO UPDATE SET amount = book.amount + excluded.amount
+"""
+_DIFFERENCE: Final = """
+    INSERT INTO differences AS known (account, kind, subject, expected, found, first_seen_at, last_seen_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $6)
+    ON CONFLICT (account, kind, subject) WHERE resolved_at IS NULL
+    DO UPDATE SET expected = excluded.expected, found = excluded.found, last_seen_at = excluded.last_seen_at
+    RETURNING xmax = 0 AS is_new
+"""
+
+
+class PostgresRecords:
+    """`Records` on a connection inside its transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
+        """Return an order by its intent."""
+        return await self._one("WHERE intent.intent_id = $1", intent_id)
+
+    async def order_by_client_id(self, account: str, client_order_id: str) -> ExecutorOrder | None:
+        """Return an order by its client id."""
+        return await self._one("WHERE intent.account = $1 AND intent.client_order_id = $2", account, client_order_id)
+
+    async def order_by_exchange_id(self, account: str, symbol: str, exchange_order_id: str) -> ExecutorOrder | None:
+        """Return an order by the exchange's id."""
+        condition = "WHERE state.account = $1 AND state.symbol = $2 AND state.exchange_order_id = $3"
+        return await self._one(condition, account, symbol, exchange_order_id)
+
+    async def chain(self, chain_id: uuid.UUID, *, base: str) -> Chain | None:
+        """Return an entry with its children and their fills; `base` is the asset held."""
+        orders = await self._many(_CHAIN, chain_id)
+        if not orders:
+            return None
+        rows = await self._connection.fetch("SELECT * FROM fills WHERE chain_id = $1 ORDER BY trade_id", chain_id)
+        return Chain(orders=orders, fills=[fill_of(row) for row in rows], base=base)
+
+    async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
+        """Return the chains that may still need something, oldest first."""
+        rows = await self._connection.fetch(
+            "SELECT chain_id FROM chains WHERE account = $1 AND is_open AND ($2::text IS NULL OR symbol = $2)"
+            " ORDER BY opened_at",
+            account,
+            symbol,
+        )
+        return [row["chain_id"] for row in rows]
+
+    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool) -> None:
+        """Remember whether a chain may still need something."""
+        await self._connection.execute(
+            "UPDATE chains SET is_open = $2 WHERE chain_id = $1 AND is_open <> $2", chain_id, is_open
+        )
+
+    async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
+        """Return the orders that may be at the exchange without our knowing."""
+        return await self._many(_UNRESOLVED, account)
+
+    async def working(self, account: str) -> Sequence[ExecutorOrder]:
+        """Return the orders that rest at the exchange as far as we know."""
+        return await self._many(_WORKING, account)
+
+    async def watched(self, account: str) -> Sequence[ExecutorOrder]:
+        """Return the orders given up after their quarantine that could still show up."""
+        return await self._many(_WATCHED, account)
+
+    async def insert(self, order: ExecutorOrder) -> None:
+        """Add an order; an entry opens its chain."""
+        intent = intent_values(order)
+        await self._connection.execute(insert_statement("order_intents", tuple(intent)), *intent.values())
+        state = {
+            "intent_id": order.intent_id,
+            "account": order.account,
+            "symbol": order.symbol,
+            **state_values(order),
+        }
+        await self._connection.execute(insert_statement("orders", tuple(state)), *state.values())
+        if order.chain_id == order.intent_id:
+            await self._connection.execute(
+                "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)",
+                order.chain_id,
+                order.account,
+                order.symbol,
+                not order.is_over,
+                order.created_at,
+            )
+
+    async def update(self, order: ExecutorOrder) -> None:
+        """Replace an order's state, and the request that an unsent one is signed with."""
+        state = state_values(order)
+        await self._connection.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
+        if order.revision > 1 and order.signed_at_ms is not None and order.is_unresolved:
+            request = request_values(order)
+            await self._connection.execute(
+                update_statement("order_intents", tuple(request)), order.intent_id, *request.values()
+            )
+
+    async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
+        """Remember when a request left, of which the answer is being written down."""
+        await self._connection.execute(
+            "UPDATE orders SET requested_at = $2, answered_at = clock_timestamp() WHERE intent_id = ANY ($1)",
+            list(intent_ids),
+            requested_at,
+        )
+
+    async def add_fill(self, order: ExecutorOrder, trade: TradeReport, *, base: str, quote: str) -> bool:
+        """Record an execution and its effect on the ledger; False: it was recorded before."""
+        status = await self._connection.execute(
+            _ADD_FILL,
+            order.account,
+            order.symbol,
+            trade.trade_id,
+            trade.exchange_order_id,
+            order.intent_id,
+            order.chain_id,
+            trade.side.value,
+            trade.quantity,
+            trade.price,
+            trade.commission,
+            trade.commission_asset,
+            trade.maker,
+            trade.at_ms,
+        )
+        if status == "INSERT 0 0":
+            return False
+        sign = 1 if trade.side is Side.BUY else -1
+        assets = [base, quote, trade.commission_asset or quote]
+        deltas = [sign * trade.quantity, -sign * trade.quantity * trade.price, -trade.commission]
+        await self._connection.execute(_BOOK, order.account, assets, deltas)
+        return True
+
+    async def trade_cursor(self, account: str, symbol: str) -> int | None:
+        """Return the first trade id that may be missing; None before the first reconciliation."""
+        row = await self._connection.fetchrow(
+            "SELECT trade_id FROM trade_cursors WHERE account = $1 AND symbol = $2", account, symbol
+        )
+        return row["trade_id"] if row is not None else None
+
+    async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
+        """Remember the first trade id that may be missing."""
+        await self._connection.execute(
+            "INSERT INTO trade_cursors (account, symbol, trade_id) VALUES ($1, $2, $3)"
+            " ON CONFLICT (account, symbol) DO UPDATE SET trade_id = excluded.trade_id",
+            account,
+            symbol,
+            trade_id,
+        )
+
+    async def ledger(self, account: str) -> Mapping[str, Decimal]:
+        """Return what the account must hold by our books; empty before they are opened."""
+        rows = await self._connection.fetch("SELECT asset, amount FROM ledger WHERE account = $1", account)
+        return {row["asset"]: row["amount"] for row in rows}
+
+    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
+        """Open the books with what the account holds."""
+        await self._connection.executemany(
+            "INSERT INTO ledger (account, asset, opening, amount) VALUES ($1, $2, $3, $3)",
+            [(account, asset, balance.total) for asset, balance in balances.items()],
+        )
+
+    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
+        """Book a change of a balance that no order made; False: it was booked before."""
+        status = await self._connection.execute(
+            "INSERT INTO transfers (account, asset, delta, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            account,
+            asset,
+            delta,
+            at,
+        )
+        if status == "INSERT 0 0":
+            return False
+        await self._connection.execute(_BOOK, account, [asset], [delta])
+        return True
+
+    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
+        """Remember exactly these as the open differences; True: one of them is new."""
+        await self._connection.execute(
+            "UPDATE differences SET resolved_at = $2 WHERE account = $1 AND resolved_at IS NULL"
+            " AND (kind, subject) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))",
+            account,
+            now,
+            [difference.kind for difference in differences],
+            [difference.subject for difference in differences],
+        )
+        any_new = False
+        for one in differences:
+            is_new = await self._connection.fetchval(
+                _DIFFERENCE, account, one.kind, one.subject, one.expected, one.found, now
+            )
+            any_new = any_new or bool(is_new)
+        return any_new
+
+    async def _one(self, condition: str, *parameters: object) -> ExecutorOrder | None:
+        row = await self._connection.fetchrow(SELECT_ORDER + condition, *parameters)
+        return order_of(row) if row is not None else None
+
+    async def _many(self, condition: str, *parameters: object) -> list[ExecutorOrder]:
+        return [order_of(row) for row in await self._connection.fetch(SELECT_ORDER + condition, *parameters)]

@@ -1,0 +1,172 @@
+"""The next step of a position's orders, decided from what is recorded and nothing else.
+
+Invariant: a step never lets sells, open and unknown ones included, exceed what the chain holds. Because the decision
+needs no memory, a process that crashed between two steps takes the same next step when it is back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from libs.exchange.instruments import Listing
+from libs.exchange.outcomes import Reason
+from libs.trading.market import OrderType, Side
+from libs.trading.orders import OrderStatus
+from libs.trading.risk import Role, TradingState, may_send
+from services.trade_executor.domain.chains import Chain
+from services.trade_executor.domain.orders import ExecutorOrder
+
+REFUSALS_BEFORE_SALE: Final = 3
+"""A protection that is refused this often in a row leaves the position exposed: it is sold instead."""
+
+RETRY_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do until something happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Look again after a refusal."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFills:
+    """The exchange executed more than is recorded: read this order's trades."""
+
+    order: ExecutorOrder
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWorking:
+    """Cancel these sells, which may be the legs of one list."""
+
+    orders: Sequence[ExecutorOrder]
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Place the exits of the position: a list where there is a target, else a stop alone."""
+
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sell:
+    """Sell at the market: the approved `request` itself, or a child of the chain where it is None."""
+
+    quantity: Decimal
+    role: Role
+    request: ExecutorOrder | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Answer an approved exit that will not be sent."""
+
+    request: ExecutorOrder
+    reason: str
+
+
+Step = Rest | Later | ReadFills | CancelWorking | Protect | Sell | Decline
+
+
+def next_step(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
+    """Return what to do next for a position.
+
+    Args:
+        chain: Everything recorded of it.
+        listing: The rules of its symbol.
+        state: The trading state, which an exit must be allowed in; protection always is.
+        now: Present time, for retries after a refusal.
+    """
+    missing = chain.missing_fills()
+    if missing is not None:
+        return ReadFills(missing)
+    request = chain.request
+    if request is not None and not may_send(request.role, state):
+        return Decline(request, state.value)
+    if chain.has_unresolved_sells or chain.entry.is_unresolved:
+        return Rest()
+    if request is not None:
+        return _close(chain, request, listing)
+    return _keep(chain, listing, state=state, now=now)
+
+
+def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
+    if chain.working_sells:
+        return CancelWorking(chain.working_sells)
+    quantity = sellable(chain, chain.held, listing)
+    return Sell(quantity, request.role, request) if quantity > 0 else Decline(request, "NOTHING_TO_SELL")
+
+
+def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
+    exposed = sellable(chain, chain.held - chain.covered, listing)
+    if exposed == 0 or not chain.entry.is_over:
+        return Rest()
+    if chain.working_sells:
+        return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
+    refused = _refusals_in_a_row(chain)
+    return _patience(refused, now) or _cover(chain, exposed, refused, state)
+
+
+def _patience(refused: Sequence[ExecutorOrder], now: datetime) -> Step | None:
+    """Return how long to leave a refused order alone, if at all."""
+    if not refused or refused[-1].reason == Reason.PRICE_ALREADY_CROSSED:
+        return None
+    if refused[-1].reason == Reason.FILTER_SIZE and refused[-1].order_type is OrderType.MARKET:
+        return Rest()  # dust, though our own measure found it large enough
+    retry_at = refused[-1].updated_at + timedelta(seconds=RETRY_S[min(len(refused), len(RETRY_S)) - 1])
+    return Later(retry_at) if now < retry_at else None
+
+
+def _cover(chain: Chain, exposed: Decimal, refused: Sequence[ExecutorOrder], state: TradingState) -> Step:
+    unfinished = chain.unfinished
+    if unfinished is not None and may_send(unfinished.role, state):
+        return Sell(exposed, unfinished.role, None)
+    if _cannot_be_protected(refused):
+        return Sell(exposed, Role.PROTECTION, None)
+    return Protect(exposed) if chain.entry.stop_loss is not None else Rest()
+
+
+def sellable(chain: Chain, quantity: Decimal, listing: Listing) -> Decimal:
+    """Return how much of a quantity one order can sell; 0 for dust, which is left."""
+    instrument = listing.instrument
+    sold = instrument.floor_market_quantity(max(quantity, Decimal(0)))
+    reference_price = _last_price(chain)
+    if sold == 0 or reference_price is None:
+        return Decimal(0)
+    return Decimal(0) if instrument.violations(OrderType.MARKET, Side.SELL, sold, None, reference_price) else sold
+
+
+def _cannot_be_protected(refused: Sequence[ExecutorOrder]) -> bool:
+    protections = {
+        order.list_client_order_id or order.client_order_id
+        for order in refused
+        if order.role is Role.PROTECTION and order.order_type is not OrderType.MARKET
+    }
+    hopeless = any(order.reason in {Reason.PRICE_ALREADY_CROSSED, Reason.FILTER_SIZE} for order in refused)
+    return hopeless or len(protections) >= REFUSALS_BEFORE_SALE
+
+
+def _refusals_in_a_row(chain: Chain) -> Sequence[ExecutorOrder]:
+    """The refused sells since the last one that the exchange accepted, oldest first."""
+    refused: list[ExecutorOrder] = []
+    for order in sorted(chain.sells, key=lambda sell: (sell.created_at, sell.client_order_id)):
+        if order.status is OrderStatus.NOT_ACCEPTED:
+            refused.append(order)
+        elif order.exchange_order_id is not None:
+            refused.clear()
+    return refused
+
+
+def _last_price(chain: Chain) -> Decimal | None:
+    """The latest price that the chain traded at: near enough to tell dust, and the exchange has the last word."""
+    latest = max(chain.fills, key=lambda fill: fill.trade.at_ms, default=None)
+    return latest.trade.price if latest is not None else None

@@ -1,0 +1,1 @@
+"""The executor's handlers and loops; `__main__` wires them."""

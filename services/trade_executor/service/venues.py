@@ -1,0 +1,35 @@
+"""The exchange as each account sees it: its gateway, its clock and the symbols' rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.clock import Clock, epoch_ms
+from libs.exchange.instruments import Listing
+from libs.exchange.limits import Purpose
+from libs.exchange.orders.port import OrderGateway
+
+
+@dataclass(slots=True)
+class Venues:
+    """Gateways by account, and the rules of the symbols once they are known."""
+
+    gateways: Mapping[str, OrderGateway]
+    clock: Clock
+    listings: dict[str, Listing] = field(default_factory=dict)
+
+    def gateway(self, account: str) -> OrderGateway:
+        """Return the account's gateway."""
+        return self.gateways[account]
+
+    def listing(self, symbol: str) -> Listing | None:
+        """Return a symbol's rules, None while they are unknown."""
+        return self.listings.get(symbol)
+
+    def exchange_ms(self, account: str) -> int | None:
+        """Return the exchange's time, None before it was measured."""
+        offset_ms = self.gateways[account].clock_offset_ms
+        return None if offset_ms is None else epoch_ms(self.clock.now()) + offset_ms
+
+    def wait_s(self, account: str, purpose: Purpose) -> float:
+        """Return the seconds until the budget admits this purpose; 0: now."""
+        return self.gateways[account].wait_s(purpose)
