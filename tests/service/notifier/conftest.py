@@ -1,0 +1,3 @@
+from tests.support.migrated import migrated
+
+__all__ = ["migrated"]
