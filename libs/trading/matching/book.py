@@ -65,6 +65,15 @@ class OrderBook:
             if lots:
                 yield price, lots
 
+    def ruled_prices(self, side: Side, first: int, last: int) -> Iterator[int]:
+        """Yield the prices between two on `side` at which the rule for deeper levels has one."""
+        better, worse = (max(first, last), min(first, last)) if side is Side.BUY else sorted((first, last))
+        price: int | None = better
+        while (price := self._depth.next_price(side, price)) is not None:
+            if price < worse if side is Side.BUY else price > worse:
+                return
+            yield price
+
     def best(self, side: Side) -> tuple[int, int] | None:
         """Return price and quantity of the best level on `side`, or `None` where nothing is on offer."""
         return next(self.levels(side), None)

@@ -96,7 +96,7 @@ class Floor:
         book = self._books[order.symbol]
         plan = book.submit(self._incoming(order))
         for prevented in map(self._desk.order, plan.prevented):
-            self._audience.on_levels(order.symbol, prevented.side, (prevented.request.price,))
+            self._audience.on_levels(order.symbol, book, prevented.side, (prevented.request.price,))
             self._expire(prevented, "EXPIRED_IN_MATCH", "")
         if order.request.kind == "MARKET" and order.request.quote_units:
             order.lots = sum(fill.lots for fill in plan.fills)
@@ -106,7 +106,7 @@ class Floor:
             self._dispose(order, plan)
         if order.order_id in book.orders:
             self._queues_changed.add(order.order_id)
-            self._audience.on_levels(order.symbol, order.side, (order.request.price,))
+            self._audience.on_levels(order.symbol, book, order.side, (order.request.price,))
         self._run_stops(order.symbol, [fill.price for fill in plan.fills])
 
     def plan(self, account: str, new: NewOrder) -> Plan:
@@ -124,7 +124,7 @@ class Floor:
         if event.quote is not None:
             before = book.quote
             fills = book.on_quote(event.quote)
-            self._audience.on_quote(symbol, before, event.quote)
+            self._audience.on_quote(symbol, book, before)
             self._settle_makers(symbol, fills)
             return
         trade = self._history.tape_trade(symbol, event.ordinal)
@@ -215,7 +215,7 @@ class Floor:
             if order_id is not None:
                 self._execute(self._desk.order(order_id), fill, trade.trade_id, is_maker=is_maker)
         self._audience.on_trade(symbol, trade)
-        self._audience.on_levels(symbol, taker_side.opposite, (fill.price,))
+        self._audience.on_levels(symbol, self._books[symbol], taker_side.opposite, (fill.price,))
         self._queues_changed.update(
             order.order_id for order in self._books[symbol].orders.values() if order.price == fill.price
         )
@@ -286,7 +286,7 @@ class Floor:
         book = self._books[order.symbol]
         if order.order_id in book.orders:
             book.cancel(order.order_id)
-            self._audience.on_levels(order.symbol, order.side, (order.request.price,))
+            self._audience.on_levels(order.symbol, book, order.side, (order.request.price,))
 
     def _family(self, order: Order) -> list[Order]:
         order_list = self._desk.list_of(order)

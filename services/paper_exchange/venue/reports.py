@@ -8,7 +8,7 @@ from typing import Any
 
 from services.paper_exchange.venue.ledger import Balance
 from services.paper_exchange.venue.orders import AccountFill, Order, OrderList
-from services.paper_exchange.venue.rules import text_of
+from services.paper_exchange.venue.rules import LISTED, text_of
 
 Json = dict[str, Any]
 
@@ -97,9 +97,9 @@ def list_summary(order_list: OrderList, orders: Iterable[Order]) -> Json:
     }
 
 
-def my_trade(fill: AccountFill, order: Order) -> Json:
+def my_trade(fill: AccountFill) -> Json:
     """Return a fill as the account's trade list shows it."""
-    rules = order.request.rules
+    rules = LISTED[fill.symbol]
     return {
         "symbol": fill.symbol,
         "id": fill.trade_id,

@@ -120,6 +120,7 @@ class Venue:
             self.timeline.resume(segment)
             self._write([_segment_record(segment)])
         self.now_ms = now_ms
+        self._audience.on_time(now_ms)
         until_ms = self.timeline.place_at(now_ms)
         if until_ms > self.history.place_ms:
             for event in self._tape.events(self.history.place_ms, until_ms):

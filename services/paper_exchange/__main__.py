@@ -1,0 +1,142 @@
+"""Start the paper exchange: the only place that wires it, reads the environment and opens ports."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from libs.common.clock import Clock, SystemClock
+from libs.common.errors import ConfigurationError, InvalidMessageError
+from services.paper_exchange.api.keys import load_or_create_keys, write_private
+from services.paper_exchange.api.periodic import PERIOD_MS
+from services.paper_exchange.exchange import Exchange
+from services.paper_exchange.health import Health
+from services.paper_exchange.market.source import open_tape
+from services.paper_exchange.settings import PaperExchangeSettings, load_settings
+
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 4
+TURN_S = 0.005
+SHUTDOWN_S_MAX = 1.0
+
+
+def main() -> None:
+    """Run until told to stop."""
+    try:
+        asyncio.run(run(load_settings(), SystemClock()))
+    except ConfigurationError as error:
+        sys.exit(_complain(str(error), EXIT_CONFIGURATION))
+    except (InvalidMessageError, OSError) as error:
+        sys.exit(_complain(str(error), EXIT_FAILED))
+
+
+async def run(settings: PaperExchangeSettings, clock: Clock) -> None:
+    """Serve clients until SIGTERM or SIGINT."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    keys = load_or_create_keys(settings.data_dir / "keys.json")
+    tape = open_tape(settings.market, settings.symbols, seed=settings.seed, scenario_file=settings.scenario_file)
+    exchange = Exchange(
+        clock=clock,
+        tape=tape,
+        speed=Fraction(settings.speed),
+        seed=settings.seed,
+        journal_dir=settings.data_dir / "journal",
+        keys=list(keys.values()),
+    )
+    health = Health(clock=clock)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    crash: asyncio.Future[None] = loop.create_future()
+    application = exchange.server.application([_crash_on_bug(crash, health)])
+    async with (
+        _listening(application, settings.host, settings.port, "PORT") as port,
+        _listening(health.application(), settings.host, settings.health_port, "HEALTH_PORT") as health_port,
+    ):
+        market = asyncio.create_task(_turn(exchange, health))
+        write_private(
+            settings.data_dir / "exchange.json",
+            {
+                "exchange_rest": f"http://{settings.host}:{port}",
+                "exchange_ws": f"ws://{settings.host}:{port}",
+                "health": f"http://{settings.host}:{health_port}",
+                "exchange_accounts": {
+                    name: {"api_key": keys[name].api_key, "api_secret": keys[name].api_secret}
+                    for name in ("main", "visitor")
+                },
+            },
+        )
+        health.ready()
+        print(f"paper exchange ready: http://{settings.host}:{port} ({tape.identity})", flush=True)  # noqa: T201 - the one line that says so
+        market.add_done_callback(lambda _: ended.set())
+        crash.add_done_callback(lambda _: ended.set())
+        await ended.wait()
+        for future in (market, crash):
+            if future.done():
+                future.result()
+        market.cancel()
+    exchange.venue.close()
+
+
+async def _turn(exchange: Exchange, health: Health) -> None:
+    """Let the market catch up with the clock, and publish by the clock."""
+    venue = exchange.venue
+    period = -1
+    while True:
+        now_ms = venue.advance()
+        if now_ms // PERIOD_MS != period:
+            period = now_ms // PERIOD_MS
+            exchange.periodic.publish()
+            health.turned(place_ms=venue.history.place_ms, frames=exchange.feed.frames_total)
+        await asyncio.sleep(TURN_S)
+
+
+def _crash_on_bug(crash: "asyncio.Future[None]", health: Health) -> Any:
+    """An error that nobody expected ends the process: after it the venue's state is not to be trusted."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            if not crash.done():
+                crash.set_exception(error)
+            raise
+        health.answered(response.status)
+        return response
+
+    return middleware
+
+
+@asynccontextmanager
+async def _listening(application: web.Application, host: str, port: int, name: str) -> AsyncIterator[int]:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S_MAX)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            hint = f"stop what uses it, or set PAPER_EXCHANGE_{name}=0 for a free port"
+            raise OSError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"paper exchange: {text}", file=sys.stderr)  # noqa: T201 - the reader is a person or a supervisor
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Binance Spot's REST and WebSocket API in front of the venue."""

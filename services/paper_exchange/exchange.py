@@ -1,0 +1,91 @@
+"""The whole exchange put together, without a network.
+
+Invariant: everything that acts on the venue does so from one thread.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from libs.common.clock import Clock, epoch_ms
+from services.paper_exchange.api.feed import Feed
+from services.paper_exchange.api.gate import Gate
+from services.paper_exchange.api.keys import ApiKey
+from services.paper_exchange.api.limits import Limits
+from services.paper_exchange.api.market_data import MarketData
+from services.paper_exchange.api.periodic import Periodic
+from services.paper_exchange.api.server import Server
+from services.paper_exchange.api.socket_api import SocketApi
+from services.paper_exchange.api.trading import Trading
+from services.paper_exchange.api.wallet import Wallet
+from services.paper_exchange.journal import Journal
+from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.venue.rules import UNIT
+from services.paper_exchange.venue.venue import Opening, Venue
+
+OPENINGS = (
+    Opening("main", "USDT", 10_000 * UNIT),
+    Opening("main", "BTC", UNIT // 20),
+    Opening("main", "ETH", UNIT // 2),
+    Opening("main", "BNB", 2 * UNIT),
+    Opening("visitor", "USDT", 100_000 * UNIT),
+    Opening("visitor", "BTC", UNIT),
+    Opening("visitor", "ETH", 10 * UNIT),
+)
+# Update ids begin at the time of the start, so they rise over restarts; a book changes less often than this a ms.
+_UPDATE_IDS_PER_MS = 16
+
+
+class Exchange:
+    """Venue, feed and API of one exchange.
+
+    Args:
+        clock: Exchange time.
+        tape: The market.
+        speed: Market time per exchange time.
+        seed: Selects the quantities of the deep book.
+        journal_dir: Where the journal lies.
+        keys: The API keys.
+        openings: The balances at the very first start.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tape: Tape,
+        speed: Fraction,
+        seed: int,
+        journal_dir: Path,
+        keys: Sequence[ApiKey],
+        openings: Sequence[Opening] = OPENINGS,
+    ) -> None:
+        first_update_id = epoch_ms(clock.now()) * _UPDATE_IDS_PER_MS
+        self.feed = Feed(symbols=tape.symbols, first_update_id=first_update_id)
+        self.venue = Venue(
+            clock=clock,
+            tape=tape,
+            speed=speed,
+            journal=Journal(journal_dir),
+            audience=self.feed,
+            openings=openings,
+            seed=seed,
+        )
+        limits = Limits()
+        changes = self.feed.changes
+        market_data = MarketData(venue=self.venue, update_id=lambda symbol: changes[symbol].update_id)
+        endpoints = [
+            *market_data.endpoints(),
+            *Trading(venue=self.venue, limits=limits).endpoints(),
+            *Wallet(venue=self.venue).endpoints(),
+        ]
+        gate = Gate(venue=self.venue, keys=keys, limits=limits)
+        socket_api = SocketApi(
+            venue=self.venue,
+            feed=self.feed,
+            gate=gate,
+            limits=limits,
+            endpoints={endpoint.ws_method: endpoint for endpoint in endpoints if endpoint.ws_method},
+        )
+        self.server = Server(endpoints=endpoints, gate=gate, socket_api=socket_api, feed=self.feed)
+        self.periodic = Periodic(venue=self.venue, feed=self.feed, market_data=market_data)

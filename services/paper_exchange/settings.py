@@ -1,0 +1,70 @@
+"""What the paper exchange is told by the environment: variables with the prefix `PAPER_EXCHANGE_`."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from libs.common.errors import ConfigurationError
+
+_PREFIX = "PAPER_EXCHANGE_"
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _split(value: Any) -> Any:
+    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
+class PaperExchangeSettings(BaseSettings):
+    """Where the exchange listens, where its data lies, and which market it runs.
+
+    Attributes:
+        host: The address to listen on.
+        port: The public port; 0 picks a free one.
+        health_port: Port of /healthz, /readyz and /metrics; 0 picks a free one.
+        data_dir: Holds `exchange.json`, `keys.json` and the journal.
+        market: `recorded` or `generated`.
+        seed: Selects the generated market and the quantities of the deep book.
+        symbols: What trades, separated by commas.
+        speed: Market time per real time; 0 lets the market stand still.
+        scenario_file: What is to happen on the generated market (`services/paper_exchange/market/scenario.py`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+    health_port: Port = 0
+    data_dir: Path = Path(".data/paper_exchange")
+    market: Literal["recorded", "generated"] = "recorded"
+    seed: int = Field(default=7, ge=0)
+    symbols: Annotated[tuple[Literal["BTCUSDT", "ETHUSDT"], ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=("BTCUSDT", "ETHUSDT"), min_length=1
+    )
+    speed: Decimal = Field(default=Decimal(1), ge=0, le=1_000)
+    scenario_file: Path | None = None
+
+
+def load_settings() -> PaperExchangeSettings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: A variable is wrong.
+    """
+    try:
+        settings = PaperExchangeSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _PREFIX + str(first["loc"][0]).upper()
+        raise ConfigurationError(where=name, expected=first["msg"], found=repr(first["input"])) from error
+    if settings.scenario_file is not None and settings.market != "generated":
+        raise ConfigurationError(
+            where=f"{_PREFIX}SCENARIO_FILE",
+            expected="no scenario, because the market is recorded",
+            found=str(settings.scenario_file),
+            hint=f"set {_PREFIX}MARKET=generated",
+        )
+    return settings
