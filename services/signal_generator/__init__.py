@@ -1,0 +1,1 @@
+"""Signal generator: reads candles, market status and trading state, writes signals and holds, owns nothing."""

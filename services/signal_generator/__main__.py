@@ -1,0 +1,54 @@
+"""Wires the signal generator."""
+
+import asyncio
+from typing import Final
+
+from libs.common.contracts.events import CandleClosed, MarketStatusChanged, TradingStateChanged
+from libs.common.contracts.topics import TopicName
+from libs.common.runtime import Runtime, run_service
+from services.signal_generator.adapters import KafkaCandleHistory
+from services.signal_generator.service import SignalGenerator
+from services.signal_generator.settings import Settings, configured_strategy
+
+NAME: Final = "signal_generator"
+
+
+async def serve(runtime: Runtime[Settings]) -> None:
+    """Answer candles until cancelled.
+
+    Raises:
+        ConfigurationError: The strategy cannot be made.
+    """
+    configuration = runtime.configuration
+    configured_strategy(configuration, configuration.symbols[0])  # what is wrong shows now, not with the first candle
+    generator = SignalGenerator(
+        create=lambda symbol: configured_strategy(configuration, symbol),
+        interval_s=configuration.engine.trading_interval,
+        quality_min=configuration.strategy.quality_min,
+        history=KafkaCandleHistory(runtime.kafka),
+    )
+    statuses = runtime.reader(
+        topics=[TopicName.MARKET_STATUS],
+        observers={MarketStatusChanged: generator.on_status},
+        conflate=True,
+        name="market status",
+    )
+    states = runtime.reader(
+        topics=[TopicName.CONTROL_STATE],
+        observers={TradingStateChanged: generator.on_state},
+        start="beginning",
+        name="trading state",
+    )
+    candles = runtime.group(
+        topics=[TopicName.MARKET_CANDLES],
+        handlers={CandleClosed: generator.on_candle},
+        member=runtime.settings.group_member,
+    )
+    async with asyncio.TaskGroup() as loops:
+        loops.create_task(statuses.run(), name="market status")
+        loops.create_task(states.run(), name="trading state")
+        loops.create_task(candles.run(), name="candles")
+
+
+if __name__ == "__main__":
+    run_service(NAME, Settings, serve)
