@@ -56,6 +56,12 @@ SETTINGS = {
 }
 
 
+def fresh_cluster_id() -> str:
+    """Return 16 random bytes in base64, as Kafka writes them, without a dash in front, which reads as an option."""
+    first = secrets.randbelow(0b1111_1000)  # its upper six bits make the first character; 0b111110 is the dash
+    return urlsafe_b64encode(bytes((first,)) + secrets.token_bytes(15)).decode().rstrip("=")
+
+
 class KafkaStore:
     """The Kafka broker of one stack.
 
@@ -122,11 +128,17 @@ class KafkaStore:
         write_atomically(self._files / "java.options", self._runtime.options_text())
         if (log / "meta.properties").exists():
             return
-        cluster_id = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         await run_to_end(
             self._java(
                 "kafka.tools.StorageTool",
-                *("format", "--cluster-id", cluster_id, "--config", str(self._configuration), "--ignore-formatted"),
+                *(
+                    "format",
+                    "--cluster-id",
+                    fresh_cluster_id(),
+                    "--config",
+                    str(self._configuration),
+                    "--ignore-formatted",
+                ),
             ),
             environment=store_environment(self._directory),
             working_directory=self._directory.root,
