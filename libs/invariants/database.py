@@ -1,0 +1,64 @@
+"""Read what our tables say: the views made for reading, all in one snapshot of the database."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from libs.common.storage.postgres import Database
+from libs.invariants.records import ApprovalRow, BalanceRow, Books, FillRow, HaltRow, OrderRow, PositionRow
+
+_ORDERS: Final = """
+    SELECT o.intent_id::text, o.chain_id::text, o.account, o.symbol, o.client_order_id, o.side, o.role, o.strategy,
+           o.status, o.quantity, o.filled_quantity, intent.approved
+    FROM reading.orders AS o JOIN reading.intents AS intent USING (intent_id)
+"""
+_FILLS: Final = """
+    SELECT account, symbol, trade_id, exchange_order_id, side, quantity, price, commission, commission_asset,
+           at AS occurred_at
+    FROM reading.fills
+"""
+_BOOKED_FILLS: Final = """
+    SELECT account, symbol, trade_id, exchange_order_id, side, quantity, price, commission, commission_asset,
+           occurred_at, base_change
+    FROM reading.booked_fills
+"""
+_POSITIONS: Final = """
+    SELECT account, symbol, quantity, is_open, mark_price, updated_at FROM reading.positions
+"""
+_BALANCES: Final = "SELECT account, asset, opening, balance FROM reading.balances"
+_EXECUTOR_BALANCES: Final = "SELECT account, asset, opening, amount AS balance FROM reading.executor_ledger"
+_APPROVALS: Final = """
+    SELECT intent_id::text, account, symbol, side FROM reading.risk_decisions WHERE approved
+"""
+_HALTS: Final = """
+    SELECT halt_id, account, scope_symbol AS symbol, scope_strategy AS strategy, halted_at, cleared_at
+    FROM reading.halts
+"""
+_HEADS: Final = "SELECT topic, partition, offset_recorded FROM reading.audit_heads"
+
+
+async def load_books(database: Database) -> Books:
+    """Return our tables as they stand at one moment; the role needs no more than to read the views.
+
+    Raises:
+        RetryableError: The database is away or too slow.
+    """
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+
+        async def rows(statement: str) -> list[Mapping[str, Any]]:
+            return [dict(record) for record in await connection.fetch(statement)]
+
+        return Books(
+            taken_at=await connection.fetchval("SELECT transaction_timestamp()"),
+            orders=[OrderRow(**row) for row in await rows(_ORDERS)],
+            fills=[FillRow(**row) for row in await rows(_FILLS)],
+            booked_fills=[FillRow(**row) for row in await rows(_BOOKED_FILLS)],
+            positions=[PositionRow(**row) for row in await rows(_POSITIONS)],
+            balances=[BalanceRow(**row) for row in await rows(_BALANCES)],
+            executor_balances=[BalanceRow(**row) for row in await rows(_EXECUTOR_BALANCES)],
+            approvals=[ApprovalRow(**row) for row in await rows(_APPROVALS)],
+            halts=[HaltRow(**row) for row in await rows(_HALTS)],
+            recorded_offsets={(row["topic"], row["partition"]): row["offset_recorded"] for row in await rows(_HEADS)},
+        )
