@@ -1,11 +1,12 @@
 """`trader`: the entry point, and the one place where errors become messages and exit statuses."""
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import typer
 
-from cli.commands import setup
+from cli.commands import checks, configuration, listings, setup, stack, state
 from cli.errors import CommandError, ExitStatus
 from libs.common.errors import ConfigurationError
 from libs.embedded.errors import EmbeddedError
@@ -17,8 +18,27 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.add_typer(setup.db, name="db")
-app.add_typer(setup.topics, name="topics")
+COMMANDS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
+    "The stack": (stack.up, stack.down, stack.ps, stack.logs, stack.endpoints),
+    "Trading": (state.status, state.start, state.stop, state.halt, state.resume),
+    "What happened": (
+        listings.prices,
+        listings.signals,
+        listings.refusals,
+        listings.orders,
+        listings.fills,
+        listings.positions,
+        listings.alerts,
+    ),
+    "Proof": (checks.invariants, checks.doctor),
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(checks.audit, name="audit", rich_help_panel="Proof")
+app.add_typer(configuration.config, name="config", rich_help_panel="Set-up")
+app.add_typer(setup.db, name="db", rich_help_panel="Set-up")
+app.add_typer(setup.topics, name="topics", rich_help_panel="Set-up")
 
 
 @app.callback()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.errors import CommandError, ExitStatus
+from libs.common.configuration import TradingConfiguration, load_configuration
 from libs.common.errors import DeadlineExceededError, RetryableError
 from libs.common.storage.postgres import Database
 from libs.embedded.directory import DataDirectory
@@ -47,6 +48,10 @@ class Place:
             yield database
         finally:
             await database.close()
+
+    def configuration(self) -> TradingConfiguration:
+        """Return the configuration that the stack runs with."""
+        return load_configuration([self.directory.run / "configuration.json"])
 
     def processes(self) -> ProcessTable:
         """Return its processes.

@@ -24,7 +24,8 @@ FOLLOW_INTERVAL_S: Final = 0.3
 
 def up(
     config: Annotated[
-        list[Path] | None, typer.Option("--config", help="The configuration; several files form one. Default: the demo.")
+        list[Path] | None,
+        typer.Option("--config", help="The configuration; several files form one. Default: the demo."),
     ] = None,
     market: Annotated[
         str | None, typer.Option("--market", help="Where prices come from: recorded, generated or binance.")

@@ -85,6 +85,8 @@ class Composition:
         (self.root / "halt").mkdir(mode=0o700, exist_ok=True)
         content = self.configuration.model_dump(mode="json")
         write_atomically(self._configuration_file, json.dumps(content, indent=2, ensure_ascii=False))
+        scenario = self.configuration.market.generated.model_dump(mode="json")
+        write_atomically(self._scenario_file, json.dumps(scenario))
         for role in ROLES:
             self.stack.passwords.password(f"postgres-{role}")
         if not self.operator_key_file.exists():
@@ -148,6 +150,10 @@ class Composition:
         return self.stack.directory.run / "configuration.json"
 
     @property
+    def _scenario_file(self) -> Path:
+        return self.stack.directory.run / "scenario.json"
+
+    @property
     def _postgres_address(self) -> str:
         return self.stack.addresses.postgres.rpartition("@")[2]
 
@@ -202,16 +208,18 @@ class Composition:
 
     def _exchange_environment(self) -> dict[str, str]:
         market = self.configuration.market
-        return {
+        environment = {
             "PAPER_EXCHANGE_HOST": LOOPBACK,
             "PAPER_EXCHANGE_PORT": str(self.stack.port(EXCHANGE)),
             "PAPER_EXCHANGE_DATA_DIR": str(self.exchange_dir),
             "PAPER_EXCHANGE_MARKET": market.source,
             "PAPER_EXCHANGE_SEED": str(market.seed),
             "PAPER_EXCHANGE_SPEED": str(market.speed),
-            "PAPER_EXCHANGE_SYMBOLS": json.dumps([symbol.replace("/", "") for symbol in self.configuration.symbols]),
-            "PAPER_EXCHANGE_SCENARIO": json.dumps(market.generated.model_dump(mode="json")),
+            "PAPER_EXCHANGE_SYMBOLS": ",".join(symbol.replace("/", "") for symbol in self.configuration.symbols),
         }
+        if market.source == "generated":
+            environment["PAPER_EXCHANGE_SCENARIO_FILE"] = str(self._scenario_file)
+        return environment
 
     def _keys_file(self, right: str) -> Path:
         return self.stack.directory.secrets / f"exchange-{right}.json"

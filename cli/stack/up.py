@@ -1,26 +1,27 @@
 """`trader up`: start everything, watch it, stop it in order."""
 
 import asyncio
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from cli.errors import CommandError, ExitStatus
-from cli.output import tell
 from cli.stack.composition import Composition
 from libs.common.configuration import TradingConfiguration
 from libs.embedded.directory import DataDirectory, write_atomically
 from libs.embedded.process import ProcessEvent
 from libs.embedded.process_table import read_table
-from libs.embedded.stack import Phase, Stack, open_stack, stop_requested
+from libs.embedded.stack import Phase, Stack, open_stack, run_until_signal
 
 DETACHED_READY_S_MAX = 180.0
 POLL_S = 0.2
+VIEW_CLOSED_S_MAX = 2.0
 
 
 class View(Protocol):
@@ -62,28 +63,28 @@ async def run_stack(
     Raises:
         EmbeddedError: It cannot start; what had started is stopped again.
     """
-    async with stop_requested() as stop, open_stack(data_dir, on_event=view.on_event, on_fetch=view.on_fetch) as stack:
-        composition = Composition(stack=stack, configuration=configuration, start_active=start_active)
-        composition.prepare()
-        if not await _first(stack.start(composition.services(), composition.jobs()), stop.wait()):
-            tell("Stopped before it was ready.")
-            return ExitStatus.INTERRUPTED
-        stack.write_endpoints(composition.endpoints())
-        following = asyncio.ensure_future(view.follow(stack, composition))
-        try:
-            await stack.run(_until(stop, run_for))
-        finally:
-            following.cancel()
-            await asyncio.wait({following}, timeout=2.0)
-        if reporter is not None and report_file is not None:
-            write_report(report_file, await reporter.report(stack, composition))
-    return ExitStatus.INTERRUPTED if stop.is_set() and run_for is not None else ExitStatus.DONE
+
+    async def work() -> None:
+        async with open_stack(data_dir, on_event=view.on_event, on_fetch=view.on_fetch) as stack:
+            composition = Composition(stack=stack, configuration=configuration, start_active=start_active)
+            composition.prepare()
+            await stack.start(composition.services(), composition.jobs())
+            stack.write_endpoints(composition.endpoints())
+            following = asyncio.ensure_future(view.follow(stack, composition))
+            try:
+                await stack.run(_elapsed(run_for))
+            finally:
+                following.cancel()
+                await asyncio.wait({following}, timeout=VIEW_CLOSED_S_MAX)
+            if reporter is not None and report_file is not None:
+                write_report(report_file, await reporter.report(stack, composition))
+
+    interrupted = await run_until_signal(work())
+    return ExitStatus.INTERRUPTED if interrupted is signal.SIGINT else ExitStatus.DONE
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write the report as JSON."""
-    import json  # noqa: PLC0415
-
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path.resolve(), json.dumps(report, indent=2, default=str) + "\n", mode=0o644)
 
@@ -113,7 +114,7 @@ def detach(arguments: list[str], data_dir: Path) -> int:
             return process.pid
         if process.poll() is not None:
             raise CommandError(
-                f"{directory.root}: expected a stack that becomes ready, found that it ended (status {process.returncode})",
+                f"{directory.root}: expected a stack that becomes ready, found one that ended ({process.returncode})",
                 hint=f"Its log is {log}.",
                 status=ExitStatus.FAILED if process.returncode in {0, 130} else ExitStatus(process.returncode),
             )
@@ -126,22 +127,9 @@ def detach(arguments: list[str], data_dir: Path) -> int:
     )
 
 
-async def _first(work: Awaitable[None], stop: Awaitable[object]) -> bool:
-    """Return whether `work` was done before `stop`; cancel the other one."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop)
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        working.result()
-        return True
-    working.cancel()
-    await asyncio.wait({working})
-    return False
-
-
-async def _until(stop: asyncio.Event, run_for: timedelta | None) -> None:
-    try:
-        async with asyncio.timeout(run_for.total_seconds() if run_for else None):
-            await stop.wait()
-    except TimeoutError:
-        return
+async def _elapsed(run_for: timedelta | None) -> None:
+    """Wait for the time that the run is to last, counted from now; without one, for ever."""
+    if run_for is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(run_for.total_seconds())

@@ -89,29 +89,35 @@ class StrategySection(Section):
     )
 
 
-class CrashScenario(Section):
-    """A fall of the generated market, on demand."""
+class Crash(Section):
+    """A move of all prices of the generated market, evenly over a time; they stay there."""
 
-    symbols: tuple[Symbol, ...] = Field(default=(), description="Which markets fall; empty: all.")
-    after_s: Decimal = Field(ge=0, description="Market seconds after the start of the generated market.")
-    duration_s: Decimal = Field(gt=0, description="How long the fall takes.")
-    depth_rate: Fraction = Field(description="How deep, as a fraction of the price when it begins.")
+    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
+    change_pct: Decimal = Field(gt=-90, le=900, description="How far, in per cent.")
+    over_s: Decimal = Field(gt=0, le=86_400, description="How long it takes.")
 
 
-class PauseScenario(Section):
-    """A time in which the generated market shows no trade (a gap) or the exchange halts the symbol."""
+class Gap(Section):
+    """A move of all prices of the generated market at once."""
 
-    symbols: tuple[Symbol, ...] = Field(default=(), description="Which markets; empty: all.")
-    after_s: Decimal = Field(ge=0, description="Market seconds after the start.")
-    duration_s: Decimal = Field(gt=0, description="How long it lasts.")
+    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
+    change_pct: Decimal = Field(gt=-90, le=900, description="How far, in per cent.")
+
+
+class Pause(Section):
+    """A time in which the generated market stands still."""
+
+    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
+    for_s: Decimal = Field(gt=0, le=86_400, description="How long it lasts.")
 
 
 class GeneratedSection(Section):
-    """Events of the generated market."""
+    """What is to happen on the generated market."""
 
-    crash: CrashScenario | None = None
-    gap: PauseScenario | None = None
-    halt: PauseScenario | None = None
+    crashes: tuple[Crash, ...] = Field(default=(), max_length=100, description="Moves over a time.")
+    gaps: tuple[Gap, ...] = Field(default=(), max_length=100, description="Moves at once.")
+    halts: tuple[Pause, ...] = Field(default=(), max_length=100, description="The exchange refuses orders.")
+    silences: tuple[Pause, ...] = Field(default=(), max_length=100, description="No data, but orders are taken.")
 
 
 class MarketSection(Section):

@@ -1,0 +1,120 @@
+"""The state of the whole stack as `trader status` shows it, read in one place for the command and the views."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from cli.output import text_of
+from libs.common.storage.postgres import Connection, Database
+from libs.embedded.process import ProcessStatus
+
+FRESH_SIGNAL_S: Final = 5.0
+"""A signal that old and unanswered is no longer awaiting anything."""
+
+_STATE: Final = "SELECT state, reason, since FROM trading_state WHERE account = $1"
+_EQUITY: Final = """
+    SELECT equity, pnl_today, day_start_equity, positions_open, marked_at FROM equity
+    WHERE account = $1 ORDER BY minute_at DESC LIMIT 1
+"""
+_ORDERS_OPEN: Final = """
+    SELECT count(*) FROM orders
+    WHERE account = $1 AND status IN ('SUBMITTED', 'UNKNOWN', 'ACCEPTED', 'PARTIALLY_FILLED')
+"""
+_TRADES_TODAY: Final = """
+    SELECT count(*) FROM fills WHERE account = $1 AND at >= date_trunc('day', clock_timestamp(), 'UTC')
+"""
+_SIGNALS_ACTIVE: Final = """
+    SELECT count(*) FROM signals AS signal
+    WHERE signal_type <> 'HOLD' AND created_at > clock_timestamp() - make_interval(secs => $2)
+      AND NOT EXISTS (SELECT FROM risk_decisions AS decision
+                      WHERE decision.account = $1 AND decision.signal_id = signal.signal_id)
+"""
+_SIGNALS_WORKING: Final = """
+    SELECT count(DISTINCT signal_id) FROM orders WHERE account = $1 AND role = 'ENTRY' AND NOT final
+"""
+_FEEDS: Final = """
+    SELECT DISTINCT ON (symbol) symbol, close_at FROM candles
+    WHERE close_at > clock_timestamp() - interval '1 day' ORDER BY symbol, close_at DESC
+"""
+_LAG: Final = """
+    SELECT key AS topic, sum(value::bigint) AS records
+    FROM system_status, jsonb_each_text(lag)
+    WHERE heartbeat_at > clock_timestamp() - interval '10 s' GROUP BY key ORDER BY key
+"""
+_RECENT: Final = "SELECT at, symbol, side, quantity, price FROM fills WHERE account = $1 ORDER BY at DESC LIMIT $2"
+
+
+async def read_status(
+    database: Database,
+    *,
+    account: str,
+    processes: Sequence[ProcessStatus] = (),
+    ready_since: datetime | None = None,
+) -> dict[str, Any]:
+    """Return the documented object of `trader status --json`, without what only Redis knows.
+
+    Args:
+        database: The reader's connections.
+        account: Whose state.
+        processes: The stack's processes; uptime is that of the youngest.
+        ready_since: When the stack last became ready, if the caller knows.
+    """
+    async with database.connection() as connection, connection.transaction(readonly=True):
+        state = await connection.fetchrow(_STATE, account)
+        equity = await connection.fetchrow(_EQUITY, account)
+        now = await connection.fetchval("SELECT clock_timestamp()")
+        signals_active = await _count(connection, _SIGNALS_ACTIVE, account, FRESH_SIGNAL_S)
+        signals_working = await _count(connection, _SIGNALS_WORKING, account)
+        status: dict[str, Any] = {
+            "trading_state": state["state"] if state is not None else "UNKNOWN",
+            "mode": "paper",
+            "since": state["since"] if state is not None else None,
+            "reason": state["reason"] if state is not None else "no trading state is known yet",
+            "equity": equity["equity"] if equity is not None else None,
+            "pnl_today": equity["pnl_today"] if equity is not None else None,
+            "daily_loss_fraction": _loss_fraction(equity),
+            "positions_open": equity["positions_open"] if equity is not None else 0,
+            "signals_active": signals_active + signals_working + (equity["positions_open"] if equity else 0),
+            "orders_open": await _count(connection, _ORDERS_OPEN, account),
+            "trades_today": await _count(connection, _TRADES_TODAY, account),
+            "uptime_s": _uptime_s(processes, ready_since, now),
+            "permit_age_ms": None,
+            "feeds": [
+                {"symbol": row["symbol"], "age_ms": max(0, int((now - row["close_at"]).total_seconds() * 1_000))}
+                for row in await connection.fetch(_FEEDS)
+            ],
+            "lag": {row["topic"]: int(row["records"]) for row in await connection.fetch(_LAG)},
+        }
+    return status
+
+
+async def read_recent(database: Database, *, account: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest fills."""
+    async with database.connection() as connection:
+        return [dict(row) for row in await connection.fetch(_RECENT, account, limit)]
+
+
+def status_line(status: dict[str, Any]) -> str:
+    """Return the status in one line."""
+    return (
+        f"{status['trading_state']}  equity {text_of(status['equity']) or '-'}  "
+        f"PnL today {text_of(status['pnl_today']) or '-'}  positions {status['positions_open']}  "
+        f"open orders {status['orders_open']}  trades today {status['trades_today']}"
+    )
+
+
+async def _count(connection: Connection, query: str, *parameters: Any) -> int:
+    return int(await connection.fetchval(query, *parameters))
+
+
+def _loss_fraction(equity: Any) -> float | None:
+    """Return today's loss as a fraction of the day's first equity; 0 for a gain."""
+    if equity is None or not equity["day_start_equity"]:
+        return None
+    return float(max(-equity["pnl_today"] / equity["day_start_equity"], 0))
+
+
+def _uptime_s(processes: Sequence[ProcessStatus], ready_since: datetime | None, now: datetime) -> float:
+    if ready_since is not None:
+        return round((now - ready_since).total_seconds(), 1)
+    return min((process.uptime_s for process in processes), default=0.0)
