@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ def test_digests_do_not_depend_on_batches_or_restarts(steps: list[float], cuts: 
         at_s += step_s
         ticks.append(a_tick(offset, after_s=at_s))
     edges = sorted({0, len(ticks), *(cut for cut in cuts if cut < len(ticks))})
-    batches = [ticks[max(0, start - again) : end] for start, end in zip(edges, edges[1:], strict=False)]
+    batches = [ticks[max(0, start - again) : end] for start, end in pairwise(edges)]
 
     whole, in_one = extend_in_batches(TICKS, ticks)
     pieces, in_many = extend_in_batches(TICKS, *batches)
