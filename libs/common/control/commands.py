@@ -45,7 +45,8 @@ class CommandHistory:
 
     Attributes:
         seen: This command's id was handled before.
-        sequence_last: The highest sequence accepted of this command's key, -1 for none.
+        sequence_last: The highest sequence accepted of this command's key, -1 for none. Halts do not count: one
+            issued by a clock that runs ahead must not block the key's later commands.
     """
 
     seen: bool = False

@@ -101,7 +101,9 @@ IS_SETTLED: Final = "SELECT 1 FROM halts WHERE account = $1 AND halt_id = $2 AND
 
 COMMAND_HISTORY: Final = """
     SELECT EXISTS (SELECT 1 FROM commands WHERE command_id = $1) AS seen,
-           coalesce((SELECT max(sequence) FROM commands WHERE key_id = $2 AND refusal IS NULL), -1) AS sequence_last
+           coalesce((
+               SELECT max(sequence) FROM commands WHERE key_id = $2 AND refusal IS NULL AND command <> 'HALT'
+           ), -1) AS sequence_last
 """
 SAVE_COMMAND: Final = """
     INSERT INTO commands (command_id, account, command, issuer, key_id, sequence, reason, refusal, path, issued_at,

@@ -143,7 +143,7 @@ class SignalJudge:
             positions=positions,
             claims=claims,
             exposure=exposure_of(mark=mark, positions=positions, claims=claims, recent=recent),
-            limits=limits_of(self._configuration, equity=mark.equity if mark is not None else Decimal(0)),
+            limits=limits_of(self._configuration, equity=mark.equity if mark is not None else None),
             facts=self._market.facts(signal.symbol),
             quote=newest(await self._market.quote(signal.symbol), quote_of(signal)),
             instrument=instrument,

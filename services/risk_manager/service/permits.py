@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from redis.exceptions import RedisError
@@ -11,16 +11,27 @@ from libs.common.clock import Clock
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.control.halts import LatchView
-from libs.common.control.permit import PermitWriter, Renewal
+from libs.common.control.permit import Renewal
 from libs.common.observability import metrics
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.losses import LossGuard
 
+VIEW_AGE_S_MAX: Final = 0.5
+"""No permit on an older look at the latches."""
+
 _log = structlog.get_logger(__name__)
 
 
-VIEW_AGE_S_MAX: Final = 0.5
-"""No permit on an older look at the latches."""
+class PermitGrants(Protocol):
+    """Where permits are granted: `libs.common.control.permit.PermitWriter`."""
+
+    async def renew(self, account: str, *, risk_epoch: int, halt_epoch: int) -> Renewal:
+        """Grant one more lifetime, unless a halt is latched there or a newer risk manager was there."""
+        ...
+
+    async def revoke(self, account: str, *, risk_epoch: int) -> None:
+        """Take the permit back now."""
+        ...
 
 
 class LastLook:
@@ -59,7 +70,7 @@ class PermitKeeper:
         self,
         *,
         configuration: TradingConfiguration,
-        writer: PermitWriter,
+        writer: PermitGrants,
         governor: Governor,
         losses: LossGuard,
         epoch: Callable[[], int | None],
