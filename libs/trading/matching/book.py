@@ -109,7 +109,7 @@ class OrderBook:
         """
         plan = self.plan(order)
         if order.time_in_force is TimeInForce.FOK and plan.remaining:
-            return Plan((), plan.remaining)
+            return Plan((), order.lots or 0)
         for order_id in plan.prevented:
             self.cancel(order_id)
         for fill in plan.fills:

@@ -15,7 +15,7 @@ from services.paper_exchange.market.reel import Reel
 from services.paper_exchange.market.scenario import Scenario
 from services.paper_exchange.market.tape import BEGINNING, Halt, Splice, Tape
 
-LENGTH_MS = 1_200_000
+LENGTH_MS = 600_000
 _MS = 1_000
 _QUOTE_EVERY_MS = 40
 _TRADES_PER_QUOTE = 0.35

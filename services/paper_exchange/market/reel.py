@@ -6,13 +6,15 @@ Trades are addressed by signed ordinals (0 is the first of loop 0). Sums over an
 repeat: prefix sums give quantities, sparse tables give extremes.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import accumulate
 
 from libs.trading.matching import Quote
-from services.paper_exchange.market.recording import Recording
+from services.paper_exchange.market.recording import Recording, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,34 +220,44 @@ class Reel:
         return symbol, self.tracks[symbol], rest & 1, rest >> 1
 
 
-def _merge(recordings: Sequence[Recording]) -> tuple[list[int], list[int]]:
+def _merge(recordings: Sequence[Recording]) -> tuple[Sequence[int], Sequence[int]]:
     """Order all events by time; of one symbol, a trade comes after exactly the quotes recorded before it."""
-    events = []
-    for symbol_index, recording in enumerate(recordings):
-        size = len(recordings)
-        for index, at_ms in enumerate(recording.quote_times):
-            events.append((at_ms, symbol_index, index + 1, 0, (index << 1) * size + symbol_index))
-        for index, (at_ms, before) in enumerate(zip(recording.trade_times, recording.quotes_before, strict=True)):
-            events.append((at_ms, symbol_index, before, 1 + index, (index << 1 | 1) * size + symbol_index))
-    events.sort()
-    return [event[0] for event in events], [event[4] for event in events]
+    size = len(recordings)
+    streams = [_coded(recording, index, size) for index, recording in enumerate(recordings)]
+    times, codes = array("q"), array("q")
+    for at_ms, _, code in merge(*streams):
+        times.append(at_ms)
+        codes.append(code)
+    return times, codes
 
 
-def _prefix_sums(values: Sequence[int]) -> list[int]:
-    return list(accumulate(values, initial=0))
+def _coded(recording: Recording, symbol_index: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield one symbol's events in order, as time, symbol and code."""
+    trade, trades = 0, len(recording.trade_times)
+    for index, at_ms in enumerate(recording.quote_times):
+        while trade < trades and recording.quotes_before[trade] <= index:
+            yield recording.trade_times[trade], symbol_index, (trade << 1 | 1) * size + symbol_index
+            trade += 1
+        yield at_ms, symbol_index, (index << 1) * size + symbol_index
+    for rest in range(trade, trades):
+        yield recording.trade_times[rest], symbol_index, (rest << 1 | 1) * size + symbol_index
 
 
-def _sparse_table(values: Sequence[int], pick: Callable[[int, int], int]) -> list[list[int]]:
+def _prefix_sums(values: Sequence[int]) -> Sequence[int]:
+    return packed(accumulate(values, initial=0))
+
+
+def _sparse_table(values: Sequence[int], pick: Callable[[int, int], int]) -> list[Sequence[int]]:
     """Row k holds the extreme of every 2**k consecutive values (Bender and Farach-Colton, 2000)."""
-    rows = [list(values)]
+    rows = [values]
     width = 1
     while 2 * width <= len(values):
         above = rows[-1]
-        rows.append(list(map(pick, above, above[width:])))
+        rows.append(packed(map(pick, above, above[width:])))
         width *= 2
     return rows
 
 
-def _range_query(rows: list[list[int]], begin: int, end: int, pick: Callable[[int, int], int]) -> int:
+def _range_query(rows: list[Sequence[int]], begin: int, end: int, pick: Callable[[int, int], int]) -> int:
     level = (end - begin).bit_length() - 1
     return pick(rows[level][begin], rows[level][end - (1 << level)])
