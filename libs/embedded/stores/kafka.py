@@ -12,8 +12,8 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from libs.embedded.command import run_to_end
 from libs.embedded.directory import DataDirectory, write_atomically
-from libs.embedded.lifecycle import run_to_end
 from libs.embedded.process import ProcessSpec
 from libs.embedded.stores.kafka_runtime import KafkaRuntime
 from libs.embedded.stores.store import LOOPBACK, listens, store_environment

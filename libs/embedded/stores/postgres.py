@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 
 from libs.embedded import launch
+from libs.embedded.command import run_to_end
 from libs.embedded.directory import DataDirectory
-from libs.embedded.lifecycle import run_to_end
 from libs.embedded.process import ProcessSpec
 from libs.embedded.stores.identity import choose_identity, give, is_reachable
 from libs.embedded.stores.store import LOOPBACK, installed_folder, listens, store_environment

@@ -1,8 +1,8 @@
+import secrets
 from base64 import urlsafe_b64decode
 
 import pytest
 
-from libs.embedded.stores import kafka as module
 from libs.embedded.stores.kafka import fresh_cluster_id
 
 
@@ -12,7 +12,7 @@ def test_a_cluster_id_never_reads_as_an_option(monkeypatch: pytest.MonkeyPatch, 
         assert highest < below
         return highest
 
-    monkeypatch.setattr(module.secrets, "randbelow", drawn)
+    monkeypatch.setattr(secrets, "randbelow", drawn)
 
     assert not fresh_cluster_id().startswith("-")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from libs.embedded import launch
+from libs.embedded.command import run_to_end
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.launch import NAMESPACE, NOBODY, SELF
-from libs.embedded.lifecycle import run_to_end
 from libs.embedded.stores.identity import choose_identity, give
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
