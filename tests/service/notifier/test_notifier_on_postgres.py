@@ -85,7 +85,8 @@ def a_desk(
     database: Database, *, channels: dict[str, Channel] | None = None, configured: tuple[str, ...] = ("dashboard",)
 ) -> Desk:
     clock, wanted = FakeClock(), asyncio.Event()
-    by_name = channels if channels is not None else {"dashboard": DashboardChannel(), "log": LogChannel()}
+    built_in: dict[str, Channel] = {"dashboard": DashboardChannel(), "log": LogChannel()}
+    by_name = built_in if channels is None else channels
     notifier = Notifier(
         alerts=PostgresAlerts(database),
         settings=NotificationsSection.model_validate({"channels": configured}),

@@ -265,7 +265,8 @@ def an_alert() -> AlertRaised:
 
 
 async def test_an_alert_goes_to_kafka_and_to_the_webhook(session, serve):
-    received, published = [], []
+    received: list[Any] = []
+    published: list[Event] = []
 
     async def hook(request: web.Request) -> web.Response:
         received.append(await request.json())

@@ -119,7 +119,7 @@ async def test_three_seconds_of_silence_are_an_alert_and_ten_stop_trading(scene,
     await scene.seconds(0.5)
 
     async def cancelling() -> bool:
-        return scene.canceller.runs == 1
+        return bool(scene.canceller.runs == 1)
 
     await eventually(cancelling, seconds=5)
     [halt] = await scene.halts()
