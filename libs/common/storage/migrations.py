@@ -64,13 +64,30 @@ async def _upgrade(address: str, owner: str, password: str, role_passwords: Mapp
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             version = await connection.run_sync(migrate)
             for role, secret in role_passwords.items():
-                await connection.execute(text(f"ALTER ROLE {role} PASSWORD '{scram_verifier(secret)}'"))
+                await connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD '{scram_verifier(secret)}'")
             await connection.commit()
     except OSError as error:
         raise RetryableError(f"Postgres at {server}: expected a connection, found {error!r}") from error
     finally:
         await engine.dispose()
     return version
+
+
+def execute(script: str) -> None:
+    """Run SQL of any number of statements in the transaction of the migration that calls this.
+
+    SQLAlchemy prepares what it executes, and a prepared statement is a single one; the driver's own call is not.
+    """
+    from alembic import op  # noqa: PLC0415
+    from sqlalchemy.util import await_only  # noqa: PLC0415
+
+    connection = op.get_bind()
+    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins its transaction with its first statement
+    driver_connection = connection.connection.driver_connection
+    if driver_connection is None:
+        message = "expected an open connection, found a detached one"
+        raise RuntimeError(message)
+    await_only(driver_connection.execute(script))
 
 
 def scram_verifier(password: str, *, salt: bytes | None = None) -> str:

@@ -4,7 +4,7 @@ Each service writes a schema of its own under a role of its own and reads anothe
 `reading`. The loop's tables are explained in `libs/common/messaging`.
 """
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0001"
 down_revision = None
@@ -62,24 +62,24 @@ END $$;
 
 def upgrade() -> None:
     """Create roles, schemas and the loop's tables."""
-    op.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    op.execute(ROLE.format(role=READER))
-    op.execute(f"CREATE SCHEMA reading; GRANT USAGE ON SCHEMA reading TO {READER}")
-    op.execute(f"ALTER ROLE {READER} SET search_path = reading")
-    op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA reading GRANT SELECT ON TABLES TO {READER}")
+    execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    execute(ROLE.format(role=READER))
+    execute(f"CREATE SCHEMA reading; GRANT USAGE ON SCHEMA reading TO {READER}")
+    execute(f"ALTER ROLE {READER} SET search_path = reading")
+    execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA reading GRANT SELECT ON TABLES TO {READER}")
     for service in SERVICES:
-        op.execute(ROLE.format(role=service))
-        op.execute(f"CREATE SCHEMA {service}; GRANT USAGE ON SCHEMA {service}, reading TO {service}")
-        op.execute(f"ALTER ROLE {service} SET search_path = {service}")
-        op.execute(
+        execute(ROLE.format(role=service))
+        execute(f"CREATE SCHEMA {service}; GRANT USAGE ON SCHEMA {service}, reading TO {service}")
+        execute(f"ALTER ROLE {service} SET search_path = {service}")
+        execute(
             f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {service}"
         )
-        op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {service}")
-        op.execute(PLUMBING.format(schema=service))
+        execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {service} GRANT USAGE ON SEQUENCES TO {service}")
+        execute(PLUMBING.format(schema=service))
 
 
 def downgrade() -> None:
     """Drop everything but the roles, which other databases of the cluster may use."""
     for service in SERVICES:
-        op.execute(f"DROP SCHEMA {service} CASCADE")
-    op.execute("DROP SCHEMA reading CASCADE")
+        execute(f"DROP SCHEMA {service} CASCADE")
+    execute("DROP SCHEMA reading CASCADE")

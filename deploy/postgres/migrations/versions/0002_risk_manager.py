@@ -1,6 +1,6 @@
 """The risk state: decisions, exposure, positions and equity as they were told, the trading state, halts, commands."""
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0002"
 down_revision = "0001"
@@ -183,14 +183,14 @@ FROM risk_manager.commands;
 
 def upgrade() -> None:
     """Create the tables and the views that others read."""
-    op.execute(TABLES)
-    op.execute(VIEWS)
+    execute(TABLES)
+    execute(VIEWS)
 
 
 def downgrade() -> None:
     """Drop the views and the tables; the loop's own tables stay."""
     for view in ("commands", "halts", "trading_state", "exposure", "refusals", "risk_decisions"):
-        op.execute(f"DROP VIEW reading.{view}")
+        execute(f"DROP VIEW reading.{view}")
     for table in (
         "commands",
         "halts",
@@ -200,4 +200,4 @@ def downgrade() -> None:
         "risk_exposure",
         "risk_decisions",
     ):
-        op.execute(f"DROP TABLE risk_manager.{table}")
+        execute(f"DROP TABLE risk_manager.{table}")

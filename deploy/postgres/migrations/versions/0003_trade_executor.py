@@ -4,7 +4,7 @@
 comes. `orders` is what became of it.
 """
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0003"
 down_revision = "0002"
@@ -145,8 +145,10 @@ CREATE VIEW reading.orders AS
     SELECT intent.client_order_id, state.exchange_order_id, intent.account, intent.symbol, intent.side,
            intent.order_type AS type, intent.quantity, intent.price, intent.stop_price,
            CASE state.status WHEN 'NOT_ACCEPTED' THEN 'REJECTED' ELSE state.status END AS status,
-           state.filled_quantity, state.filled_amount, intent.created_at, intent.intent_id, intent.chain_id, intent.role,
-           intent.strategy, intent.signal_id, intent.list_client_order_id, state.order_list_id, state.reason, state.final,
+           state.filled_quantity, state.filled_amount, intent.created_at, intent.intent_id, intent.chain_id,
+           intent.role,
+           intent.strategy, intent.signal_id, intent.list_client_order_id, state.order_list_id, state.reason,
+           state.final,
            state.revision, intent.correlation_id, intent.origin_at, state.requested_at, state.answered_at,
            state.updated_at
     FROM trade_executor.order_intents AS intent JOIN trade_executor.orders AS state USING (intent_id);
@@ -169,9 +171,9 @@ CREATE VIEW reading.executor_ledger AS
 
 def upgrade() -> None:
     """Create tables and views."""
-    op.execute(TABLES)
-    op.execute(VIEWS)
-    op.execute(
+    execute(TABLES)
+    execute(VIEWS)
+    execute(
         "GRANT SELECT ON reading.intents, reading.orders, reading.fills, reading.differences, reading.executor_ledger"
         " TO reader"
     )
@@ -179,10 +181,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what upgrade created."""
-    op.execute(
-        "DROP VIEW reading.intents, reading.orders, reading.fills, reading.differences, reading.executor_ledger"
-    )
-    op.execute(
+    execute("DROP VIEW reading.intents, reading.orders, reading.fills, reading.differences, reading.executor_ledger")
+    execute(
         "DROP TABLE trade_executor.fills, trade_executor.chains, trade_executor.orders, trade_executor.order_intents,"
         " trade_executor.ledger, trade_executor.transfers, trade_executor.trade_cursors, trade_executor.differences"
     )

@@ -1,6 +1,6 @@
 """The ledger: positions, balances, bookings, the equity of every minute and the days' baselines."""
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0004"
 down_revision = "0003"
@@ -217,12 +217,12 @@ def upgrade() -> None:
     """Create the ledger and its views."""
     for statement in [*TABLES.split(";\n"), *VIEWS.split(";\n")]:
         if statement.strip():
-            op.execute(statement)
+            execute(statement)
 
 
 def downgrade() -> None:
     """Drop the views and the ledger; the loop's tables are those of revision 0001."""
     for view in VIEW_NAMES:
-        op.execute(f"DROP VIEW reading.{view}")
+        execute(f"DROP VIEW reading.{view}")
     for table in TABLE_NAMES:
-        op.execute(f"DROP TABLE position_manager.{table}")
+        execute(f"DROP TABLE position_manager.{table}")

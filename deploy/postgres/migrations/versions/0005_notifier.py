@@ -1,6 +1,6 @@
 """The notifier's alerts and notifications: a durable outbox with the state of each delivery."""
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0005"
 down_revision = "0004"
@@ -10,7 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables of the notifier and their views."""
-    op.execute(
+    execute(
         """
         CREATE TABLE notifier.alerts (
             event_id uuid PRIMARY KEY,
@@ -76,5 +76,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what `upgrade` created."""
-    op.execute("DROP VIEW reading.notifications, reading.alerts")
-    op.execute("DROP TABLE notifier.repetitions, notifier.notifications, notifier.alerts")
+    execute("DROP VIEW reading.notifications, reading.alerts")
+    execute("DROP TABLE notifier.repetitions, notifier.notifications, notifier.alerts")

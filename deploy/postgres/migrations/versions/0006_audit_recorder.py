@@ -1,6 +1,6 @@
 """The audit log, which can only grow, and the read models made of the same messages."""
 
-from alembic import op
+from libs.common.storage.migrations import execute
 
 revision = "0006"
 down_revision = "0005"
@@ -238,19 +238,19 @@ VIEW_NAMES = (
 
 def upgrade() -> None:
     """Create the audit log, the read models and their views."""
-    op.execute(AUDIT_LOG)
-    op.execute(READ_MODELS)
-    op.execute(VIEWS)
-    op.execute(f"GRANT SELECT ON {', '.join('reading.' + name for name in VIEW_NAMES)} TO reader")
+    execute(AUDIT_LOG)
+    execute(READ_MODELS)
+    execute(VIEWS)
+    execute(f"GRANT SELECT ON {', '.join('reading.' + name for name in VIEW_NAMES)} TO reader")
 
 
 def downgrade() -> None:
     """Drop what `upgrade` created."""
-    op.execute(f"DROP VIEW {', '.join('reading.' + name for name in reversed(VIEW_NAMES))}")
-    op.execute(
+    execute(f"DROP VIEW {', '.join('reading.' + name for name in reversed(VIEW_NAMES))}")
+    execute(
         "DROP TABLE audit_recorder.performance_data, audit_recorder.candles, audit_recorder.system_status_history,"
         " audit_recorder.system_status, audit_recorder.signal_executions, audit_recorder.ai_signals_log,"
         " audit_recorder.auto_trading_logs, audit_recorder.auto_trading_config, audit_recorder.audit_references,"
         " audit_recorder.chain_heads, audit_recorder.audit_log"
     )
-    op.execute("DROP FUNCTION audit_recorder.refuse_change()")
+    execute("DROP FUNCTION audit_recorder.refuse_change()")
