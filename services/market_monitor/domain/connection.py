@@ -85,7 +85,8 @@ class Reachability:
             self._lost_since_ms = None
             return OutageNews.RESTORED if was_reported else None
         lost_since_ms = self._lost_since_ms
-        if self._is_reported or lost_since_ms is None or now_ms - lost_since_ms < REPORTED_AFTER_MS:
+        is_ending = self._back_since_ms is not None
+        if self._is_reported or is_ending or lost_since_ms is None or now_ms - lost_since_ms < REPORTED_AFTER_MS:
             return None
         self._is_reported = True
         return OutageNews.LOST

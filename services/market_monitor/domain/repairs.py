@@ -60,11 +60,10 @@ class Repairs:
         until_ms = asked.last_open_at_ms
         if until_ms > given_up_ms and (known_until_ms is None or known_until_ms < until_ms):
             until_ms = max(asked.first_open_at_ms - self._interval_ms, known_until_ms or 0, given_up_ms)
-        if self._needed is None or until_ms >= self._needed.last_open_at_ms:
-            self._needed = None
-        else:
-            # An older need may have come while the answer was under way: it has widened the span, so nothing is lost.
-            first_ms = self._needed.first_open_at_ms
-            is_widened = first_ms < asked.first_open_at_ms
-            next_ms = until_ms + self._interval_ms
-            self._needed = Span(first_ms if is_widened else next_ms, self._needed.last_open_at_ms)
+        if self._needed is None:
+            return
+        # What came while the answer was under way has widened the span on either side, and stays needed.
+        first_ms, last_ms = self._needed.first_open_at_ms, self._needed.last_open_at_ms
+        if first_ms >= asked.first_open_at_ms:
+            first_ms = until_ms + self._interval_ms
+        self._needed = Span(first_ms, last_ms) if first_ms <= last_ms else None
