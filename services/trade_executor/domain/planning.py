@@ -118,10 +118,13 @@ def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime)
 
 def _patience(refused: Sequence[ExecutorOrder], now: datetime) -> Step | None:
     """Return how long to leave a refused order alone, if at all."""
-    if not refused or refused[-1].reason == Reason.PRICE_ALREADY_CROSSED:
+    if not refused:
         return None
-    if refused[-1].reason == Reason.FILTER_SIZE and refused[-1].order_type is OrderType.MARKET:
+    was_sale = refused[-1].order_type is OrderType.MARKET
+    if was_sale and refused[-1].reason == Reason.FILTER_SIZE:
         return Rest()  # dust, though our own measure found it large enough
+    if not was_sale and _cannot_be_protected(refused):
+        return None  # sell at once
     retry_at = refused[-1].updated_at + timedelta(seconds=RETRY_S[min(len(refused), len(RETRY_S)) - 1])
     return Later(retry_at) if now < retry_at else None
 
@@ -146,24 +149,20 @@ def sellable(chain: Chain, quantity: Decimal, listing: Listing) -> Decimal:
 
 
 def _cannot_be_protected(refused: Sequence[ExecutorOrder]) -> bool:
-    protections = {
-        order.list_client_order_id or order.client_order_id
-        for order in refused
-        if order.role is Role.PROTECTION and order.order_type is not OrderType.MARKET
-    }
-    hopeless = any(order.reason in {Reason.PRICE_ALREADY_CROSSED, Reason.FILTER_SIZE} for order in refused)
+    protections = [order for order in refused if order.order_type is not OrderType.MARKET]
+    hopeless = any(order.reason in {Reason.PRICE_ALREADY_CROSSED, Reason.FILTER_SIZE} for order in protections)
     return hopeless or len(protections) >= REFUSALS_BEFORE_SALE
 
 
 def _refusals_in_a_row(chain: Chain) -> Sequence[ExecutorOrder]:
-    """The refused sells since the last one that the exchange accepted, oldest first."""
-    refused: list[ExecutorOrder] = []
-    for order in sorted(chain.sells, key=lambda sell: (sell.created_at, sell.client_order_id)):
+    """The refused sells since the last one that the exchange accepted, oldest first; of a list, one of its legs."""
+    refused: dict[str, ExecutorOrder] = {}
+    for order in sorted(chain.sells, key=lambda sell: sell.created_at):
         if order.status is OrderStatus.NOT_ACCEPTED:
-            refused.append(order)
+            refused[order.list_client_order_id or order.client_order_id] = order
         elif order.exchange_order_id is not None:
             refused.clear()
-    return refused
+    return list(refused.values())
 
 
 def _last_price(chain: Chain) -> Decimal | None:

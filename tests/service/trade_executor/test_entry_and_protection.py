@@ -1,0 +1,242 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from libs.common.contracts import vocabulary
+from libs.common.contracts.events import AlertRaised, OrderFilled, OrderUpdated
+from libs.common.contracts.vocabulary import AlertType
+from libs.exchange.orders.port import NewOco, NewOrder
+from libs.exchange.outcomes import Reason
+from libs.trading.market import OrderType, Side
+from libs.trading.orders import OrderStatus
+from libs.trading.risk import Role
+from tests.support.clock import FakeClock
+from tests.support.executor import Executor, an_approval, an_exit
+from tests.support.fake_exchange import FakeExchange
+
+
+async def test_an_approval_becomes_one_order_that_is_sent_once(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock)
+
+    await executor.approve(approval)
+
+    (entry,) = exchange.sent(NewOrder)
+    assert (entry.side, entry.order_type, entry.time_in_force) == (Side.BUY, OrderType.LIMIT, "IOC")
+    assert (entry.quantity, entry.price) == (Decimal("0.01"), Decimal(50_050))
+    assert entry.client_order_id.startswith("ctE-test00-")
+    statuses = [event.status for event in executor.events(OrderUpdated) if event.intent_id == approval.intent_id]
+    assert statuses == [vocabulary.OrderStatus.PREPARED, vocabulary.OrderStatus.FILLED]
+    executor.check()
+
+
+async def test_the_request_is_durable_before_it_is_sent(executor: Executor, exchange: FakeExchange, clock):
+    await executor.receive(an_approval(clock))
+
+    (order,) = executor.tables.orders.values()
+    assert order.status is OrderStatus.PREPARED
+    assert order.signed_at_ms is not None
+    assert not exchange.requests
+
+
+async def test_the_same_approval_again_changes_nothing(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    events = list(executor.tables.events)
+
+    await executor.approve(approval)
+
+    assert executor.tables.events == events
+    assert len(exchange.sent(NewOrder)) == 1
+
+
+async def test_a_filled_entry_is_protected_for_what_its_fee_left(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+
+    (oco,) = exchange.sent(NewOco)
+    # 0.01 BTC - 0.1 % fee = 0.00999, a multiple of the step
+    assert oco.quantity == Decimal("0.00999")
+    assert (oco.above_price, oco.below_stop_price, oco.below_price) == (Decimal(51_000), Decimal(49_500), None)
+    assert len(executor.working(an_approval(clock).intent_id)) == 2
+
+
+async def test_a_partly_filled_entry_is_protected_for_its_part(executor: Executor, exchange: FakeExchange, clock):
+    exchange.fill_rate = Decimal("0.5")
+
+    await executor.approve(an_approval(clock))
+
+    (oco,) = exchange.sent(NewOco)
+    assert oco.quantity == Decimal("0.00499")  # 0.005 x 0.999 = 0.004995, floored to the step of 0.00001
+    executor.check()
+
+
+async def test_an_entry_that_did_not_fill_leaves_nothing_open(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock, limit_price=Decimal(49_000))
+
+    await executor.approve(approval)
+
+    (answer,) = executor.final_answers(approval.intent_id)
+    assert answer.status is vocabulary.OrderStatus.EXPIRED
+    assert not exchange.sent(NewOco)
+    assert not any(executor.tables.open_chains.values())
+
+
+async def test_a_reached_target_ends_the_position_with_an_alert(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    (oco,) = exchange.sent(NewOco)
+
+    exchange.execute(oco.above_client_order_id, price=Decimal(51_000))
+    await executor.stream(oco.above_client_order_id)
+    await executor.stream(oco.below_client_order_id)
+
+    assert [alert.alert_type for alert in executor.events(AlertRaised)] == [
+        AlertType.TRADE_EXECUTED,
+        AlertType.PROFIT_TARGET_HIT,
+    ]
+    assert not any(executor.tables.open_chains.values())
+    executor.check()
+
+
+async def test_a_stop_that_fills_in_part_is_completed_at_the_market(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    (oco,) = exchange.sent(NewOco)
+
+    report = exchange.execute(oco.below_client_order_id, quantity=Decimal("0.004"), price=Decimal(49_400))
+    exchange.orders[report.client_order_id] = replace(report, status=OrderStatus.EXPIRED, trades=())
+    await executor.stream(oco.below_client_order_id)
+    await executor.stream(oco.above_client_order_id)
+
+    sale = exchange.sent(NewOrder)[-1]
+    assert (sale.order_type, sale.side, sale.quantity) == (OrderType.MARKET, Side.SELL, Decimal("0.00599"))
+    assert AlertType.STOP_LOSS_HIT in {alert.alert_type for alert in executor.events(AlertRaised)}
+    executor.check()
+
+
+async def test_protection_behind_the_price_is_an_immediate_exit(executor: Executor, exchange: FakeExchange, clock):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    exchange.refusals.clear()
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.append(Reason.PRICE_ALREADY_CROSSED)
+
+    await executor.settle()
+
+    sale = exchange.sent(NewOrder)[-1]
+    assert (sale.order_type, sale.quantity) == (OrderType.MARKET, Decimal("0.00999"))
+    assert executor.children(approval.intent_id)[-1].role is Role.PROTECTION
+    executor.check()
+
+
+async def test_a_refused_protection_is_tried_again_and_the_third_time_sold(
+    executor: Executor, exchange: FakeExchange, clock
+):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.extend([Reason.RATE_LIMITED] * 3)
+
+    await executor.settle()
+    await executor.advance(5)
+
+    assert len(exchange.sent(NewOco)) == 3
+    assert exchange.sent(NewOrder)[-1].order_type is OrderType.MARKET
+    executor.check()
+
+
+async def test_dust_is_left(executor: Executor, exchange: FakeExchange, clock: FakeClock):
+    # 0.0001 BTC x 50 000 = 5 USDT, the exchange's minimum; after the fee it is below
+    await executor.approve(an_approval(clock, quantity=Decimal("0.0001")))
+
+    assert not exchange.sent(NewOco)
+    assert not any(executor.tables.open_chains.values())
+
+
+async def test_an_exit_cancels_the_protection_and_sells_the_rest(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+    leaving = an_exit(clock)
+
+    await executor.approve(leaving)
+
+    sale = exchange.sent(NewOrder)[-1]
+    assert (sale.side, sale.order_type, sale.quantity) == (Side.SELL, OrderType.MARKET, Decimal("0.00999"))
+    assert sale.client_order_id.startswith("ctX-test00-")
+    (answer,) = executor.final_answers(leaving.intent_id)
+    assert (answer.status, answer.filled_quantity) == (vocabulary.OrderStatus.FILLED, Decimal("0.00999"))
+    assert not any(executor.tables.open_chains.values())
+    executor.check()
+
+
+async def test_an_exit_after_the_stop_filled_is_answered_without_a_sale(
+    executor: Executor, exchange: FakeExchange, clock
+):
+    await executor.approve(an_approval(clock))
+    (oco,) = exchange.sent(NewOco)
+    exchange.execute(oco.below_client_order_id, price=Decimal(49_500))  # nobody has told us yet
+    leaving = an_exit(clock)
+
+    await executor.approve(leaving)
+    await executor.advance(2)
+
+    (answer,) = executor.final_answers(leaving.intent_id)
+    assert (answer.status, answer.reason) == (vocabulary.OrderStatus.ABANDONED, "NOTHING_TO_SELL")
+    assert len(exchange.sent(NewOrder)) == 1
+    executor.check()
+
+
+async def test_an_exit_that_sold_only_a_part_goes_on(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+    exchange.fill_rate = Decimal("0.5")
+
+    await executor.approve(an_exit(clock))
+
+    assert len(exchange.sent(NewOrder)) > 2
+    assert len(exchange.sent(NewOco)) == 1
+    executor.check()
+
+
+async def test_an_exit_without_a_position_is_answered_at_once(executor: Executor, exchange: FakeExchange, clock):
+    leaving = an_exit(clock)
+
+    await executor.approve(leaving)
+
+    (answer,) = executor.final_answers(leaving.intent_id)
+    assert answer.reason == "NO_POSITION"
+    assert not exchange.requests
+
+
+async def test_a_second_entry_of_a_symbol_is_refused(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+    second = an_approval(clock, signal_id="second")
+
+    await executor.approve(second)
+
+    (answer,) = executor.final_answers(second.intent_id)
+    assert (answer.status, answer.reason) == (vocabulary.OrderStatus.ABANDONED, "POSITION_OPEN")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"role": vocabulary.Role.EXIT}, "UNSUPPORTED"),
+        ({"limit_price": None}, "NO_LIMIT_PRICE"),
+        ({"quantity": Decimal("0.000001")}, "FILTER_LOT_SIZE"),
+        ({"account": "other"}, "UNKNOWN_ACCOUNT"),
+    ],
+)
+async def test_what_cannot_be_sent_is_answered(executor: Executor, clock, changes, reason):
+    approval = an_approval(clock, **changes)
+
+    await executor.approve(approval)
+
+    (answer,) = executor.final_answers(approval.intent_id)
+    assert (answer.status, answer.reason) == (vocabulary.OrderStatus.ABANDONED, reason)
+
+
+async def test_every_fill_is_published_with_the_positions_exits(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+
+    fills = executor.events(OrderFilled)
+    assert [fill.quantity for fill in fills] == [Decimal("0.005"), Decimal("0.005")]
+    assert {(fill.stop_loss, fill.take_profit) for fill in fills} == {(Decimal(49_500), Decimal(51_000))}

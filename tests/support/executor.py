@@ -1,0 +1,461 @@
+"""The trade executor on fakes: tables in memory with real transactions, an exchange in memory, a clock that stands."""
+
+import copy
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from libs.common.contracts import vocabulary
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdated, TradingStateChanged
+from libs.common.control.halts import LatchView
+from libs.common.control.operators import Operators
+from libs.common.control.permit import Permit
+from libs.common.errors import RetryableError
+from libs.common.messaging.cause import Cause
+from libs.exchange.orders.port import Balance, TradeReport
+from libs.trading.market import Side
+from services.trade_executor.domain.chains import Chain
+from services.trade_executor.domain.differences import Difference
+from services.trade_executor.domain.orders import ExecutorOrder, RecordedFill
+from services.trade_executor.service.approvals import Approvals
+from services.trade_executor.service.bookkeeping import Bookkeeper
+from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.dispatching import Dispatcher
+from services.trade_executor.service.errands import Errand, Errands, LookLater
+from services.trade_executor.service.halting import Halting
+from services.trade_executor.service.keeping import Keeper
+from services.trade_executor.service.last_hop import LastHop
+from services.trade_executor.service.reconciling import Reconciler
+from services.trade_executor.service.recovery import Recovery
+from services.trade_executor.service.resolving import Resolver
+from services.trade_executor.service.standing import Standing
+from services.trade_executor.service.strangers import Strangers
+from services.trade_executor.service.streaming import StreamReader
+from services.trade_executor.service.venues import Venues
+from tests.support.clock import FakeClock
+from tests.support.fake_exchange import SYMBOL, FakeExchange
+
+E = TypeVar("E", bound=Event)
+ACCOUNT = "main"
+INSTALLATION = "test00"
+
+
+@dataclass
+class Tables:
+    """What a crash leaves."""
+
+    orders: dict[uuid.UUID, ExecutorOrder] = field(default_factory=dict)
+    fills: dict[tuple[int, str], RecordedFill] = field(default_factory=dict)
+    open_chains: dict[uuid.UUID, bool] = field(default_factory=dict)
+    ledger: dict[str, Decimal] = field(default_factory=dict)
+    cursor: int | None = None
+    transfers: set[tuple[str, Decimal, datetime]] = field(default_factory=set)
+    differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+
+class FakeRecords:
+    """`Records` over tables in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
+        return self._tables.orders.get(intent_id)
+
+    async def order_by_client_id(self, account: str, client_order_id: str) -> ExecutorOrder | None:
+        return self._first(lambda order: order.client_order_id == client_order_id)
+
+    async def order_by_exchange_id(self, account: str, symbol: str, exchange_order_id: str) -> ExecutorOrder | None:
+        return self._first(lambda order: order.exchange_order_id == exchange_order_id)
+
+    async def chain(self, chain_id: uuid.UUID, *, base: str) -> Chain | None:
+        orders = [order for order in self._tables.orders.values() if order.chain_id == chain_id]
+        ids = {order.intent_id for order in orders}
+        orders.sort(key=lambda order: (order.intent_id != chain_id, order.created_at, order.client_order_id))
+        fills = [fill for fill in self._tables.fills.values() if fill.intent_id in ids]
+        return Chain(orders=orders, fills=fills, base=base) if orders else None
+
+    async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
+        return [chain_id for chain_id, is_open in self._tables.open_chains.items() if is_open]
+
+    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool) -> None:
+        self._tables.open_chains[chain_id] = is_open
+
+    async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
+        return [order for order in self._tables.orders.values() if order.is_unresolved]
+
+    async def working(self, account: str) -> Sequence[ExecutorOrder]:
+        return [order for order in self._tables.orders.values() if order.is_working]
+
+    async def watched(self, account: str) -> Sequence[ExecutorOrder]:
+        return [
+            order
+            for order in self._tables.orders.values()
+            if order.released_at is not None and order.status.value == "QUARANTINED"
+        ]
+
+    async def insert(self, order: ExecutorOrder) -> None:
+        assert order.intent_id not in self._tables.orders
+        self._tables.orders[order.intent_id] = order
+        if order.chain_id == order.intent_id:
+            self._tables.open_chains[order.chain_id] = not order.is_over
+
+    async def update(self, order: ExecutorOrder) -> None:
+        assert order.revision == self._tables.orders[order.intent_id].revision + 1
+        self._tables.orders[order.intent_id] = order
+
+    async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
+        assert all(intent_id in self._tables.orders for intent_id in intent_ids)
+
+    async def add_fill(self, order: ExecutorOrder, trade: TradeReport, *, base: str, quote: str) -> bool:
+        key = (trade.trade_id, trade.exchange_order_id)
+        if key in self._tables.fills:
+            return False
+        self._tables.fills[key] = RecordedFill(order.intent_id, trade)
+        sign = 1 if trade.side is Side.BUY else -1
+        self._book(base, sign * trade.quantity)
+        self._book(quote, -sign * trade.quantity * trade.price)
+        self._book(trade.commission_asset, -trade.commission)
+        return True
+
+    async def trade_cursor(self, account: str, symbol: str) -> int | None:
+        return self._tables.cursor
+
+    async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
+        self._tables.cursor = trade_id
+
+    async def ledger(self, account: str) -> Mapping[str, Decimal]:
+        return dict(self._tables.ledger)
+
+    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
+        self._tables.ledger = {asset: balance.total for asset, balance in balances.items()}
+
+    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
+        if (asset, delta, at) in self._tables.transfers:
+            return False
+        self._tables.transfers.add((asset, delta, at))
+        self._book(asset, delta)
+        return True
+
+    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
+        known = self._tables.differences
+        self._tables.differences = {(one.kind, one.subject): one for one in differences}
+        return bool(self._tables.differences.keys() - known.keys())
+
+    def _book(self, asset: str, delta: Decimal) -> None:
+        self._tables.ledger[asset] = self._tables.ledger.get(asset, Decimal(0)) + delta
+
+    def _first(self, wanted: Callable[[ExecutorOrder], bool]) -> ExecutorOrder | None:
+        return next((order for order in self._tables.orders.values() if wanted(order)), None)
+
+
+class FakeTransactions:
+    """An owner whose transactions take effect wholly or not at all."""
+
+    def __init__(self, tables: Tables, *, epoch: int) -> None:
+        self.tables = tables
+        self.epoch = epoch
+        self.failures = 0
+        self._actions: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        self._actions.append(action)
+
+    async def apply(self, work: Callable[[Any], Awaitable[Sequence[Event]]], *, cause: Cause | None = None) -> None:
+        self._actions.clear()
+        if self.failures:
+            self.failures -= 1
+            raise RetryableError("Postgres: expected an answer, found none")
+        draft = copy.copy(self.tables)
+        for name, value in vars(self.tables).items():
+            setattr(draft, name, copy.copy(value))
+        draft.events.extend(await work(FakeRecords(draft)))
+        vars(self.tables).update(vars(draft))
+        actions, self._actions = self._actions, []
+        for action in actions:
+            action()
+
+
+@dataclass
+class FakePermits:
+    """A risk manager that renews, or does not."""
+
+    clock: FakeClock
+    granted: bool = True
+    halt_epoch: int = 0
+    risk_epoch: int = 1
+
+    async def read(self, account: str, deadline_s: float = 0.1) -> Permit | None:
+        if not self.granted:
+            return None
+        return Permit(
+            account=account,
+            risk_epoch=self.risk_epoch,
+            halt_epoch=self.halt_epoch,
+            valid_until_monotonic_s=self.clock.monotonic_s() + 1,
+        )
+
+
+@dataclass
+class FakeLatch:
+    """The halt latch."""
+
+    view: LatchView = field(default_factory=LatchView)
+
+    async def read(self) -> LatchView:
+        return self.view
+
+
+class Executor:
+    """One process of the executor; `restarted` is the next one on what this one left."""
+
+    def __init__(
+        self, *, exchange: FakeExchange, clock: FakeClock, tables: Tables | None = None, epoch: int = 1
+    ) -> None:
+        self.exchange, self.clock = exchange, clock
+        self.tables = tables or Tables()
+        self.transactions = FakeTransactions(self.tables, epoch=epoch)
+        self.permits, self.latch = FakePermits(clock), FakeLatch()
+        self.operators = Operators({})
+        self.looks: list[LookLater] = []
+        self.brake, self.errands, self.standing = Brake(clock), Errands(), Standing()
+        self.venues = Venues({ACCOUNT: exchange}, clock)
+        after_commit = self.transactions.after_commit
+        self.keeper = Keeper(
+            venues=self.venues,
+            brake=self.brake,
+            errands=self.errands,
+            after_commit=after_commit,
+            epoch=lambda: epoch,
+            installation=INSTALLATION,
+            clock=clock,
+        )
+        self.bookkeeper = Bookkeeper(
+            keeper=self.keeper, errands=self.errands, after_commit=after_commit, clock=clock
+        )
+        self.approvals = Approvals(
+            venues=self.venues,
+            brake=self.brake,
+            standing=self.standing,
+            keeper=self.keeper,
+            errands=self.errands,
+            after_commit=after_commit,
+            epoch=lambda: epoch,
+            clock=clock,
+            installation=INSTALLATION,
+            recv_window_ms=1_000,
+            configuration_hash="hash",
+        )
+        self.resolver = Resolver(
+            venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock
+        )
+        self.dispatcher = Dispatcher(
+            errands=self.errands,
+            venues=self.venues,
+            last_hop=LastHop(
+                brake=self.brake,
+                permits=self.permits,
+                venues=self.venues,
+                transactions=self.transactions,
+                clock=clock,
+            ),
+            bookkeeper=self.bookkeeper,
+            keeper=self.keeper,
+            resolver=self.resolver,
+            transactions=self.transactions,
+            clock=clock,
+        )
+        self.halting = Halting(
+            accounts=[ACCOUNT],
+            symbols=[SYMBOL],
+            installation=INSTALLATION,
+            brake=self.brake,
+            latch=self.latch,
+            permits=self.permits,
+            operators=self.operators,
+            venues=self.venues,
+            dispatcher=self.dispatcher,
+            transactions=self.transactions,
+            clock=clock,
+        )
+        self.reconciler = Reconciler(
+            account=ACCOUNT,
+            symbols=[SYMBOL],
+            venues=self.venues,
+            bookkeeper=self.bookkeeper,
+            dispatcher=self.dispatcher,
+            halting=self.halting,
+            strangers=Strangers(
+                installation=INSTALLATION, standing=self.standing, transactions=self.transactions, clock=clock
+            ),
+            standing=self.standing,
+            transactions=self.transactions,
+            clock=clock,
+        )
+        self.recovery = Recovery(accounts=[ACCOUNT], bookkeeper=self.bookkeeper, transactions=self.transactions)
+
+    async def start(self, state: str = "ACTIVE") -> "Executor":
+        """Take the role as `__main__` does."""
+        await self.set_state(state)
+        await self.halting.look_at_latch()
+        await self.recovery.register_unknown()
+        self.halting.take_over()
+        await self.reconciler.reconcile()
+        await self.settle()
+        return self
+
+    async def restarted(self, state: str = "ACTIVE") -> "Executor":
+        """The process is gone, with everything that it had not committed; the next one starts."""
+        successor = Executor(
+            exchange=self.exchange, clock=self.clock, tables=self.tables, epoch=self.transactions.epoch + 1
+        )
+        return await successor.start(state)
+
+    async def set_state(self, state: str, *, halt_epoch: int = 0, revision: int = 1) -> None:
+        await self.halting.on_state(
+            an_envelope(
+                TradingStateChanged(
+                    occurred_at=self.clock.now(),
+                    account=ACCOUNT,
+                    state=vocabulary.TradingState(state),
+                    halt_epoch=halt_epoch,
+                    revision=revision,
+                ),
+                self.clock,
+            )
+        )
+
+    async def receive(self, approval: OrderApproved) -> None:
+        """Handle an approval and commit, as the owner's loop does; nothing is sent yet."""
+        envelope = an_envelope(approval, self.clock)
+        await self.transactions.apply(lambda records: self.approvals.on_approved(envelope, records))
+
+    async def approve(self, approval: OrderApproved) -> None:
+        """Handle an approval and everything that follows from it at once."""
+        await self.receive(approval)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Do errands until none is left; looks that are due later wait for `advance`."""
+        while waiting := self.errands.waiting():
+            for errand in waiting:
+                await self._do(errand)
+
+    async def advance(self, seconds: float, *, step_s: float = 0.25) -> None:
+        """Let time pass: looks, questions about unknown orders, the latch."""
+        ends = self.clock.now() + timedelta(seconds=seconds)
+        while self.clock.now() < ends:
+            self.clock.advance(min(step_s, (ends - self.clock.now()).total_seconds()))
+            await self.halting.look_at_latch()
+            due = [look for look in self.looks if look.at <= self.clock.now()]
+            self.looks = [look for look in self.looks if look.at > self.clock.now()]
+            for look in due:
+                await self.dispatcher.plan(look.chain_id)
+            await self.resolver.ask_due()
+            await self.settle()
+
+    async def stream(self, client_order_id: str) -> None:
+        """Deliver the order's present state as the user stream would."""
+        report = self.exchange.orders[client_order_id]
+        trades = tuple(
+            trade for trade in self.exchange.executions if trade.exchange_order_id == report.exchange_order_id
+        )
+        reader = StreamReader(
+            account=ACCOUNT,
+            stream=None,  # type: ignore[arg-type]  # events are handed in
+            dispatcher=self.dispatcher,
+            reconciler=self.reconciler,
+            transactions=self.transactions,
+        )
+        await reader.take(replace(report, trades=trades))
+        await self.settle()
+
+    def order(self, intent_id: uuid.UUID) -> ExecutorOrder:
+        return self.tables.orders[intent_id]
+
+    def children(self, intent_id: uuid.UUID) -> list[ExecutorOrder]:
+        return [order for order in self.tables.orders.values() if order.chain_id == intent_id != order.intent_id]
+
+    def working(self, intent_id: uuid.UUID) -> list[ExecutorOrder]:
+        return [order for order in self.children(intent_id) if order.is_working]
+
+    def events(self, kind: type[E]) -> list[E]:
+        return [event for event in self.tables.events if isinstance(event, kind)]
+
+    def final_answers(self, intent_id: uuid.UUID) -> list[OrderUpdated]:
+        """The first event that is final for an approval, and every later one that says so anew."""
+        answers = [event for event in self.events(OrderUpdated) if event.intent_id == intent_id and event.final]
+        return answers[:1] if len({answer.status for answer in answers}) == 1 else answers
+
+    def check(self) -> None:
+        """The invariants of the order path, which hold at every moment at which nothing is in flight."""
+        assert len({order.client_order_id for order in self.tables.orders.values()}) == len(self.tables.orders)
+        sent = [
+            name
+            for request in self.exchange.requests
+            for name in (
+                [request.client_order_id] if hasattr(request, "client_order_id") else [request.above_client_order_id]
+            )
+        ]
+        assert len(sent) == len(set(sent)), "an order was sent twice"
+        filled = [(fill.trade_id, fill.exchange_order_id) for fill in self.events(OrderFilled)]
+        assert len(filled) == len(set(filled)), "a fill was published twice"
+        assert set(filled) == {(trade.trade_id, trade.exchange_order_id) for trade in self.exchange.executions}
+        assert {asset: amount for asset, amount in self.tables.ledger.items() if amount} == {
+            asset: amount for asset, amount in self.exchange.held.items() if amount
+        }
+        assert self.exchange.held["BTC"] >= Decimal("0.05"), "coins that were there before were sold"
+
+    async def _do(self, errand: Errand) -> None:
+        if isinstance(errand, LookLater):
+            self.looks.append(errand)
+        else:
+            await self.dispatcher.do(errand)
+
+
+def an_envelope(event: E, clock: FakeClock) -> Envelope[E]:
+    return Envelope(event=event, event_id=uuid.uuid5(uuid.NAMESPACE_OID, repr(event)), recorded_at=clock.now())
+
+
+def an_approval(clock: FakeClock, **changes: Any) -> OrderApproved:
+    """An entry of 0.01 BTC at up to 50 050 USDT, protected at 49 500 and 51 000."""
+    fields = {
+        "occurred_at": clock.now(),
+        "intent_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{changes.get('signal_id', 'signal')}"),
+        "signal_id": "signal",
+        "strategy": "ema_cross",
+        "account": ACCOUNT,
+        "symbol": SYMBOL,
+        "side": vocabulary.Side.BUY,
+        "role": vocabulary.Role.ENTRY,
+        "quantity": Decimal("0.01"),
+        "limit_price": Decimal(50_050),
+        "reference_price": Decimal(50_000),
+        "stop_loss": Decimal(49_500),
+        "take_profit": Decimal(51_000),
+        "expires_at": clock.now() + timedelta(seconds=2),
+        "halt_epoch": 0,
+        "risk_epoch": 1,
+        "configuration_version": 1,
+        **changes,
+    }
+    return OrderApproved.model_validate(fields)
+
+
+def an_exit(clock: FakeClock, **changes: Any) -> OrderApproved:
+    """An exit of the whole position."""
+    fields = {
+        "signal_id": "exit",
+        "side": vocabulary.Side.SELL,
+        "role": vocabulary.Role.EXIT,
+        "limit_price": None,
+        "stop_loss": None,
+        "take_profit": None,
+        **changes,
+    }
+    return an_approval(clock, **fields)
