@@ -1,20 +1,16 @@
 """The checker reads everything it compares through the views, with the reader's rights alone."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from libs.common.storage.migrations import ROLES, upgrade_database
 from libs.common.storage.postgres import Database
 from libs.invariants import load_books
-from tests.support.stores import PostgresForTests
+from tests.support.migrated import MigratedDatabase
 
-PASSWORD = "secret"
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 FILLED_BY_SERVICES = """
@@ -45,28 +41,14 @@ INSERT INTO trade_executor.ledger VALUES ('main', 'USDT', 10000, 5000);
 """
 
 
-async def _migrate(url: str) -> None:
-    parts = urlsplit(url)
-    await asyncio.to_thread(
-        upgrade_database,
-        address=f"{parts.hostname}:{parts.port}{parts.path}",
-        owner=parts.username or "",
-        password=parts.password or "",
-        role_passwords=dict.fromkeys(ROLES, PASSWORD),
-    )
-    connection = await asyncpg.connect(url)
+@pytest.fixture
+async def reader(migrated: MigratedDatabase) -> AsyncIterator[Database]:
+    connection = await asyncpg.connect(migrated.url)
     await connection.execute(FILLED_BY_SERVICES)
     await connection.close()
-
-
-@pytest.fixture
-async def reader(postgres: PostgresForTests) -> AsyncIterator[Database]:
-    parts = urlsplit(await postgres.fresh_database(await postgres.template("filled_for_invariants", _migrate)))
-    dsn = f"postgresql://reader:{PASSWORD}@{parts.hostname}:{parts.port}{parts.path}"
-    database = await Database.connect(dsn, application="test")
+    database = await migrated.connect("reader")
     yield database
     await database.close()
-    await postgres.drop(parts.geturl())
 
 
 async def test_every_view_is_read(reader):

@@ -1,10 +1,8 @@
 """The ledger's tables hold what the handlers decide, digit for digit."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from libs.common.contracts.event import Event
 from libs.common.contracts.vocabulary import OrderStatus, Side
 from libs.common.errors import ConfigurationError
-from libs.common.storage.migrations import ROLES, upgrade_database
 from libs.common.storage.postgres import Database
 from services.position_manager.adapters import PostgresLedger, open_symbols
 from services.position_manager.domain.marks import QuoteBoard
@@ -27,20 +24,7 @@ from tests.service.position_manager.world import (
     an_order,
     enveloped,
 )
-from tests.support.stores import PostgresForTests
-
-PASSWORD = "secret"
-
-
-async def _migrate(url: str) -> None:
-    parts = urlsplit(url)
-    await asyncio.to_thread(
-        upgrade_database,
-        address=f"{parts.hostname}:{parts.port}{parts.path}",
-        owner=parts.username or "",
-        password=parts.password or "",
-        role_passwords=dict.fromkeys(ROLES, PASSWORD),
-    )
+from tests.support.migrated import MigratedDatabase
 
 
 class Tables:
@@ -101,15 +85,10 @@ class Service:
 
 
 @pytest.fixture
-async def tables(postgres: PostgresForTests) -> AsyncIterator[Tables]:
-    template = await postgres.template("migrated_for_ledger", _migrate)
-    url = await postgres.fresh_database(template)
-    parts = urlsplit(url)
-    dsn = f"postgresql://position_manager:{PASSWORD}@{parts.hostname}:{parts.port}{parts.path}"
-    database = await Database.connect(dsn, application="test")
+async def tables(migrated: MigratedDatabase) -> AsyncIterator[Tables]:
+    database = await migrated.connect("position_manager")
     yield Tables(database)
     await database.close()
-    await postgres.drop(url)
 
 
 @pytest.fixture
@@ -176,7 +155,7 @@ async def test_the_baseline_of_a_night_that_was_slept_through_comes_from_the_boo
     assert rows["candle"] == Decimal("10194.8")  # 10 000 - 5 000 + 0.0999 x 52 000
 
 
-async def test_the_views_say_what_people_read(service):
+async def test_the_views_say_what_people_read(service, migrated):
     await service.pass_second("50000")
     await service.fill(Side.BUY, "0.1", "50000", stop_loss=Decimal(49_000))
     await service.pass_second("50500")
@@ -184,8 +163,7 @@ async def test_the_views_say_what_people_read(service):
     await service.fill(Side.BUY, "0.2", "50000", trade_id=3, at=NOON + timedelta(seconds=4))
     await service.pass_second("50500")
 
-    dsn = await _reader_dsn(service)
-    reader = await Database.connect(dsn, application="test")
+    reader = await migrated.connect("reader")
     try:
         tables = Tables(reader)
         [position] = await tables.rows("positions")
@@ -200,15 +178,6 @@ async def test_the_views_say_what_people_read(service):
     assert (equity["equity"], equity["pnl_today"], equity["positions_open"]) == (10_140, 140, 1)
     assert (performance["fills"], performance["round_trips"], performance["wins"]) == (3, 1, 1)
     assert (performance["pnl"], trip["pnl"], len(fills)) == (140, 40, 3)
-
-
-async def _reader_dsn(service: Service) -> str:
-    async with service.tables.database.connection() as connection:
-        address = await connection.fetchrow(
-            "SELECT inet_server_addr() AS host, inet_server_port() AS port, current_database()"
-        )
-    assert address is not None
-    return f"postgresql://reader:{PASSWORD}@{address['host']}:{address['port']}/{address['current_database']}"
 
 
 async def test_open_positions_name_their_symbols(service):

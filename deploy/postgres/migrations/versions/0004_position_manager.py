@@ -215,9 +215,8 @@ TABLE_NAMES = (
 
 def upgrade() -> None:
     """Create the ledger and its views."""
-    for statement in [*TABLES.split(";\n"), *VIEWS.split(";\n")]:
-        if statement.strip():
-            execute(statement)
+    execute(TABLES)
+    execute(VIEWS)
 
 
 def downgrade() -> None:
