@@ -1,0 +1,228 @@
+"""The tables hold what the handlers decide; the fake of the handlers' tests keeps the same contract."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+
+from libs.common.contracts.event import Event
+from libs.common.contracts.events import ControlCommanded, OrderApproved, OrderRefused
+from libs.common.contracts.vocabulary import OrderStatus, StopTrigger, TradingState
+from libs.common.control.commands import CommandHistory
+from libs.common.control.halts import HaltRecord
+from libs.common.storage.postgres import Database
+from services.risk_manager.adapters.postgres import PostgresRiskRecords
+from services.risk_manager.domain.claims import Phase
+from services.risk_manager.domain.trading_state import AccountState, ReducingCause
+from services.risk_manager.service.exposure import ExposureKeeper, held
+from services.risk_manager.service.judging import SignalJudge
+from services.risk_manager.service.ports import RiskRecords
+from tests.service.risk_manager.builders import (
+    NOW,
+    FakeBook,
+    FakeInstruments,
+    FakeMarket,
+    FakeRecords,
+    a_clock,
+    a_command,
+    a_configuration,
+    a_mark,
+    a_position,
+    a_signal,
+    an_exit,
+    an_update,
+    enveloped,
+)
+from tests.support.migrated import MigratedDatabase
+
+Transact = Callable[[Callable[[RiskRecords], Awaitable[Any]]], Awaitable[Any]]
+
+
+async def in_memory(records: FakeRecords, work: Callable[[RiskRecords], Awaitable[Any]]) -> Any:
+    result: list[Any] = []
+
+    async def run() -> Sequence[Event]:
+        result.append(await work(records))
+        return ()
+
+    await records.transact(run())
+    return result[0]
+
+
+async def in_postgres(database: Database, work: Callable[[RiskRecords], Awaitable[Any]]) -> Any:
+    effects: list[Callable[[], None]] = []
+    async with database.transaction() as connection:
+        result = await work(PostgresRiskRecords(connection, after_commit=effects.append))
+    for effect in effects:
+        effect()
+    return result
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def transact(request: pytest.FixtureRequest, migrated: MigratedDatabase) -> AsyncIterator[Transact]:
+    if request.param == "memory":
+        records = FakeRecords()
+        yield lambda work: in_memory(records, work)
+        return
+    database = await migrated.connect("risk_manager")
+    yield lambda work: in_postgres(database, work)
+    await database.close()
+
+
+def a_state(**changes: Any) -> AccountState:
+    return AccountState(**{"account": "main", "since": NOW, "wants_active": True, **changes})
+
+
+def a_judge(book: FakeBook | None = None) -> SignalJudge:
+    return SignalJudge(
+        configuration=a_configuration(),
+        epoch=lambda: 7,
+        book=book or FakeBook(),
+        market=FakeMarket(),
+        instruments=FakeInstruments(),
+        clock=a_clock(),
+    )
+
+
+async def test_a_state_comes_back_as_it_was_stored(transact: Transact) -> None:
+    halt = HaltRecord.of(a_command("HALT", symbol="BTC/USDT", liquidate=True))
+    state = a_state(
+        causes=frozenset({ReducingCause.EQUITY_IS_STALE}),
+        halts=(halt, HaltRecord(halt_id="file-1", account="main", halted_at=NOW)),
+        halt_epoch=2,
+        revision=5,
+        trigger=StopTrigger.MANUAL_STOP,
+        reason="drill",
+        issuer="alice",
+    )
+
+    await transact(lambda records: records.save_state(state))
+
+    assert await transact(lambda records: records.find_state("main")) == state
+    assert await transact(lambda records: records.find_state("other")) is None
+
+
+async def test_a_halt_that_a_state_no_longer_has_is_settled(transact: Transact) -> None:
+    state = a_state(halts=(HaltRecord(halt_id="h", account="main", halted_at=NOW),))
+    await transact(lambda records: records.save_state(state))
+    assert not await transact(lambda records: records.is_settled("main", "h"))
+
+    await transact(lambda records: records.save_state(a_state(revision=2)))
+
+    assert await transact(lambda records: records.is_settled("main", "h"))
+    assert not await transact(lambda records: records.is_settled("main", "never"))
+
+
+async def _save(records: RiskRecords, *, command: ControlCommanded, refusal: str | None) -> None:
+    await records.save_command(command, refusal=refusal, path="kafka", at=NOW)
+
+
+async def test_commands_are_remembered_and_halts_do_not_raise_the_sequence(transact: Transact) -> None:
+    start = a_command("START")
+    halt = a_command("HALT", now=NOW + timedelta(hours=1))
+    refused = a_command("STOP", now=NOW + timedelta(seconds=1))
+    for command, refusal in ((start, None), (halt, None), (refused, "EXPIRED")):
+        await transact(partial(_save, command=command, refusal=refusal))
+
+    history = await transact(lambda records: records.command_history(start))
+
+    assert history == CommandHistory(seen=True, sequence_last=start.sequence)
+    assert await transact(lambda records: records.command_history(a_command())) == CommandHistory(
+        sequence_last=start.sequence
+    )
+
+
+async def test_only_a_newer_mark_replaces_a_mark(transact: Transact) -> None:
+    mark = a_mark("9999.123456789012345678", marks={"BTC/USDT": Decimal("50000.01")})
+
+    assert await transact(lambda records: records.save_mark(mark))
+    assert not await transact(lambda records: records.save_mark(a_mark("1")))
+
+    stored = await transact(lambda records: records.mark("main"))
+    assert stored.equity == Decimal("9999.123456789012345678")
+    assert stored.bids == {"BTC/USDT": Decimal("50000.01")}
+    assert (stored.day, stored.marked_at) == (date(2026, 1, 5), NOW)
+
+
+async def test_a_day_is_warned_of_once(transact: Transact) -> None:
+    await transact(lambda records: records.save_mark(a_mark()))
+    day = date(2026, 1, 5)
+
+    assert await transact(lambda records: records.warn_once("main", day))
+    assert not await transact(lambda records: records.warn_once("main", day))
+    assert await transact(lambda records: records.warn_once("main", day + timedelta(days=1)))
+
+
+async def test_only_a_newer_position_replaces_a_position(transact: Transact) -> None:
+    newer, older = held(a_position("0.5", revision=2)), held(a_position("0.1", revision=1))
+
+    assert await transact(lambda records: records.save_position(newer, at=NOW))
+    assert not await transact(lambda records: records.save_position(older, at=NOW))
+
+    assert await transact(lambda records: records.positions("main")) == [newer]
+
+
+async def test_a_decision_its_claim_and_what_becomes_of_them_are_stored(transact: Transact) -> None:
+    await transact(lambda records: records.save_state(a_state()))
+    await transact(lambda records: records.save_mark(a_mark()))
+    judge, keeper = a_judge(), ExposureKeeper(book=FakeBook())
+
+    (approved,) = await transact(lambda records: judge.on_signal(enveloped(a_signal()), records))
+    again = await transact(lambda records: judge.on_signal(enveloped(a_signal()), records))
+    (refused,) = await transact(lambda records: judge.on_signal(enveloped(a_signal("second")), records))
+
+    assert isinstance(approved, OrderApproved)
+    assert again == []
+    assert isinstance(refused, OrderRefused)
+    (claim,) = await transact(lambda records: records.open_claims("main"))
+    assert (claim.intent_id, claim.phase, claim.notional) == (approved.intent_id, Phase.RESERVED, Decimal("199.6995"))
+    recent = await transact(lambda records: records.recent_orders("main", now=NOW + timedelta(seconds=1)))
+    assert (recent.orders_last_minute, recent.last_entries) == (1, {"BTC/USDT": NOW})
+
+    update = enveloped(an_update(approved, status=OrderStatus.EXPIRED, final=True))
+    await transact(lambda records: keeper.on_order_updated(update, records))
+
+    assert await transact(lambda records: records.open_claims("main")) == []
+    assert (await transact(lambda records: records.claim(approved.intent_id))).phase is Phase.RELEASED
+
+
+async def test_an_exit_is_stored_without_a_limit_price(transact: Transact) -> None:
+    await transact(lambda records: records.save_state(a_state()))
+    await transact(lambda records: records.save_position(held(a_position()), at=NOW))
+
+    (answer,) = await transact(lambda records: a_judge().on_signal(enveloped(an_exit()), records))
+
+    assert isinstance(answer, OrderApproved)
+    assert await transact(lambda records: records.is_decided("main", "exit-1"))
+
+
+async def test_people_read_states_refusals_and_exposure_through_views(migrated: MigratedDatabase) -> None:
+    database = await migrated.connect("risk_manager")
+    halt = HaltRecord(halt_id="h", account="main", scope_symbol="ETH/USDT", halted_at=NOW)
+    await in_postgres(database, lambda records: records.save_state(a_state(halts=(halt,))))
+    await in_postgres(database, lambda records: records.save_mark(a_mark("9900")))
+    judge = a_judge()
+    await in_postgres(database, lambda records: judge.on_signal(enveloped(a_signal()), records))
+    await in_postgres(database, lambda records: judge.on_signal(enveloped(a_signal("second")), records))
+    await database.close()
+
+    reader = await migrated.connect("reader")
+    async with reader.connection() as connection:
+        (state,) = await connection.fetch("SELECT * FROM trading_state")
+        (refusal,) = await connection.fetch("SELECT * FROM refusals")
+        (exposure,) = await connection.fetch("SELECT * FROM exposure")
+        (latched,) = await connection.fetch("SELECT * FROM halts WHERE cleared_at IS NULL")
+        decisions = await connection.fetch("SELECT * FROM risk_decisions")
+        assert await connection.fetch("SELECT * FROM commands") == []
+    await reader.close()
+
+    assert (state["state"], state["halts"], state["symbols_halted"]) == (TradingState.ACTIVE, ["h"], ["ETH/USDT"])
+    assert state["pnl_today"] == -100
+    assert refusal["reason"] == "POSITION_IS_OPEN"
+    assert exposure["phase"] == "RESERVED"
+    assert latched["halt_id"] == "h"
+    assert len(decisions) == 2
+    assert decisions[0]["inputs"]["equity"] == "9900"
