@@ -4,10 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import structlog
+
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from services.position_manager.domain.equity import AccountBook, History
 from services.position_manager.service.ports import AccountBalances, Exchange, Ledger
+
+_log = structlog.get_logger(__name__)
 
 Apply = Callable[[Callable[[Ledger], Awaitable[Sequence[Event]]]], Awaitable[None]]
 """Runs a piece of work in a transaction of the owner (`Owner.apply`)."""
@@ -29,6 +33,11 @@ class Accounts:
             await apply(partial(_open, name, balances))
         if missing:
             await apply(partial(self._load, clock=clock))
+        for book in self.books.values():
+            if book.opening_quote <= 0:
+                _log.warning(
+                    "Nothing to trade with: the account began without its quote currency", account=book.account
+                )
 
     async def _load(self, ledger: Ledger, *, clock: Clock) -> Sequence[Event]:
         now = clock.now()

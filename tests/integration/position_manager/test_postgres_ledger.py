@@ -19,11 +19,11 @@ from tests.service.position_manager.world import (
     NOON,
     OPENED_AT,
     FakeExchange,
-    SetClock,
     a_fill,
     an_order,
     enveloped,
 )
+from tests.support.clock import FakeClock
 from tests.support.migrated import MigratedDatabase
 
 
@@ -56,7 +56,7 @@ class Service:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.clock = SetClock()
+        self.clock = FakeClock(NOON)
 
     async def start(self) -> "Service":
         exchange = FakeExchange(closes={"BTC/USDT": "52000"})

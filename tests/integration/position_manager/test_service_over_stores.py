@@ -142,7 +142,7 @@ async def test_fills_and_quotes_become_positions_and_equity_and_a_restart_contin
     published = "SELECT 1 FROM position_manager.outbox WHERE topic = 'positions' AND published_at IS NOT NULL"
     marked = "SELECT * FROM reading.equity WHERE confirmed AND positions_open = 1"
 
-    async def after_a_quote() -> object:
+    async def after_a_quote() -> dict[str, Any]:
         await stack.publish(a_quote("51000"))
         return await stack.row(marked)
 

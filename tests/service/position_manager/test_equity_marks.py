@@ -20,12 +20,12 @@ from tests.service.position_manager.world import (
     NOON,
     FakeExchange,
     FakeLedger,
-    SetClock,
     a_fill,
     an_order,
     enveloped,
     opened,
 )
+from tests.support.clock import FakeClock
 
 JUMP = Decimal("0.03")
 BTC = "BTC/USDT"
@@ -36,7 +36,7 @@ class Desk:
 
     def __init__(self, *, exchange: FakeExchange | None = None, exit_after_s: int | None = None) -> None:
         self.ledger = FakeLedger()
-        self.clock = SetClock()
+        self.clock = FakeClock(NOON)
         self.exchange = exchange or FakeExchange()
         self.exit_after_s = exit_after_s
 
@@ -52,6 +52,9 @@ class Desk:
             exit_after_s=self.exit_after_s,
         )
         return self
+
+    def sleep_until(self, moment: datetime) -> None:
+        self.clock.advance((moment - self.clock.now()).total_seconds())
 
     async def fill(self, *arguments, **changes) -> None:
         envelope = enveloped(a_fill(*arguments, at=self.clock.now(), **changes))
@@ -205,7 +208,7 @@ async def test_dust_without_a_price_counts_at_its_cost(desk):
 
 
 async def test_the_baseline_is_the_last_confirmed_mark_before_midnight(desk):
-    desk.clock.moment = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC)
+    desk.sleep_until(datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC))
     await desk.pass_second()
     await desk.fill(Side.BUY, "0.1", "50000")
     for _ in range(8):
@@ -219,7 +222,7 @@ async def test_the_baseline_is_the_last_confirmed_mark_before_midnight(desk):
 
 
 async def test_midnight_grants_no_second_allowance(desk):
-    desk.clock.moment = datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC)
+    desk.sleep_until(datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC))
     await desk.pass_second()
     await desk.fill(Side.BUY, "0.1", "50000")
     await desk.pass_second("50000")
@@ -254,7 +257,7 @@ async def test_who_was_down_at_midnight_counts_from_the_closing_candle():
     await desk.fill(Side.BUY, "0.1", "50000")
     await desk.pass_second("50000")
 
-    desk.clock.moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+    desk.sleep_until(datetime(2026, 11, 23, 3, 0, tzinfo=UTC))
     await desk.start()
     await desk.fill(Side.SELL, "0.1", "40000", trade_id=2)  # after midnight: not part of the baseline
     mark = await desk.pass_second()

@@ -15,6 +15,7 @@ from libs.trading.positions import Position
 from services.position_manager.domain.equity import AccountBook, Baseline, History, falling, minute_of
 from services.position_manager.domain.ledger import Booking, Holding
 from services.position_manager.service import AccountBalances, Accounts, Holdings, Ledger, Snapshot
+from tests.support.clock import FakeClock
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -98,22 +99,6 @@ def an_order(**changes: Any) -> OrderUpdated:
 
 def enveloped(event: EventT) -> Envelope[EventT]:
     return Envelope(event=event, event_id=uuid.uuid5(uuid.NAMESPACE_OID, repr(event)), recorded_at=event.occurred_at)
-
-
-class SetClock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self.moment = now
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic_s(self) -> float:
-        return self.moment.timestamp()
-
-    def advance(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 class FakeExchange:
@@ -252,11 +237,11 @@ class FakeLedger:
 
 
 async def opened(
-    ledger: FakeLedger, *, exchange: FakeExchange | None = None, clock: SetClock | None = None
+    ledger: FakeLedger, *, exchange: FakeExchange | None = None, clock: FakeClock | None = None
 ) -> Accounts:
     """Return the accounts of a ledger, opening `main` if it is new."""
     accounts = Accounts()
     await accounts.recover(
-        ("main",), apply=ledger.apply, exchange=exchange or FakeExchange(), clock=clock or SetClock()
+        ("main",), apply=ledger.apply, exchange=exchange or FakeExchange(), clock=clock or FakeClock(NOON)
     )
     return accounts
