@@ -1,5 +1,7 @@
 """The trade executor on fakes: tables in memory with real transactions, an exchange in memory, a clock that stands."""
 
+# ruff: noqa: ARG002 - a fake has all parameters of its port, and few of its cares
+
 import copy
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -215,13 +217,19 @@ class Executor:
     """One process of the executor; `restarted` is the next one on what this one left."""
 
     def __init__(
-        self, *, exchange: FakeExchange, clock: FakeClock, tables: Tables | None = None, epoch: int = 1
+        self,
+        *,
+        exchange: FakeExchange,
+        clock: FakeClock,
+        tables: Tables | None = None,
+        epoch: int = 1,
+        operators: Operators | None = None,
     ) -> None:
         self.exchange, self.clock = exchange, clock
         self.tables = tables or Tables()
         self.transactions = FakeTransactions(self.tables, epoch=epoch)
         self.permits, self.latch = FakePermits(clock), FakeLatch()
-        self.operators = Operators({})
+        self.operators = operators or Operators({})
         self.looks: list[LookLater] = []
         self.brake, self.errands, self.standing = Brake(clock), Errands(), Standing()
         self.venues = Venues({ACCOUNT: exchange}, clock)
@@ -235,9 +243,7 @@ class Executor:
             installation=INSTALLATION,
             clock=clock,
         )
-        self.bookkeeper = Bookkeeper(
-            keeper=self.keeper, errands=self.errands, after_commit=after_commit, clock=clock
-        )
+        self.bookkeeper = Bookkeeper(keeper=self.keeper, errands=self.errands, after_commit=after_commit, clock=clock)
         self.approvals = Approvals(
             venues=self.venues,
             brake=self.brake,

@@ -1,10 +1,13 @@
 """An exchange in memory with Binance's habits, that loses answers on demand; implements `OrderGateway`."""
 
+# ruff: noqa: ARG002 - a fake has all parameters of its port, and few of its cares
+
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum, auto
+from typing import TypeVar
 
 from libs.common.clock import epoch_ms
 from libs.common.errors import RetryableError
@@ -27,6 +30,7 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from tests.support.clock import FakeClock
 
+RequestT = TypeVar("RequestT", NewOrder, NewOco)
 SYMBOL = "BTC/USDT"
 FEE_RATE = Decimal("0.001")
 
@@ -106,9 +110,7 @@ class FakeExchange:
         found = [report for report in self.orders.values() if report.exchange_order_id == exchange_order_id]
         return self._look_up(found[0] if found else None)
 
-    async def open_orders(
-        self, symbol: str, *, purpose: Purpose = Purpose.RECONCILIATION
-    ) -> Sequence[OrderReport]:
+    async def open_orders(self, symbol: str, *, purpose: Purpose = Purpose.RECONCILIATION) -> Sequence[OrderReport]:
         self._require()
         return [report for report in self.orders.values() if not report.status.is_terminal]
 
@@ -149,7 +151,9 @@ class FakeExchange:
             self._accept(request)
         self.late.clear()
 
-    def execute(self, client_order_id: str, quantity: Decimal | None = None, price: Decimal | None = None) -> OrderReport:
+    def execute(
+        self, client_order_id: str, quantity: Decimal | None = None, price: Decimal | None = None
+    ) -> OrderReport:
         """Fill a resting order, wholly or in part; the other leg of its list expires with the first fill."""
         report = self.orders[client_order_id]
         amount = quantity if quantity is not None else report.quantity - report.filled_quantity
@@ -161,7 +165,7 @@ class FakeExchange:
                     self.orders[leg] = replace(self.orders[leg], status=OrderStatus.EXPIRED)
         return report
 
-    def sent(self, kind: type = NewOrder) -> list[NewOrder | NewOco]:
+    def sent(self, kind: type[RequestT]) -> list[RequestT]:
         return [request for request in self.requests if isinstance(request, kind)]
 
     def _arrive(self, request: NewOrder | NewOco) -> Placement:

@@ -92,9 +92,7 @@ async def test_a_request_older_than_its_window_is_refused(gateway: CcxtOrderGate
     assert (await gateway.order(SYMBOL, order.client_order_id)).finding is Finding.NOT_FOUND
 
 
-@pytest.mark.parametrize(
-    ("quantity", "reason"), [("0.00001", Reason.FILTER_SIZE), ("50", Reason.INSUFFICIENT_BALANCE)]
-)
+@pytest.mark.parametrize(("quantity", "reason"), [("0.00001", Reason.FILTER_SIZE), ("50", Reason.INSUFFICIENT_BALANCE)])
 async def test_a_refusal_says_why(gateway: CcxtOrderGateway, quantity: str, reason: Reason):
     placement = await gateway.place(a_market_buy(gateway, quantity), purpose=Purpose.ENTRY)
 

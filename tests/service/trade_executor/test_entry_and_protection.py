@@ -206,7 +206,7 @@ async def test_an_exit_without_a_position_is_answered_at_once(executor: Executor
     assert not exchange.requests
 
 
-async def test_a_second_entry_of_a_symbol_is_refused(executor: Executor, exchange: FakeExchange, clock):
+async def test_a_second_entry_of_a_symbol_is_refused(executor: Executor, clock):
     await executor.approve(an_approval(clock))
     second = an_approval(clock, signal_id="second")
 
@@ -234,7 +234,7 @@ async def test_what_cannot_be_sent_is_answered(executor: Executor, clock, change
     assert (answer.status, answer.reason) == (vocabulary.OrderStatus.ABANDONED, reason)
 
 
-async def test_every_fill_is_published_with_the_positions_exits(executor: Executor, exchange: FakeExchange, clock):
+async def test_every_fill_is_published_with_the_positions_exits(executor: Executor, clock):
     await executor.approve(an_approval(clock))
 
     fills = executor.events(OrderFilled)
