@@ -7,15 +7,16 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
-from libs.common.messaging.publisher import Publisher
 from libs.common.observability import metrics
 from libs.common.observability.health import Progress
 from libs.common.storage import keys
@@ -36,6 +37,14 @@ RECONNECT_IN_S_MAX: Final = 3.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _log = structlog.get_logger(__name__)
+
+
+class EventSink(Protocol):
+    """Takes events without waiting: the publisher."""
+
+    def publish(self, event: Event, *, origin_at: datetime | None = None) -> None:
+        """Buffer an event; it will be sent in order."""
+        ...
 
 
 class PriceBoard(Protocol):
@@ -86,7 +95,7 @@ class MarketFeed:
         *,
         monitor: MarketMonitor,
         market_data: MarketData,
-        publisher: Publisher,
+        publisher: EventSink,
         prices: PriceBoard,
         clock: Clock,
         progress: Progress,
