@@ -7,8 +7,9 @@ difference is a violation. The checks are pure functions over plain rows; the lo
 from libs.invariants.checker import Report, check_invariants
 from libs.invariants.checks import CHECKS, assess
 from libs.invariants.database import load_books
+from libs.invariants.findings import Violation
 from libs.invariants.journal import JournalReader
-from libs.invariants.records import Books, Look, Truth, Violation
+from libs.invariants.records import Books, Look, Truth
 
 __all__ = [
     "CHECKS",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from libs.invariants.checks import assess
-from libs.invariants.records import Books, Look, Tally, Truth, Violation
+from libs.invariants.findings import Tally, Violation
+from libs.invariants.records import Books, Look, Truth
 
 PAUSE_S: Final = 2.0
 LOOKS_MAX: Final = 3

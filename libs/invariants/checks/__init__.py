@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from libs.invariants.checks import audit, money, orders, safety
-from libs.invariants.records import Look, Tally
+from libs.invariants.findings import Tally
+from libs.invariants.records import Look
 
 Check = Callable[[Look, Tally], None]
 

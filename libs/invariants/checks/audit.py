@@ -1,6 +1,7 @@
 """The audit log has everything that Kafka had when the look began (I7); `libs.common.audit` verifies the chains."""
 
-from libs.invariants.records import Look, Tally
+from libs.invariants.findings import Tally
+from libs.invariants.records import Look
 
 
 def event_is_in_the_audit_log(look: Look, tally: Tally) -> None:

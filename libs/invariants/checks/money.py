@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from libs.invariants.records import BalanceRow, FillRow, Look, Tally, Truth, TruthFill, exchange_symbol
+from libs.invariants.findings import Tally
+from libs.invariants.records import BalanceRow, FillRow, Look, Truth, TruthFill, exchange_symbol
 
 
 def fill_is_recorded_once(look: Look, tally: Tally) -> None:

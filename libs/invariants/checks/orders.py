@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Final
 
-from libs.invariants.records import Look, OrderRow, Tally, Truth, TruthOrder, exchange_symbol
+from libs.invariants.findings import Tally
+from libs.invariants.records import Look, OrderRow, Truth, TruthOrder, exchange_symbol
 
 ClientId = tuple[str, str]
 

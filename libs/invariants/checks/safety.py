@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from libs.common.clock import epoch_ms
-from libs.invariants.records import HaltRow, Look, Tally, Truth, TruthOrder, exchange_symbol
+from libs.invariants.findings import Tally
+from libs.invariants.records import HaltRow, Look, Truth, TruthOrder, exchange_symbol
 
 NOTIONAL_MIN: Final = Decimal(5)
 """Binance takes no order below it, in the quote currency: so much of a position may stay unprotected."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.common.contracts.vocabulary import Role, Side
@@ -13,6 +13,7 @@ from libs.trading.positions import Position, unrealised_pnl
 from services.position_manager.domain.ledger import Booking, Holding, RoundTrip, book
 from tests.service.position_manager.world import ENTRY, INSTRUMENTS, NOON, ZERO, a_fill
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BTC = INSTRUMENTS["BTC/USDT"]
 
 
@@ -153,6 +154,7 @@ def bookings(draw: st.DrawFn) -> list[Booking]:
     return history
 
 
+@UNTIMED
 @given(bookings(), prices)
 def test_no_digit_is_lost_between_balances_positions_and_pnl(history, bid):
     holding = history[-1].holding
@@ -165,6 +167,7 @@ def test_no_digit_is_lost_between_balances_positions_and_pnl(history, bid):
     assert quote - outside + held * bid == holding.net_pnl + unrealised_pnl(holding.position, bid)
 
 
+@UNTIMED
 @given(bookings())
 def test_balances_follow_from_the_fills_alone(history):
     expected: dict[str, Decimal] = {}
@@ -187,6 +190,7 @@ def test_balances_follow_from_the_fills_alone(history):
     }
 
 
+@UNTIMED
 @given(bookings())
 def test_revisions_rise_by_one_and_closed_round_trips_are_numbered(history):
     assert [booking.holding.revision for booking in history] == list(range(1, len(history) + 1))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.common.contracts.event import Event
@@ -28,6 +28,7 @@ from tests.service.position_manager.world import (
 from tests.support.clock import FakeClock
 
 JUMP = Decimal("0.03")
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BTC = "BTC/USDT"
 
 
@@ -370,6 +371,7 @@ class TestTimeExits:
 moments = st.lists(st.tuples(st.integers(1, 4_000), st.decimals("1", "1000", places=2)), min_size=1, max_size=40)
 
 
+@UNTIMED
 @given(moments)
 def test_the_peak_is_the_highest_mark_of_the_last_day_and_survives_a_restart(steps):
     history, at, marks = History(), NOON, []
