@@ -68,11 +68,10 @@ class OrderBook:
     def ruled_prices(self, side: Side, first: int, last: int) -> Iterator[int]:
         """Yield the prices between two on `side` at which the rule for deeper levels has one."""
         better, worse = (max(first, last), min(first, last)) if side is Side.BUY else sorted((first, last))
-        price: int | None = better
-        while (price := self._depth.next_price(side, price)) is not None:
-            if price < worse if side is Side.BUY else price > worse:
-                return
+        price = self._depth.next_price(side, better)
+        while price is not None and (price >= worse if side is Side.BUY else price <= worse):
             yield price
+            price = self._depth.next_price(side, price)
 
     def best(self, side: Side) -> tuple[int, int] | None:
         """Return price and quantity of the best level on `side`, or `None` where nothing is on offer."""

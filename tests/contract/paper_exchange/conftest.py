@@ -1,0 +1,27 @@
+"""One recorded market for all tests that do not stop the exchange, and ccxt clients that are closed again."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import ccxt.pro
+import pytest
+
+from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeProcess, running_exchange
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperExchangeProcess]:
+    with running_exchange(tmp_path_factory.mktemp("exchange")) as running:
+        yield running
+
+
+@pytest.fixture
+async def visitor(exchange: PaperExchangeProcess) -> AsyncIterator[ccxt.pro.binance]:
+    client = exchange.client("visitor", watchTickers={"name": "ticker"})
+    try:
+        await client.load_markets()
+        yield client
+        for symbol in client.markets:
+            if await client.fetch_open_orders(symbol):
+                await client.cancel_all_orders(symbol)
+    finally:
+        await client.close()
