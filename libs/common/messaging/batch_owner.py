@@ -44,6 +44,6 @@ class BatchOwner(Owner[R]):
             positions = await self._handle_records(records, repositories)
             return ()
 
-        await self._transact(work, cause=Cause.none(), positions=lambda: positions)
+        await self._transact(work, cause=Cause.none(), first=records[0], positions=lambda: positions)
         for record in records:
             metrics.MESSAGES_HANDLED.labels(topic=record.topic, type="recorded").inc()

@@ -6,7 +6,7 @@ elsewhere (an exchange's answer, a timer) go through the same transaction, one a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -17,13 +17,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.clock import Clock
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.topics import TopicName
+from libs.common.contracts.topics import FOREVER, TOPIC_BY_NAME, TopicName
 from libs.common.errors import InvalidMessageError, OwnershipLostError, RetryableError, TraderError
 from libs.common.messaging.cause import Cause, enclose_all
 from libs.common.messaging.deadlines import deadline
 from libs.common.messaging.kafka import CALL_DEADLINE_S, Kafka
 from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
-from libs.common.messaging.ownership import GUARD, Ownership
+from libs.common.messaging.ownership import Ownership
 from libs.common.messaging.polling import PartitionPoller
 from libs.common.messaging.records import RawRecord
 from libs.common.observability import metrics
@@ -44,6 +44,12 @@ LAST_RECORD_DEADLINE_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 _POSITIONS: Final = "SELECT topic, partition, next_offset, last_event_id FROM consumer_offsets WHERE role = $1"
+_BEGIN: Final = """
+    SELECT consumer_offsets.next_offset FROM ownership
+    LEFT JOIN consumer_offsets ON consumer_offsets.role = ownership.role AND topic = $3 AND partition = $4
+    WHERE ownership.role = $1 AND ownership.epoch = $2 FOR SHARE OF ownership
+"""
+"""No row means that another process has taken over; the row says where the input's partition continues."""
 _ADVANCE: Final = """
     INSERT INTO consumer_offsets (role, topic, partition, next_offset, last_event_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (role, topic, partition)
@@ -69,6 +75,19 @@ class TopicReplacedError(TraderError):
         super().__init__(
             f"{topic}/{partition}: expected event {expected} at offset {offset}, found {found}; "
             "the topic was truncated or recreated: halt, then settle it with `trader reconcile`"
+        )
+
+
+class CommittedUnseenError(TraderError):
+    """The transaction that is tried again had committed, and only its answer was lost.
+
+    What the process keeps in memory beside the database is behind it: the restart reads it again.
+    """
+
+    def __init__(self, record: RawRecord, *, next_offset: int) -> None:
+        super().__init__(
+            f"{record.topic}/{record.partition}: expected to continue at offset {record.offset}, found {next_offset}; "
+            "the transaction had committed although the connection failed: start again from what is stored"
         )
 
 
@@ -161,9 +180,10 @@ class Owner(Generic[R]):
                 if self._on_owned is not None:
                     await self._on_owned()
                 self.is_owner = True
-                async for records in self._poller.batches():
-                    await self._handle_batch(records)
-                    self._made_progress()
+                async with aclosing(self._poller.batches()) as batches:
+                    async for records in batches:
+                        await self._handle_batch(records)
+                        self._made_progress()
 
     async def _stand_by(self) -> None:
         waiting = asyncio.ensure_future(self._ownership.take())
@@ -204,13 +224,16 @@ class Owner(Generic[R]):
             await self._transact(
                 (lambda repositories: handler(envelope, repositories)) if handler else _nothing,
                 cause=Cause.of(envelope),
+                first=record,
                 positions=lambda: _after(record, str(envelope.event_id)),
             )
         except InvalidMessageError as error:
             metrics.MESSAGES_DEAD_LETTERED.labels(topic=record.topic).inc()
             _log.warning("Poison message", topic=record.topic, offset=record.offset, reason=str(error))
             dead_letter = record.dead_letter(self._role, error, self._clock.now())
-            await self._transact(_answer(dead_letter), cause=Cause.none(), positions=lambda: _after(record, ""))
+            await self._transact(
+                _answer(dead_letter), cause=Cause.none(), first=record, positions=lambda: _after(record, "")
+            )
         else:
             metrics.MESSAGES_HANDLED.labels(topic=record.topic, type=type(envelope.event).__name__).inc()
             metrics.EVENT_AGE_SECONDS.labels(topic=record.topic).observe(
@@ -222,13 +245,14 @@ class Owner(Generic[R]):
         work: Callable[[R], Awaitable[Sequence[Event]]],
         *,
         cause: Cause,
+        first: RawRecord | None = None,
         positions: Callable[[], Positions] | None = None,
     ) -> None:
+        """Run `work` and store its answers and where reading continues; `first` is the first record behind it."""
         async with self._one_at_a_time:
             self._after_commit.clear()
             async with self._database.transaction() as connection:
-                if await connection.fetchval(GUARD, self._role, self.epoch) is None:
-                    raise OwnershipLostError(self._role, epoch=self.epoch)
+                await self._begin(connection, first)
                 events = await work(self._bind(connection))
                 if events:
                     envelopes = enclose_all(events, cause=cause, now=self._clock.now())
@@ -240,6 +264,14 @@ class Owner(Generic[R]):
             actions, self._after_commit = self._after_commit, []
             for action in actions:
                 action()
+
+    async def _begin(self, connection: Connection, first: RawRecord | None) -> None:
+        partition = (first.topic.value, first.partition) if first is not None else (None, None)
+        row = await connection.fetchrow(_BEGIN, self._role, self.epoch, *partition)
+        if row is None:
+            raise OwnershipLostError(self._role, epoch=self.epoch)
+        if first is not None and (row["next_offset"] or 0) > first.offset:
+            raise CommittedUnseenError(first, next_offset=row["next_offset"])
 
     async def _advance(self, connection: Connection, positions: Positions) -> None:
         rows = [
@@ -265,6 +297,8 @@ class Owner(Generic[R]):
             next_offset = row["next_offset"] if row is not None else 0
             if row is not None and next_offset > ends[partition]:
                 raise self._replaced(partition, next_offset - 1, row["last_event_id"], "the end of the topic before it")
+            if row is not None and next_offset < beginnings[partition] and self._kept_forever(partition):
+                raise self._replaced(partition, next_offset - 1, row["last_event_id"], "a topic that begins after it")
             if row is not None and row["last_event_id"] and beginnings[partition] < next_offset:
                 await self._prove_last_record(consumer, partition, next_offset - 1, row["last_event_id"])
             consumer.seek(partition, max(next_offset, beginnings[partition]))
@@ -280,6 +314,9 @@ class Owner(Generic[R]):
         found = headers.get("event_id", "no event id")
         if record.offset != offset or found != expected:
             raise self._replaced(partition, offset, expected, found)
+
+    def _kept_forever(self, partition: TopicPartition) -> bool:
+        return TOPIC_BY_NAME[self._kafka.topic_name(partition.topic)].retention_ms == FOREVER
 
     def _replaced(self, partition: TopicPartition, offset: int, expected: str, found: str) -> TopicReplacedError:
         return TopicReplacedError(

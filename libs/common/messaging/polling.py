@@ -4,7 +4,7 @@ It never commits: who uses it decides where to continue.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -56,7 +56,7 @@ class PartitionPoller:
         """Return whether the broker answered a round trip within the last `seconds`."""
         return self._answered_at_s is not None and self._clock.monotonic_s() - self._answered_at_s <= seconds
 
-    async def batches(self) -> AsyncIterator[Sequence[RawRecord]]:
+    async def batches(self) -> AsyncGenerator[Sequence[RawRecord], None]:
         """Yield batches for ever, empty ones included: they let the caller notice time passing."""
         retry_s = 0.1
         while True:
