@@ -32,10 +32,14 @@ _RENEW: Final = """
     ON CONFLICT (role) DO UPDATE SET epoch = excluded.epoch, renewed_at = excluded.renewed_at
     WHERE leases.epoch <= excluded.epoch
 """
-_SILENT_HOLDER: Final = """
-    SELECT ownership.holder FROM ownership JOIN leases USING (role)
-    WHERE role = $1 AND leases.renewed_at < clock_timestamp() - make_interval(secs => $2)
+_FENCE_SILENT_HOLDER: Final = """
+    UPDATE ownership SET epoch = ownership.epoch + 1 FROM leases
+    WHERE ownership.role = $1 AND leases.role = ownership.role
+    AND leases.renewed_at < clock_timestamp() - make_interval(secs => $2)
+    RETURNING ownership.holder
 """
+"""The holder keeps its name until the lock is taken: whoever stands by next can end its sessions too, if this one
+dies before it has."""
 _END_SESSIONS: Final = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE usename = current_user AND application_name = $1 AND pid <> pg_backend_pid()
@@ -118,9 +122,8 @@ class Ownership:
         return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", number))
 
     async def _end_silent_holder(self, connection: Connection) -> None:
-        holder = await connection.fetchval(_SILENT_HOLDER, self._role, SILENCE_S_MAX)
-        if holder is None or holder == self._holder:
+        holder = await connection.fetchval(_FENCE_SILENT_HOLDER, self._role, SILENCE_S_MAX)
+        if holder is None:
             return
-        await connection.fetchval(_TAKE_EPOCH, self._role, self._holder)
         ended = await connection.fetchval(_END_SESSIONS, holder)
         _log.warning("Ended the sessions of a silent owner", role=self._role, holder=holder, sessions=ended)
