@@ -4,7 +4,7 @@ aiokafka's defaults lose data and wait for ever; every setting here that differs
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,7 +72,8 @@ class Kafka:
             group_id=group,
             group_instance_id=instance,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # Who seeks by hand must learn that its place is gone, not be moved to another one in silence.
+            auto_offset_reset="earliest" if group else "none",
             isolation_level="read_committed",
             request_timeout_ms=int(CALL_DEADLINE_S * 1_000),
             session_timeout_ms=GROUP_SESSION_MS,
@@ -94,14 +95,14 @@ class Kafka:
             raise
         return consumer
 
-    async def end_offsets(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+    async def end_offsets(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Return the end of every assigned partition: a round trip that proves the broker answers.
 
         Raises:
             RetryableError: It does not.
         """
         try:
-            ends: Mapping[TopicPartition, int] = await deadline(
+            ends: dict[TopicPartition, int] = await deadline(
                 consumer.end_offsets(list(consumer.assignment())), CALL_DEADLINE_S, "Kafka end offsets"
             )
         except KafkaError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -73,16 +74,20 @@ class TopicReader:
 
     async def run(self) -> None:
         """Read, for ever."""
-        async for records in self._poller.batches():
-            for record, envelope in self._understood(records):
-                await self._observers[type(envelope.event)](envelope)
-                metrics.EVENT_AGE_SECONDS.labels(topic=record.topic).observe(
-                    max(0.0, (self._clock.now() - envelope.recorded_at).total_seconds())
-                )
-            for record in records:
-                self._next[record.topic, record.partition] = record.offset + 1
-            if self._poller.caught_up:
-                self.caught_up.set()
+        async with aclosing(self._poller.batches()) as batches:
+            async for records in batches:
+                await self._observe(records)
+                if self._poller.caught_up:
+                    self.caught_up.set()
+
+    async def _observe(self, records: Sequence[RawRecord]) -> None:
+        for record, envelope in self._understood(records):
+            await self._observers[type(envelope.event)](envelope)
+            metrics.EVENT_AGE_SECONDS.labels(topic=record.topic).observe(
+                max(0.0, (self._clock.now() - envelope.recorded_at).total_seconds())
+            )
+        for record in records:
+            self._next[record.topic, record.partition] = record.offset + 1
 
     def _understood(self, records: Sequence[RawRecord]) -> list[tuple[RawRecord, Envelope[Event]]]:
         understood: dict[tuple[object, ...], tuple[RawRecord, Envelope[Event]]] = {}
@@ -106,18 +111,23 @@ class TopicReader:
         return list(understood.values())
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> None:
+        """Move to the start once, afterwards to where reading stopped, or to the beginning if that is gone."""
         partitions = sorted(consumer.assignment())
         ends = await self._kafka.end_offsets(consumer)
-        starts = {}
+        beginnings = await deadline(consumer.beginning_offsets(partitions), CALL_DEADLINE_S, "Kafka offsets")
+        starts = ends
         if isinstance(self._start, timedelta):
             since_ms = epoch_ms(self._clock.now() - self._start)
             found = await deadline(
                 consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)), CALL_DEADLINE_S, "Kafka offsets"
             )
-            starts = {partition: place.offset for partition, place in found.items() if place is not None}
+            starts = ends | {partition: place.offset for partition, place in found.items() if place is not None}
         elif self._start == "beginning":
-            starts = await deadline(consumer.beginning_offsets(partitions), CALL_DEADLINE_S, "Kafka offsets")
+            starts = beginnings
         for partition in partitions:
-            name = self._kafka.topic_name(partition.topic)
-            default = starts.get(partition, ends[partition])
-            consumer.seek(partition, self._next.get((name, partition.partition), default))
+            place = (self._kafka.topic_name(partition.topic), partition.partition)
+            # Kept even where nothing was read: what is written while we are disconnected must not be passed over.
+            offset = self._next.setdefault(place, starts[partition])
+            if not beginnings[partition] <= offset <= ends[partition]:
+                offset = self._next[place] = beginnings[partition]
+            consumer.seek(partition, offset)
