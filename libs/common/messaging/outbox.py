@@ -42,17 +42,14 @@ _APPEND: Final = """
         WITH ORDINALITY AS entry (topic, key, value, headers, ordinal)
 """
 _UNPUBLISHED: Final = """
-    SELECT account, sequence, topic, key, value, headers FROM outbox
-    WHERE published_at IS NULL ORDER BY account, sequence LIMIT $1
+    SELECT account, sequence, topic, key, value, headers,
+        extract(epoch FROM clock_timestamp() - recorded_at)::float8 AS age_s
+    FROM outbox WHERE published_at IS NULL ORDER BY account, sequence LIMIT $1
 """
 _MARK: Final = """
     UPDATE outbox SET published_at = clock_timestamp()
     FROM unnest($1::text[], $2::bigint[]) AS sent (account, sequence)
     WHERE outbox.account = sent.account AND outbox.sequence = sent.sequence
-"""
-_OLDEST: Final = """
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8
-    FROM outbox WHERE published_at IS NULL
 """
 _PRUNE: Final = """
     DELETE FROM outbox WHERE ctid = ANY (ARRAY(
@@ -101,7 +98,7 @@ class OutboxRelay:
             try:
                 while await self._relay() == RELAY_ROWS_MAX:
                     pass
-                await self._observe_and_prune()
+                await self._prune()
             except (RetryableError, asyncpg.PostgresError) as error:
                 _log.warning("The outbox waits", error=str(error))
                 await asyncio.sleep(RETRY_S)
@@ -115,6 +112,7 @@ class OutboxRelay:
     async def _relay(self) -> int:
         async with self._database.connection() as connection:
             rows = await connection.fetch(_UNPUBLISHED, RELAY_ROWS_MAX)
+        metrics.OUTBOX_OLDEST_SECONDS.set(max((row["age_s"] for row in rows), default=0.0))
         if not rows:
             return 0
         await self._producer.send([(_record(row), None) for row in rows])
@@ -125,13 +123,12 @@ class OutboxRelay:
             await connection.execute(_MARK, [row["account"] for row in rows], [row["sequence"] for row in rows])
         return len(rows)
 
-    async def _observe_and_prune(self) -> None:
+    async def _prune(self) -> None:
         now_s = self._clock.monotonic_s()
         if now_s - self._pruned_at_s < PRUNE_INTERVAL_S:
             return
         self._pruned_at_s = now_s
         async with self._database.connection() as connection:
-            metrics.OUTBOX_OLDEST_SECONDS.set(await connection.fetchval(_OLDEST))
             for topic in TOPICS:
                 if topic.retention_ms != FOREVER:
                     await connection.execute(_PRUNE, topic.name.value, topic.retention_ms / 1_000, PRUNE_ROWS_MAX)
