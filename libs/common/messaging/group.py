@@ -92,6 +92,8 @@ class GroupLoop:
             try:
                 await self._run_as_member()
             except (KafkaError, RetryableError) as error:
+                if self._answered_at_s is not None:
+                    retry_s = RETRY_S_MIN
                 metrics.CONSUMERS_REBUILT.inc()
                 _log.warning("Joining the group again", group=self._group, error=str(error))
                 self._answered_at_s = None
