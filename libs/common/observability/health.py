@@ -112,7 +112,7 @@ class Health:
         done, _ = await asyncio.wait({task}, timeout=CHECK_DEADLINE_S)
         if not done:
             task.cancel()
-        elif task.exception() is None and task.result():
+        elif not task.cancelled() and task.exception() is None and task.result():
             self._passed_at_s[name] = self._clock.monotonic_s()
 
     def application(self) -> web.Application:
