@@ -77,11 +77,14 @@ def configure_logging(*, service: str, instance: str, level: str, clock: Clock, 
 def redact(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take secrets out of a line: by the names of its fields and by the look of its values."""
     for key, value in line.items():
-        line[key] = REDACTED if _SECRET_KEY.search(key) else _without_secrets(value)
+        if not key.startswith("_"):  # structlog's own
+            line[key] = REDACTED if _SECRET_KEY.search(key) else _without_secrets(value)
     return line
 
 
 def _without_secrets(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
     if isinstance(value, str):
         for pattern in _SECRET_VALUES:
             value = pattern.sub(lambda match: (match.group(1) if match.re.groups else "") + REDACTED, value)
@@ -92,7 +95,7 @@ def _without_secrets(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_without_secrets(entry) for entry in value]
-    return value
+    return _without_secrets(str(value))  # an exception, an address: what it will be written as
 
 
 def _stamp(clock: Clock, service: str, instance: str) -> structlog.typing.Processor:
