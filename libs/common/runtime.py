@@ -305,7 +305,7 @@ async def _run(
             asyncio.create_task(runtime.health.watch_loop(), name="loop lag"),
             asyncio.create_task(every(HEARTBEAT_INTERVAL_S, runtime.beat, clock=clock), name="heartbeats"),
         ]
-        status = await _serve_until_stopped(runtime, service)
+        status = await _serve_until_stopped(runtime, service, background)
         try:
             await runtime.publisher.flush(FLUSH_S_MAX)
         except RetryableError as error:
@@ -318,11 +318,14 @@ async def _run(
         await web.cleanup()
 
 
-async def _serve_until_stopped(runtime: Runtime[SettingsT], service: Serve[SettingsT]) -> int:
+async def _serve_until_stopped(
+    runtime: Runtime[SettingsT], service: Serve[SettingsT], background: Sequence[asyncio.Task[Any]]
+) -> int:
     serving = asyncio.ensure_future(service(runtime))
     stopping = asyncio.ensure_future(runtime.stopping.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    broken = next((task for task in background if task.done()), None)
     if not serving.done():
         _log.info("Stopping")
         serving.cancel()
@@ -330,6 +333,9 @@ async def _serve_until_stopped(runtime: Runtime[SettingsT], service: Serve[Setti
         if not done:
             _log.error("The service did not stop in time; leaving it", deadline_s=SHUTDOWN_S_MAX)
             return EXIT_CRASHED
+    if broken is not None:
+        _log.error("Crashed", task=broken.get_name(), exc_info=broken.exception())
+        return EXIT_CRASHED
     if serving.cancelled():
         _log.info("Stopped", uptime_s=_seconds_since(runtime.started_at, runtime.clock.now()))
         return 0
@@ -337,11 +343,18 @@ async def _serve_until_stopped(runtime: Runtime[SettingsT], service: Serve[Setti
     if error is None:
         _log.error("The service ended by itself; it should run until it is stopped")
         return EXIT_CRASHED
-    if isinstance(error, ConfigurationError):
-        _log.error("Configuration error", error=str(error))
+    if (mistake := _configuration_error(error)) is not None:
+        _log.error("Configuration error", error=str(mistake))
         return EXIT_CONFIGURATION
     _log.error("Crashed", exc_info=error)
     return EXIT_CRASHED
+
+
+def _configuration_error(error: BaseException) -> ConfigurationError | None:
+    """Return the configuration error that `error` is, or that the tasks of a group ended with."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _configuration_error(inner)) is not None), None)
+    return error if isinstance(error, ConfigurationError) else None
 
 
 def _seconds_since(then: datetime, now: datetime) -> float:
