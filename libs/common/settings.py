@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from libs.common.errors import ConfigurationError
 
@@ -89,6 +89,9 @@ class ServiceSettings(BaseSettings):
                 found=error.strerror or str(error),
                 hint="check TRADER_SECRETS_DIR and the file's owner and mode",
             ) from error
+        except UnicodeDecodeError:
+            # Its context would show a part of the secret.
+            raise ConfigurationError(where=str(path), expected="UTF-8 text", found="other bytes") from None
         if not text:
             raise ConfigurationError(where=str(path), expected="a secret", found="an empty file")
         return text
@@ -110,4 +113,8 @@ def load_settings(settings_type: type[SettingsT]) -> SettingsT:
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
             where=f"environment variable TRADER_{name.upper()}", expected=first["msg"], found=repr(first["input"])[:100]
+        ) from error
+    except SettingsError as error:
+        raise ConfigurationError(
+            where="environment variables TRADER_…", expected="JSON where a list stands", found=str(error)
         ) from error
