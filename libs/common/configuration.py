@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from libs.common.contracts.fields import AccountName, Symbol
 from libs.common.contracts.vocabulary import StopTrigger
@@ -28,6 +28,16 @@ class Section(BaseModel):
     """A part of the configuration: frozen, and no key that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _booleans_are_no_numbers(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse what pydantic would convert: true for 1, and 0 or "no" for false, which would mean real money."""
+        expects = cls.model_fields[field.field_name or ""].annotation
+        if isinstance(value, bool) != (expects is bool):
+            message = "true or false" if expects is bool else "anything but a boolean"
+            raise ValueError(message)
+        return value
 
 
 class EngineSection(Section):
