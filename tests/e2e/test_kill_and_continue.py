@@ -1,0 +1,139 @@
+"""Any process may be killed at any moment; Ctrl-C leaves nothing behind; the next start continues to the last digit."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import ccxt.async_support as ccxt
+import pytest
+
+from tests.support.stack import PROCESSES, StackUnderTest, until
+
+READY_S_MAX = 20.0
+STOPPED_S_MAX = 15.0
+
+
+def has_traded(stack: StackUnderTest) -> bool:
+    return len(stack.ask("fills", "--limit", "0")["fills"]) >= 2
+
+
+def ready_again(stack: StackUnderTest, name: str, restarts_before: int) -> bool:
+    return stack.processes()[name]["restarts"] > restarts_before and stack.all_ready()
+
+
+def binance(endpoints: Mapping[str, Any], account: str) -> Any:
+    """Return unmodified ccxt with nothing but the addresses overridden."""
+    keys = endpoints["exchange_accounts"][account]
+    rest = endpoints["exchange_rest"]
+    paths = {"public": "/api/v3", "private": "/api/v3", "v1": "/api/v1", "sapi": "/sapi/v1"}
+    return ccxt.binance(
+        {
+            "apiKey": keys["api_key"],
+            "secret": keys["api_secret"],
+            "urls": {"api": {name: rest + path for name, path in paths.items()}},
+            "options": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False, "fetchCurrencies": False},
+        }
+    )
+
+
+async def a_visit(endpoints: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Buy at the market and place and cancel a limit order, as any other program would."""
+    exchange = binance(endpoints, "visitor")
+    try:
+        await exchange.load_markets()
+        bought = await exchange.create_order("BTC/USDT", "market", "buy", 0.001)
+        resting = await exchange.create_order("BTC/USDT", "limit", "buy", 0.001, float(bought["average"]) * 0.9)
+        cancelled = await exchange.cancel_order(resting["id"], "BTC/USDT")
+        return bought, cancelled, len(await exchange.fetch_open_orders("BTC/USDT"))
+    finally:
+        await exchange.close()
+
+
+async def balances(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+    exchange = binance(endpoints, "main")
+    try:
+        answer = await exchange.private_get_account()
+    finally:
+        await exchange.close()
+    return {row["asset"]: (row["free"], row["locked"]) for row in answer["balances"]}
+
+
+def what_must_be_kept(stack: StackUnderTest) -> dict[str, Any]:
+    status = stack.ask("status")
+    return {
+        "balances": asyncio.run(balances(stack.endpoints())),
+        "state": (status["trading_state"], status["reason"]),
+        "positions": stack.query(
+            "SELECT account, symbol, quantity, cost, realised_pnl, fees FROM positions ORDER BY 2"
+        ),
+        "open_orders": stack.query("SELECT client_order_id, status FROM orders WHERE NOT final ORDER BY 1"),
+        "baselines": stack.query("SELECT account, day, equity, source FROM day_baselines ORDER BY 1, 2"),
+    }
+
+
+@pytest.fixture
+def trading_stack(stack: StackUnderTest) -> StackUnderTest:
+    stack.start()
+    until(partial(has_traded, stack), seconds=90, what="two fills")
+    return stack
+
+
+def test_other_programs_trade_beside_it(trading_stack: StackUnderTest):
+    bought, cancelled, still_open = asyncio.run(a_visit(trading_stack.endpoints()))
+
+    assert bought["status"] == "closed"
+    assert Decimal(str(bought["filled"])) == Decimal("0.001")
+    assert cancelled["status"] == "canceled"
+    assert still_open == 0
+    assert trading_stack.ask("invariants")["violations"] == []
+
+
+def test_every_process_may_be_killed_and_the_next_start_continues(trading_stack: StackUnderTest):
+    stack = trading_stack
+    for name in sorted(PROCESSES):
+        before = stack.processes()[name]["restarts"]
+        stack.kill(name)
+        until(
+            partial(ready_again, stack, name, before),
+            seconds=READY_S_MAX + 5,  # asking takes seconds itself
+            what=f"everything ready {READY_S_MAX:g} s after a kill of {name}",
+        )
+    assert stack.ask("invariants")["violations"] == []
+    assert stack.ask("audit", "verify")["verified"]
+
+    stack.trader("halt", "--reason", "so that nothing moves while we compare")
+    kept = what_must_be_kept(stack)
+    stack.interrupt()
+    until(lambda: stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left after Ctrl-C")
+    stack.start()
+
+    assert what_must_be_kept(stack) == kept
+    assert stack.ask("invariants")["violations"] == []
+
+
+def test_nothing_outlives_a_killed_supervisor(trading_stack: StackUnderTest):
+    os.kill(trading_stack.supervisor_pid(), signal.SIGKILL)
+
+    until(lambda: trading_stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")
+
+
+def test_two_stacks_at_once_do_not_disturb_each_other(new_stack: Callable[[], StackUnderTest]):
+    stacks = [new_stack(), new_stack()]
+    for each in stacks:
+        each.start()
+
+    for each in stacks:
+        until(partial(has_traded, each), seconds=120, what="two fills")
+
+    places = [each.endpoints() for each in stacks]
+    for part in ("kafka", "redis", "postgres", "exchange_rest"):
+        assert places[0][part] != places[1][part]
+    orders = [{order["client_order_id"] for order in each.ask("orders", "--limit", "0")["orders"]} for each in stacks]
+    assert not orders[0] & orders[1]
+    for each in stacks:
+        assert each.ask("invariants")["violations"] == []
+        assert all(row["restarts"] == 0 for row in each.processes().values())

@@ -1,0 +1,134 @@
+"""A whole stack as a user runs it: through the `trader` command, in a directory of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+
+START_S_MAX = 180.0
+COMMAND_S_MAX = 60.0
+STACK_VARIABLE = "TRADER_STACK"
+PROCESSES = {
+    "kafka",
+    "postgres",
+    "redis",
+    "paper_exchange",
+    "market_monitor",
+    "signal_generator",
+    "risk_manager",
+    "trade_executor",
+    "position_manager",
+    "notifier",
+    "audit_recorder",
+    "watchdog",
+}
+
+
+class CommandFailed(AssertionError):  # noqa: N818 - a failed expectation of a test, told as such
+    """A `trader` command ended with another status than the test expects."""
+
+
+class StackUnderTest:
+    """Starts, asks and ends one stack."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+
+    def start(self, *options: str) -> None:
+        """Start it in the background; returns when it is ready."""
+        self.trader("up", "--detach", *options, seconds=START_S_MAX)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.trader("down")
+
+    def trader(self, *arguments: str, status: int = 0, seconds: float = COMMAND_S_MAX) -> str:
+        """Run a command; return its standard output.
+
+        Raises:
+            CommandFailed: It ended with another status.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments, "--data-dir", str(self.data_dir)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != status:
+            message = f"trader {' '.join(arguments)}: expected status {status}, found {done.returncode}:\n{done.stderr}"
+            raise CommandFailed(message)
+        return done.stdout
+
+    def ask(self, *arguments: str, status: int = 0) -> dict[str, Any]:
+        """Run a reading command with `--json`; return its object."""
+        content = json.loads(self.trader(*arguments, "--json", status=status))
+        assert isinstance(content, dict)
+        return content
+
+    def endpoints(self) -> dict[str, Any]:
+        return self.ask("endpoints")
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in self.ask("ps")["processes"]}
+
+    def all_ready(self) -> bool:
+        return all(row["ready"] for row in self.processes().values())
+
+    def supervisor_pid(self) -> int:
+        return int((self.data_dir / "run" / "supervisor.lock").read_text())
+
+    def pids(self) -> set[int]:
+        """Return every process that carries this stack's mark, whoever its parent is."""
+        found = set()
+        for process in psutil.process_iter():
+            try:
+                marked = process.environ().get(STACK_VARIABLE) == str(self.data_dir.resolve())
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            if marked:
+                found.add(process.pid)
+        return found
+
+    def kill(self, name: str) -> None:
+        """Kill a process of the stack without warning."""
+        os.kill(int(self.processes()[name]["pid"]), signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        os.kill(self.supervisor_pid(), signal.SIGINT)
+
+    def query(self, statement: str, *parameters: Any) -> list[Mapping[str, Any]]:
+        """Read the database under the reader's role."""
+
+        async def read() -> list[Mapping[str, Any]]:
+            connection = await asyncpg.connect(self.endpoints()["postgres"])
+            try:
+                return [dict(row) for row in await connection.fetch(statement, *parameters)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(read())
+
+
+def until(probe: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """Return the first truthy answer of `probe`; fail when none came in time."""
+    ends = time.monotonic() + seconds
+    answer = probe()
+    while not answer:
+        if time.monotonic() > ends:
+            message = f"expected {what} within {seconds:g} s, found {answer!r}"
+            raise AssertionError(message)
+        time.sleep(0.25)
+        answer = probe()
+    return answer
