@@ -1,4 +1,4 @@
-"""A database with every migration applied, fresh for each test; import the fixture into a conftest to use it."""
+"""A database with every migration applied, fresh for each test (`migrated`, from the root conftest)."""
 
 import asyncio
 from collections.abc import AsyncIterator
