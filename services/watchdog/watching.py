@@ -184,12 +184,13 @@ class Watchdog:
             issuer=COMPONENT,
             halted_at=now,
         )
+        cancels = "entries are being cancelled" if self._emergency.cancellers else "entries stay open for want of a key"
         self._tasks.create_task(self._emergency.run(record), name=f"emergency stop {record.halt_id}")
         self._tell(
             AlertType.EMERGENCY_STOP,
             Severity.CRITICAL,
             target,
-            f"Trading is halted: {reason}; entries are being cancelled, protective orders stay",
+            f"Trading is halted: {reason}; {cancels}, protective orders stay",
             stage="dead",
             trigger=StopTrigger.SYSTEM_ERROR.value,
             reason=reason,

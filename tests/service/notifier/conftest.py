@@ -1,3 +1,0 @@
-from tests.support.migrated import migrated
-
-__all__ = ["migrated"]
