@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
         listings.orders,
         listings.fills,
         listings.positions,
+        listings.performance,
         listings.alerts,
     ),
     "Proof": (checks.invariants, checks.doctor),

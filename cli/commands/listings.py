@@ -25,6 +25,7 @@ class Listing:
         time: The column that `--since` and the order go by.
         state: The column that `--state` filters, if there is one.
         account: The view has an `account` column.
+        symbol: The view has a `symbol` column.
         condition: What else must hold.
     """
 
@@ -33,13 +34,14 @@ class Listing:
     time: str
     state: str | None = None
     account: bool = True
+    symbol: bool = True
     condition: str = "true"
 
     def query(self) -> str:
         """Return the SQL: parameters are account, symbol, state, since and limit (NULL: no restriction)."""
         conditions = [self.condition, f"($4::timestamptz IS NULL OR {self.time} >= $4)"]
         conditions.append("($1::text IS NULL OR account = $1)" if self.account else "$1::text IS NOT DISTINCT FROM $1")
-        conditions.append("($2::text IS NULL OR symbol = $2)")
+        conditions.append("($2::text IS NULL OR symbol = $2)" if self.symbol else "$2::text IS NULL")
         state = f"upper({self.state})" if self.state else "$3::text"
         conditions.append(f"($3::text IS NULL OR {state} = $3)")
         return (
@@ -121,12 +123,31 @@ POSITIONS: Final = Listing(
         "round_trips",
     ),
     time="updated_at",
+    condition="is_open",
 )
 ALERTS: Final = Listing(
     name="alerts",
     columns=("occurred_at", "alert_type", "severity", "component", "account", "symbol", "message"),
     time="occurred_at",
     state="alert_type",
+)
+PERFORMANCE: Final = Listing(
+    name="performance",
+    columns=(
+        "account",
+        "day",
+        "equity_start",
+        "equity_end",
+        "pnl",
+        "equity_high",
+        "equity_low",
+        "fills",
+        "turnover",
+        "round_trips",
+        "wins",
+    ),
+    time="day::timestamptz",
+    symbol=False,
 )
 REFUSALS: Final = Listing(
     name="refusals",
@@ -187,7 +208,7 @@ def positions(
     account: Account = "main",
     as_json: AsJson = False,
 ) -> None:
-    """List positions, flat ones with their realised PnL included."""
+    """List open positions; what was realised stands in `trader performance`."""
     _list(POSITIONS, data_dir, account, symbol, None, None, limit, as_json=as_json)
 
 
@@ -201,6 +222,13 @@ def alerts(
 ) -> None:
     """List what a person should know, newest first."""
     _list(ALERTS, data_dir, None, symbol, state, since, limit, as_json=as_json)
+
+
+def performance(
+    limit: Limit = 30, data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_json: AsJson = False
+) -> None:
+    """Show each UTC day: equity, PnL, turnover, round trips. No figure promises another day like it."""
+    _list(PERFORMANCE, data_dir, account, None, None, None, limit, as_json=as_json)
 
 
 def refusals(
