@@ -15,8 +15,8 @@ from libs.common.control.operators import OperatorKey, Operators
 from libs.common.messaging.administration import apply_topics
 from libs.common.messaging.kafka import Kafka
 from libs.common.storage.migrations import ROLES
-from libs.embedded.directory import write_atomically
 from libs.embedded.command import run_to_end
+from libs.embedded.directory import write_atomically
 from libs.embedded.services import Service, python_module
 from libs.embedded.stack import Stack
 from libs.embedded.stores.store import LOOPBACK
