@@ -105,9 +105,13 @@ class PostgresRiskRecords:
 
     async def recent_orders(self, account: str, *, now: datetime) -> RecentOrders:
         """Return what was approved lately."""
-        count = await self._connection.fetchval(statements.ORDERS_SINCE, account, now - _RATE_WINDOW)
-        rows = await self._connection.fetch(statements.LAST_ENTRIES, account, now - _DUPLICATE_WINDOW_MAX)
-        return RecentOrders(orders_last_minute=count, last_entries={row["symbol"]: row["approved_at"] for row in rows})
+        rows = await self._connection.fetch(
+            statements.RECENT_ORDERS, account, now - _RATE_WINDOW, now - _DUPLICATE_WINDOW_MAX
+        )
+        return RecentOrders(
+            orders_last_minute=sum(row["orders"] for row in rows),
+            last_entries={row["symbol"]: row["last_entry_at"] for row in rows if row["last_entry_at"] is not None},
+        )
 
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         """Return the account's positions, flat ones included."""
@@ -162,13 +166,12 @@ class PostgresRiskRecords:
         row = await self._connection.fetchrow(statements.STATE, account)
         if row is None:
             return None
-        latched = await self._connection.fetch(statements.LATCHED, account)
         return AccountState(
             account=account,
             since=row["since"],
             wants_active=row["wants_active"],
             causes=frozenset(ReducingCause(cause) for cause in row["causes"]),
-            halts=tuple(HaltRecord.model_validate(entry["record"]) for entry in latched),
+            halts=tuple(HaltRecord.model_validate(record) for record in row["latched"]),
             halt_epoch=row["halt_epoch"],
             revision=row["revision"],
             trigger=StopTrigger(row["trigger"]) if row["trigger"] else None,

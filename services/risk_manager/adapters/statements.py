@@ -32,10 +32,10 @@ SAVE_CLAIM: Final = """
         phase = excluded.phase, notional = excluded.notional, filled_quantity = excluded.filled_quantity,
         filled_amount = excluded.filled_amount, revision = excluded.revision, updated_at = excluded.updated_at
 """
-ORDERS_SINCE: Final = "SELECT count(*) FROM risk_exposure WHERE account = $1 AND approved_at > $2"
-LAST_ENTRIES: Final = """
-    SELECT symbol, max(approved_at) AS approved_at FROM risk_exposure
-    WHERE account = $1 AND role = 'ENTRY' AND approved_at > $2 GROUP BY symbol
+RECENT_ORDERS: Final = """
+    SELECT symbol, count(*) FILTER (WHERE approved_at > $2) AS orders,
+           max(approved_at) FILTER (WHERE role = 'ENTRY') AS last_entry_at
+    FROM risk_exposure WHERE account = $1 AND approved_at > $3 GROUP BY symbol
 """
 
 POSITIONS: Final = """
@@ -74,7 +74,10 @@ WARN_ONCE: Final = """
 """
 
 STATE: Final = """
-    SELECT account, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer
+    SELECT account, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer, (
+        SELECT coalesce(jsonb_agg(record ORDER BY latched_at, halt_id), '[]') FROM halts
+        WHERE halts.account = trading_state.account AND cleared_at IS NULL
+    ) AS latched
     FROM trading_state WHERE account = $1
 """
 SAVE_STATE: Final = """
@@ -86,7 +89,6 @@ SAVE_STATE: Final = """
         halt_epoch = excluded.halt_epoch, revision = excluded.revision, since = excluded.since,
         trigger = excluded.trigger, reason = excluded.reason, issuer = excluded.issuer
 """
-LATCHED: Final = "SELECT record FROM halts WHERE account = $1 AND cleared_at IS NULL ORDER BY latched_at, halt_id"
 LATCH: Final = """
     INSERT INTO halts (account, halt_id, scope_symbol, scope_strategy, trigger, reason, issuer, halted_at, record,
                        latched_at)
