@@ -29,11 +29,13 @@ _ADD_ALERT: Final = """
     ON CONFLICT (event_id) DO NOTHING RETURNING TRUE
 """
 _LAST_OF_KIND: Final = """
-    SELECT told_at, suppressed FROM repetitions WHERE alert_type = $1 AND component = $2 AND subject = $3 FOR UPDATE
+    SELECT told_at, suppressed FROM repetitions
+    WHERE alert_type = $1 AND severity = $2 AND component = $3 AND subject = $4 FOR UPDATE
 """
 _REMEMBER: Final = """
-    INSERT INTO repetitions (alert_type, component, subject, told_at, suppressed) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (alert_type, component, subject)
+    INSERT INTO repetitions (alert_type, severity, component, subject, told_at, suppressed)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (alert_type, severity, component, subject)
     DO UPDATE SET told_at = excluded.told_at, suppressed = excluded.suppressed
 """
 _ADD_NOTIFICATION: Final = """
@@ -184,8 +186,9 @@ class LogChannel:
         return Delivery(delivered=True)
 
 
-def _kind(alert: AlertRaised) -> tuple[str, str, str]:
-    return alert.alert_type.value, alert.component, _storable(alert.subject)
+def _kind(alert: AlertRaised) -> tuple[str, str, str, str]:
+    """Return what makes two alerts repetitions; the severity tells the end of a trouble from the trouble."""
+    return alert.alert_type.value, alert.severity.value, alert.component, _storable(alert.subject)
 
 
 def _storable(text: str) -> str:

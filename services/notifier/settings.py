@@ -9,8 +9,8 @@ class Settings(ServiceSettings):
     """The notifier's settings.
 
     Attributes:
-        repeat_after_s: An alert of the same type, component and subject is told again only after this time; those
-            in between are recorded and counted. EMERGENCY_STOP is always told.
+        repeat_after_s: An alert of the same type, severity, component and subject is told again only after this
+            time; those in between are recorded and counted. EMERGENCY_STOP is always told.
         group_member: Tells replicas apart within the group; each needs its own, the same after a restart.
     """
 

@@ -37,7 +37,7 @@ class Suppression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """When an alert of the same type, component and subject was last told, and how many were held back since."""
+    """When an alert of the same kind was last told, and how many were held back since."""
 
     told_at: datetime
     suppressed: int = 0

@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Final, Literal
 
 from libs.common.contracts.events import AlertRaised
-from libs.common.contracts.vocabulary import AlertType
+from libs.common.contracts.vocabulary import AlertType, Severity
 
 Language = Literal["en", "ko"]
 
@@ -91,6 +91,20 @@ TEMPLATES: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
     },
 }
 
+ALL_CLEAR: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
+    "en": {
+        AlertType.SYSTEM_ERROR: Template("System error settled", ("{component}: {message}",)),
+        AlertType.API_CONNECTION_LOST: Template("Connection to the exchange restored", ("{component}: {message}",)),
+        AlertType.EMERGENCY_STOP: Template("Emergency stop lifted", ("{message}",)),
+    },
+    "ko": {
+        AlertType.SYSTEM_ERROR: Template("시스템 오류 해소", ("{component}: {message}",)),
+        AlertType.API_CONNECTION_LOST: Template("거래소 연결 복구", ("{component}: {message}",)),
+        AlertType.EMERGENCY_STOP: Template("긴급 정지 해제", ("{message}",)),
+    },
+}
+"""The specification has no types for good news: an alert of one of these types and of severity INFO is its end."""
+
 WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {"BUY": "Bought", "SELL": "Sold"},
     "ko": {
@@ -113,6 +127,8 @@ REPEATS: Final[Mapping[Language, str]] = {
 def compose(alert: AlertRaised, language: Language, *, repeats_suppressed: int = 0) -> Text:
     """Return the words for an alert."""
     template = TEMPLATES[language][alert.alert_type]
+    if alert.severity is Severity.INFO:
+        template = ALL_CLEAR[language].get(alert.alert_type, template)
     words = WORDS[language]
     known = {
         "component": alert.component,

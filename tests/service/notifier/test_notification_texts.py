@@ -1,11 +1,13 @@
+from typing import Any
+
 import pytest
 
 from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
-from services.notifier.domain.texts import BODY_CHARACTERS_MAX, TEMPLATES, WORDS, Language, compose
+from services.notifier.domain.texts import ALL_CLEAR, BODY_CHARACTERS_MAX, TEMPLATES, WORDS, Language, compose
 from tests.support.raw_records import AT
 
-EVERY_PARAMETER = {
+EVERY_PARAMETER: dict[str, Any] = {
     "side": "BUY",
     "quantity": "0.01",
     "price": "61234.56",
@@ -17,11 +19,17 @@ EVERY_PARAMETER = {
 }
 
 
-def an_alert(alert_type: AlertType, *, symbol: str | None = "BTC/USDT", **parameters: str) -> AlertRaised:
+def an_alert(
+    alert_type: AlertType,
+    *,
+    symbol: str | None = "BTC/USDT",
+    severity: Severity = Severity.WARNING,
+    **parameters: str,
+) -> AlertRaised:
     return AlertRaised(
         occurred_at=AT,
         alert_type=alert_type,
-        severity=Severity.INFO,
+        severity=severity,
         component="risk_manager",
         subject="subject",
         message="what happened, in English",
@@ -72,6 +80,20 @@ def test_a_trade_reads_as_people_say_it(language: Language, title: str, body: st
 @pytest.mark.parametrize(("language", "words"), [("en", "3 repetitions"), ("ko", "3건")])
 def test_held_back_repetitions_are_counted_in_the_text(language: Language, words: str):
     assert words in compose(an_alert(AlertType.SYSTEM_ERROR), language, repeats_suppressed=3).body
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [("en", "Connection to the exchange restored: BTC/USDT"), ("ko", "거래소 연결 복구: BTC/USDT")],
+)
+def test_the_end_of_a_trouble_reads_as_its_end(language: Language, title: str):
+    alert = an_alert(AlertType.API_CONNECTION_LOST, severity=Severity.INFO)
+
+    assert compose(alert, language).title == title
+
+
+def test_good_news_has_words_in_every_language():
+    assert set(ALL_CLEAR["en"]) == set(ALL_CLEAR["ko"])
 
 
 def test_values_are_never_read_as_templates():

@@ -145,6 +145,18 @@ async def test_repetitions_are_held_back_counted_and_told_with_the_next_one(data
     assert "2건" in channel.delivered[-1].body
 
 
+async def test_the_end_of_a_trouble_is_told_at_once(database):
+    channel = FakeChannel()
+    desk = a_desk(database, channels={"dashboard": channel})
+
+    await desk.raise_alert()
+    desk.clock.advance(1)
+    await desk.raise_alert(severity=Severity.INFO)
+    await desk.sender.deliver_due()
+
+    assert [notification.severity for notification in channel.delivered] == ["WARNING", "INFO"]
+
+
 async def test_a_failed_delivery_is_tried_again_with_growing_pauses(database):
     channel = FakeChannel(failures=[RetryableError("refused"), Delivery(delivered=False, reason="busy")])
     desk = a_desk(database, channels={"dashboard": channel})

@@ -47,11 +47,12 @@ def upgrade() -> None:
         -- When an alert of this kind was last told, and how many repetitions were held back since.
         CREATE TABLE notifier.repetitions (
             alert_type text NOT NULL,
+            severity text NOT NULL,
             component text NOT NULL,
             subject text NOT NULL,
             told_at timestamptz NOT NULL,
             suppressed bigint NOT NULL DEFAULT 0,
-            PRIMARY KEY (alert_type, component, subject)
+            PRIMARY KEY (alert_type, severity, component, subject)
         );
 
         CREATE VIEW reading.alerts AS
