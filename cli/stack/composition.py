@@ -119,7 +119,8 @@ class Composition:
             self._service("risk_manager", depends_on=after_exchange),
             self._service("trade_executor", depends_on=after_exchange),
             self._service("position_manager", depends_on=after_exchange),
-            self._service("watchdog", depends_on=(*SET_UP, EXCHANGE, KEYS_JOB)),
+            # Last to start and so first to stop: an orderly end of those it watches is no silence.
+            self._service("watchdog", depends_on=WATCHED),
         ]
 
     def endpoints(self) -> dict[str, Any]:

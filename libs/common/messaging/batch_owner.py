@@ -16,6 +16,8 @@ BatchHandler = Callable[[Sequence[RawRecord], R], Awaitable[Positions]]
 continue after it. A partition that it leaves out is read again from its last position after a restart."""
 
 BATCH_RECORDS_MAX: Final = 500
+FETCH_BYTES_MIN: Final = 65_536
+"""Fewer, larger transactions: at 250 ticks a second they cost a third of what one for every fetch does."""
 
 
 class BatchOwner(Owner[R]):
@@ -27,7 +29,7 @@ class BatchOwner(Owner[R]):
     """
 
     def __init__(self, *, handle: BatchHandler[R], **options: Any) -> None:
-        super().__init__(handlers={}, **options)
+        super().__init__(handlers={}, fetch_bytes_min=FETCH_BYTES_MIN, **options)
         self._handle_records = handle
 
     async def _handle_batch(self, records: Sequence[RawRecord]) -> None:

@@ -56,12 +56,15 @@ class Kafka:
         """Return a producer, not started yet."""
         return Producer(self)
 
-    async def consumer(self, *, group: str | None = None, instance: str | None = None) -> AIOKafkaConsumer:
+    async def consumer(
+        self, *, group: str | None = None, instance: str | None = None, fetch_bytes_min: int = 1
+    ) -> AIOKafkaConsumer:
         """Return a started consumer that commits nothing by itself.
 
         Args:
             group: The consumer group; None: partitions are assigned by hand.
             instance: The static member id, so that a restart within the session needs no rebalance.
+            fetch_bytes_min: The broker answers once it has so much, or after `POLL_MS`: larger batches, later.
 
         Raises:
             RetryableError: The cluster cannot be reached.
@@ -80,6 +83,7 @@ class Kafka:
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=60_000,
             fetch_max_wait_ms=POLL_MS,
+            fetch_min_bytes=fetch_bytes_min,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )

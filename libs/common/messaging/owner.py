@@ -106,6 +106,7 @@ class Owner(Generic[R]):
         clock: The time of what is written.
         on_owned: Recovery: runs after the role is taken and before anything is consumed; may use `apply`.
         progress: Told at every turn of the loop.
+        fetch_bytes_min: See `Kafka.consumer`: 1 for decisions, more for a recorder.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Owner(Generic[R]):
         clock: Clock,
         on_owned: Callable[[], Awaitable[None]] | None = None,
         progress: Progress | None = None,
+        fetch_bytes_min: int = 1,
     ) -> None:
         self._database = database
         self._ownership = ownership
@@ -133,7 +135,9 @@ class Owner(Generic[R]):
         self._on_owned = on_owned
         self._progress = progress
         self._kafka = kafka
-        self._poller = PartitionPoller(kafka, topics=topics, seek=self._seek, clock=clock)
+        self._poller = PartitionPoller(
+            kafka, topics=topics, seek=self._seek, clock=clock, fetch_bytes_min=fetch_bytes_min
+        )
         self._one_at_a_time = asyncio.Lock()
         self._after_commit: list[Callable[[], None]] = []
         self.is_owner = False

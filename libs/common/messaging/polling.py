@@ -33,8 +33,11 @@ _log = structlog.get_logger(__name__)
 class PartitionPoller:
     """Yields batches of records; rebuilds its consumer when it errs or stays silent before unread data."""
 
-    def __init__(self, kafka: Kafka, *, topics: Sequence[TopicName], seek: Seek, clock: Clock) -> None:
+    def __init__(
+        self, kafka: Kafka, *, topics: Sequence[TopicName], seek: Seek, clock: Clock, fetch_bytes_min: int = 1
+    ) -> None:
         self._kafka = kafka
+        self._fetch_bytes_min = fetch_bytes_min
         self._topics = topics
         self._seek = seek
         self._clock = clock
@@ -63,7 +66,7 @@ class PartitionPoller:
             consumer: AIOKafkaConsumer | None = None
             watch: asyncio.Task[None] | None = None
             try:
-                consumer = await self._kafka.consumer()
+                consumer = await self._kafka.consumer(fetch_bytes_min=self._fetch_bytes_min)
                 consumer.assign(self._kafka.partitions(self._topics))
                 await self._seek(consumer)
                 self._records_at_s = self._clock.monotonic_s()
@@ -75,6 +78,7 @@ class PartitionPoller:
             except (KafkaError, RetryableError) as error:
                 metrics.CONSUMERS_REBUILT.inc()
                 _log.warning("Rebuilding a consumer", topics=[str(topic) for topic in self._topics], error=str(error))
+                yield ()  # the caller is alive although the broker is not
                 await asyncio.sleep(retry_s)
                 retry_s = min(2 * retry_s, RETRY_S_MAX)
             finally:
