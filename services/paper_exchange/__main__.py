@@ -94,7 +94,8 @@ async def _turn(exchange: Exchange, health: Health) -> None:
         if now_ms // PERIOD_MS != period:
             period = now_ms // PERIOD_MS
             exchange.periodic.publish()
-            health.turned(place_ms=venue.history.place_ms, frames=exchange.feed.frames_total)
+            feed = exchange.feed
+            health.turned(place_ms=venue.history.place_ms, frames=feed.frames_total, listeners=feed.account_listeners)
         await asyncio.sleep(TURN_S)
 
 

@@ -28,12 +28,16 @@ class Health:
             "paper_exchange_market_place_seconds", "Place of the market on its tape.", registry=self._registry
         )
         self._frames = Gauge("paper_exchange_frames", "Market frames queued for clients.", registry=self._registry)
+        self._listeners = Gauge(
+            "paper_exchange_account_listeners", "User data streams that are open.", registry=self._registry
+        )
 
-    def turned(self, *, place_ms: int, frames: int) -> None:
+    def turned(self, *, place_ms: int, frames: int, listeners: int) -> None:
         """Note that the market loop has turned."""
         self._turned_at_s = self._clock.monotonic_s()
         self._place.set(place_ms / 1_000)
         self._frames.set(frames)
+        self._listeners.set(listeners)
 
     def ready(self) -> None:
         """Note that clients are served from now on."""

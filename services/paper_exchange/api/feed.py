@@ -60,6 +60,11 @@ class Feed:
         """The streams with at least one subscriber."""
         return tuple(self._subscribers)
 
+    @property
+    def account_listeners(self) -> int:
+        """How many user data streams are open."""
+        return sum(len(listeners) for listeners in self._accounts.values())
+
     def subscribe(self, stream: str, subscriber: Subscriber) -> None:
         """Send a stream to a connection from now on."""
         self._subscribers.setdefault(stream, set()).add(subscriber)

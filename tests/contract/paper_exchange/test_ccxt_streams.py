@@ -1,14 +1,19 @@
 """Unmodified ccxt.pro watches the market and its account."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any
 
+import aiohttp
 import pytest
+
+from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeProcess
 
 BTC = "BTC/USDT"
 DEADLINE_S = 20.0
 
 
-async def soon(watching):
+async def soon(watching: Awaitable[Any]) -> Any:
     return await asyncio.wait_for(watching, DEADLINE_S)
 
 
@@ -59,16 +64,21 @@ async def test_closed_candles_equal_those_asked_for_later(visitor):
     assert [streamed[start] for start in complete] == [asked[start] for start in complete]
 
 
-async def test_an_account_hears_of_its_orders_fills_and_balances(visitor):
-    await visitor.load_markets()
+async def subscribed(exchange: PaperExchangeProcess) -> None:
+    """Wait until the exchange says that an account is being listened to."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_S):
+        while True:
+            async with session.get(f"{exchange.endpoints['health']}/metrics") as answer:
+                if "paper_exchange_account_listeners 1.0" in await answer.text():
+                    return
+
+
+async def test_an_account_hears_of_its_orders_fills_and_balances(exchange, visitor):
     watching = [
         asyncio.create_task(each)
         for each in (visitor.watch_orders(), visitor.watch_my_trades(), visitor.watch_balance())
     ]
-    await asyncio.sleep(0)
-    while "spot" not in str([client.subscriptions for client in visitor.clients.values()]):
-        await asyncio.sleep(0.01)  # until ccxt has sent its subscription
-    await visitor.fetch_time()
+    await subscribed(exchange)
 
     order = await visitor.create_order(BTC, "market", "buy", 0.01)
     orders, trades, balance = await soon(asyncio.gather(*watching))
@@ -88,4 +98,3 @@ async def test_orders_are_placed_and_cancelled_over_the_socket_too(visitor):
 
     assert placed["status"] == "open"
     assert cancelled["status"] == "canceled"
-    assert (await soon(visitor.fetch_balance_ws()))["BTC"]["total"] > 0

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -40,15 +41,34 @@ def signer(exchange):
     return Signer(exchange.keys["visitor"])
 
 
-LIMIT = {
-    "symbol": "BTCUSDT",
-    "side": "BUY",
-    "type": "LIMIT",
-    "timeInForce": "GTC",
-    "quantity": "0.01",
-    "price": "50000",
-}
-MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+class Api:
+    """Sends requests to the exchange, signed where asked."""
+
+    def __init__(self, http: aiohttp.ClientSession, rest: str, signer: Signer) -> None:
+        self._http = http
+        self._rest = rest
+        self._signer = signer
+
+    async def signed(self, method: str, path: str, parameters: dict[str, object]) -> tuple[aiohttp.ClientResponse, Any]:
+        url = f"{self._rest}/api/v3/{path}?{self._signer.signed(**parameters)}"
+        return await self._answer(method, url, self._signer.headers)
+
+    async def keyed(self, path: str, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, Any]:
+        return await self._answer("GET", f"{self._rest}/api/v3/{path}?{self._signer.signed()}", headers)
+
+    async def _answer(self, method: str, url: str, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, Any]:
+        async with self._http.request(method, url, headers=headers) as answer:
+            return answer, await answer.json()
+
+
+@pytest.fixture
+def api(http, exchange, signer):
+    return Api(http, exchange.rest, signer)
+
+
+ORDER = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.01"}
+LIMIT = ORDER | {"type": "LIMIT", "timeInForce": "GTC", "price": "50000"}
+MARKET = ORDER | {"type": "MARKET"}
 
 
 @pytest.mark.parametrize(
@@ -98,11 +118,8 @@ MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.0
         ({"timestamp": 99999999999999}, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
     ],
 )
-async def test_a_wrong_limit_order_gets_binances_answer(http, exchange, signer, changes, code, message):
-    url = f"{exchange.rest}/api/v3/order"
-
-    async with http.post(url, data=signer.signed(**{**LIMIT, **changes}), headers=signer.headers) as answer:
-        body = await answer.json()
+async def test_a_wrong_limit_order_gets_binances_answer(api, changes, code, message):
+    answer, body = await api.signed("POST", "order", {**LIMIT, **changes})
 
     assert answer.status == 400
     assert body == {"code": code, "msg": message}
@@ -125,20 +142,20 @@ async def test_a_wrong_limit_order_gets_binances_answer(http, exchange, signer, 
         ({"quoteOrderQty": "10"}, -1106, "Parameter 'quantity' sent when not required."),
     ],
 )
-async def test_a_wrong_market_order_gets_binances_answer(http, exchange, signer, changes, code, message):
-    url = f"{exchange.rest}/api/v3/order?{signer.signed(**{**MARKET, **changes})}"
+async def test_a_wrong_market_order_gets_binances_answer(api, changes, code, message):
+    _, body = await api.signed("POST", "order", {**MARKET, **changes})
 
-    async with http.post(url, headers=signer.headers) as answer:
-        assert await answer.json() == {"code": code, "msg": message}
+    assert body == {"code": code, "msg": message}
 
 
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [({}, 401, -2014), ({"X-MBX-APIKEY": "short"}, 401, -2014), ({"X-MBX-APIKEY": "A" * 64}, 401, -2015)],
 )
-async def test_a_key_that_is_malformed_or_unknown_is_refused(http, exchange, signer, headers, status, code):
-    async with http.get(f"{exchange.rest}/api/v3/account?{signer.signed()}", headers=headers) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (status, code)
+async def test_a_key_that_is_malformed_or_unknown_is_refused(api, headers, status, code):
+    answer, body = await api.keyed("account", headers)
+
+    assert (answer.status, body["code"]) == (status, code)
 
 
 async def test_a_wrong_signature_is_refused(http, exchange, signer):
@@ -183,10 +200,10 @@ async def test_a_delete_may_carry_its_parameters_in_the_body(http, exchange, sig
         ("GET", "myTrades", {"symbol": "BTCUSDT", "startTime": 1, "endTime": 86_400_002}, -1127),
     ],
 )
-async def test_what_is_not_there_is_answered_by_code(http, exchange, signer, method, path, parameters, code):
-    url = f"{exchange.rest}/api/v3/{path}?{signer.signed(**parameters)}"
-    async with http.request(method, url, headers=signer.headers) as answer:
-        assert (await answer.json())["code"] == code
+async def test_what_is_not_there_is_answered_by_code(api, method, path, parameters, code):
+    _, body = await api.signed(method, path, parameters)
+
+    assert body["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -214,7 +231,7 @@ async def test_an_unknown_path_is_no_json(http, exchange):
 async def test_the_combined_stream_wraps_its_frames(http, exchange):
     base = exchange.endpoints["exchange_ws"]
     async with http.ws_connect(f"{base}/stream?streams=btcusdt@trade/ethusdt@bookTicker") as socket:
-        seen = set()
+        seen: set[str] = set()
         async with asyncio.timeout(DEADLINE_S):
             while len(seen) < 2:
                 seen.add((await socket.receive_json())["stream"])
@@ -229,8 +246,8 @@ async def test_a_raw_stream_is_named_in_its_path_and_can_be_managed(http, exchan
         await socket.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@depth5@100ms"], "id": 1})
         await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 2})
         await socket.send_json({"method": "JUMP", "id": 3})
-        replies = {}
-        depth = None
+        replies: dict[int, Any] = {}
+        depth: Any = None
         while len(replies) < 3 or depth is None:
             message = await socket.receive_json()
             if "id" in message:
@@ -276,7 +293,7 @@ async def test_the_user_stream_tells_every_step_of_an_order_and_ends_when_asked(
         order = signer.signed(**MARKET, newClientOrderId="heard")
         async with http.post(f"{exchange.rest}/api/v3/order", data=order, headers=signer.headers) as answer:
             placed = await answer.json()
-        events = []
+        events: list[Any] = []
         while not events or events[-1]["e"] != "outboundAccountPosition":
             message = await socket.receive_json()
             assert message["subscriptionId"] == subscribed["result"]["subscriptionId"]
