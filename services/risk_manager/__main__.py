@@ -209,16 +209,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
             on_owned=service.recover,
         )
         service.own(owner)
-        statuses = runtime.reader(
-            topics=(TopicName.MARKET_STATUS,),
-            observers={MarketStatusChanged: service.market.on_status},
-            conflate=True,
-            name="market status",
-        )
-        heartbeats = runtime.reader(
-            topics=(TopicName.HEARTBEATS,),
-            observers={HeartbeatSent: service.emergencies.on_heartbeat},
-            name="heartbeats",
+        observations = runtime.reader(
+            topics=(TopicName.MARKET_STATUS, TopicName.HEARTBEATS),
+            observers={MarketStatusChanged: service.market.on_status, HeartbeatSent: service.emergencies.on_heartbeat},
+            name="observations",
         )
         control = runtime.reader(
             topics=(TopicName.CONTROL,), observers={ControlCommanded: service.on_control}, name="direct control"
@@ -230,8 +224,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(owner.run(), name="owner")
-            tasks.create_task(statuses.run(), name="market status")
-            tasks.create_task(heartbeats.run(), name="heartbeats")
+            tasks.create_task(observations.run(), name="observations")
             tasks.create_task(control.run(), name="direct control")
             tasks.create_task(service.instruments.run(), name="exchange rules")
             tasks.create_task(service.book.run(), name="risk book")
