@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
 
 from libs.common.contracts.events import ControlCommanded, OrderApproved, TradingStateChanged
 from libs.common.contracts.topics import TopicName
@@ -39,29 +40,21 @@ from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.venues import Venues
 from services.trade_executor.settings import Settings
 
+STANDBY_AFTER_S: Final = 5.0
+"""Whoever does not own the role by then is a standby, which is ready to take over."""
+
 
 async def serve(runtime: Runtime[Settings]) -> None:
     """Build everything and run it until cancelled."""
     settings, configuration, clock = runtime.settings, runtime.configuration, runtime.clock
     accounts, symbols = configuration.exchange.accounts, configuration.symbols
-    address = ExchangeAddress.of(settings.exchange_rest_url, settings.exchange_ws_url)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(runtime.database())
         redis = await stack.enter_async_context(runtime.redis())
-        gateways: dict[str, CcxtOrderGateway] = {}
-        streams: dict[str, UserStream] = {}
+        gateways, streams = {}, {}
         for account in accounts:
-            credentials = load_credentials(settings.exchange_keys_file, account)
-            gateway = CcxtOrderGateway(credentials=credentials, address=address, symbols=symbols, clock=clock)
-            stack.push_async_callback(gateway.close)
-            gateways[account] = gateway
-            streams[account] = UserStream(
-                url=address.websocket_api,
-                credentials=credentials,
-                symbols={exchange_symbol(symbol): symbol for symbol in symbols},
-                clock=clock,
-                clock_offset_ms=partial(_offset_ms, gateway),
-            )
+            gateways[account], streams[account] = _connections(runtime, account)
+            stack.push_async_callback(gateways[account].close)
 
         venues = Venues(gateways, clock)
         brake, errands, standing = Brake(clock), Errands(), Standing()
@@ -143,8 +136,12 @@ async def serve(runtime: Runtime[Settings]) -> None:
             topics=(TopicName.CONTROL,), observers={ControlCommanded: halting.on_command}, name="control"
         )
 
+        started_at_s = clock.monotonic_s()
+
         async def reconciled() -> bool:
-            return not owner.is_owner or standing.is_ready(accounts)
+            if owned.is_set():
+                return standing.is_ready(accounts)
+            return clock.monotonic_s() - started_at_s > STANDBY_AFTER_S
 
         runtime.health.check("reconciled", reconciled)
 
@@ -184,6 +181,22 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 tasks.create_task(_when(owned, streams[account].run), name=f"user stream of {account}")
                 tasks.create_task(_when(owned, reader.run), name=f"user events of {account}")
                 tasks.create_task(_when(owned, reconciler.run), name=f"reconciliation of {account}")
+
+
+def _connections(runtime: Runtime[Settings], account: str) -> tuple[CcxtOrderGateway, UserStream]:
+    """Return an account's gateway and user stream; neither has connected yet."""
+    settings, symbols = runtime.settings, runtime.configuration.symbols
+    address = ExchangeAddress.of(settings.exchange_rest_url, settings.exchange_ws_url)
+    credentials = load_credentials(settings.exchange_keys_file, account)
+    gateway = CcxtOrderGateway(credentials=credentials, address=address, symbols=symbols, clock=runtime.clock)
+    stream = UserStream(
+        url=address.websocket_api,
+        credentials=credentials,
+        symbols={exchange_symbol(symbol): symbol for symbol in symbols},
+        clock=runtime.clock,
+        clock_offset_ms=partial(_offset_ms, gateway),
+    )
+    return gateway, stream
 
 
 async def _when(owned: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:

@@ -99,6 +99,7 @@ class Dispatcher:
         objection = await self._last_hop.objection(first)
         if objection is not None:
             metrics.ORDERS_WITHHELD.labels(role=first.role.value, reason=objection).inc()
+            _LOG.warning("An order was withheld", order=first.client_order_id, reason=objection)
             await persist(
                 self._transactions,
                 lambda records: self._bookkeeper.abandon(records, orders, objection),

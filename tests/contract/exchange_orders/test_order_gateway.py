@@ -14,7 +14,8 @@ from libs.exchange.orders.port import NewOco, NewOrder, Signing
 from libs.exchange.outcomes import CancelVerdict, Finding, Reason, Verdict
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
-from tests.contract.exchange_orders.conftest import SYMBOLS, PaperExchange
+from tests.contract.exchange_orders.conftest import SYMBOLS
+from tests.support.paper_exchange import PaperExchange
 
 SYMBOL = "BTC/USDT"
 

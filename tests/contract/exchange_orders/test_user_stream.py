@@ -14,8 +14,9 @@ from libs.exchange.orders.port import OrderReport
 from libs.exchange.user_stream.client import UserStream
 from libs.exchange.user_stream.events import BalancesChanged, StreamConnected
 from libs.trading.orders import OrderStatus
-from tests.contract.exchange_orders.conftest import SYMBOLS, PaperExchange
+from tests.contract.exchange_orders.conftest import SYMBOLS
 from tests.contract.exchange_orders.test_order_gateway import a_market_buy
+from tests.support.paper_exchange import PaperExchange
 
 
 @pytest.fixture

@@ -1,0 +1,3 @@
+from tests.support.paper_exchange import paper_exchange
+
+__all__ = ["paper_exchange"]
