@@ -322,7 +322,9 @@ class Executor:
         )
         return await successor.start(state)
 
-    async def set_state(self, state: str, *, halt_epoch: int = 0, revision: int = 1) -> None:
+    async def set_state(
+        self, state: str, *, halt_epoch: int = 0, revision: int = 1, halts: tuple[str, ...] = ()
+    ) -> None:
         await self.halting.on_state(
             an_envelope(
                 TradingStateChanged(
@@ -331,6 +333,7 @@ class Executor:
                     state=vocabulary.TradingState(state),
                     halt_epoch=halt_epoch,
                     revision=revision,
+                    halts=halts,
                 ),
                 self.clock,
             )

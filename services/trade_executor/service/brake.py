@@ -4,7 +4,6 @@ Invariant: a halt takes hold here the moment the first of its paths is heard, an
 names it lets go.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,18 +17,13 @@ LATCH_AGE_S_MAX: Final = 1.0
 
 
 @dataclass(slots=True)
-class _Heard:
-    halt: HaltRecord
-    in_state: bool = False
-
-
-@dataclass(slots=True)
 class Brake:
     """Holds what is known of each account's trading state; unknown means REDUCING."""
 
     clock: Clock
     _states: dict[str, TradingStateChanged] = field(default_factory=dict)
-    _heard: dict[str, _Heard] = field(default_factory=dict)
+    _heard: dict[str, HaltRecord] = field(default_factory=dict)
+    _stated: set[str] = field(default_factory=set)
     _latch: LatchView = field(default_factory=lambda: LatchView(file_readable=False))
     _latch_at_s: float = float("-inf")
 
@@ -39,40 +33,27 @@ class Brake:
         if known is not None and known.revision > change.revision:
             return
         self._states[change.account] = change
-        for halt_id, heard in list(self._heard.items()):
-            if heard.halt.account not in (None, change.account):
-                continue
-            if halt_id in change.halts:
-                heard.in_state = True
-            elif heard.in_state:
+        self._stated.update(change.halts)
+        for halt_id, halt in list(self._heard.items()):
+            if halt_id in self._stated - set(change.halts) and halt.account in (None, change.account):
                 del self._heard[halt_id]
 
-    def on_halt(self, halt: HaltRecord) -> bool:
-        """Take a halt at once; False: it was known."""
-        if halt.halt_id in self._heard:
-            return False
-        self._heard[halt.halt_id] = _Heard(halt)
-        return True
+    def on_halt(self, halt: HaltRecord) -> None:
+        """Take a halt at once, unless the trading state knows it already, as in force or as settled."""
+        if halt.halt_id not in self._stated:
+            self._heard[halt.halt_id] = halt
 
-    def on_latch(self, view: LatchView) -> tuple[HaltRecord, ...]:
-        """Take a look at the latch and return the halts in it that are new."""
+    def on_latch(self, view: LatchView) -> None:
+        """Take a look at the latch; it holds for as long as it is there."""
         self._latch = view
         self._latch_at_s = self.clock.monotonic_s()
-        return tuple(record for record in view.records if record.halt_id not in self._heard)
 
     def state(self, account: str) -> TradingState:
         """Return the account's trading state, HALTED as soon as a halt of all of it is heard of."""
-        if any(heard.halt.covers_account and heard.halt.stops(account) for heard in self._heard.values()):
-            return TradingState.HALTED
-        if any(record.covers_account and record.stops(account) for record in self._latch.records):
+        if any(halt.covers_account and halt.stops(account) for halt in self._halts):
             return TradingState.HALTED
         known = self._states.get(account)
         return TradingState(known.state.value) if known is not None else TradingState.REDUCING
-
-    def halt_epoch(self, account: str) -> int:
-        """Return how many halts the account has seen."""
-        known = self._states.get(account)
-        return known.halt_epoch if known is not None else 0
 
     def objection(self, role: Role, account: str, *, symbol: str, strategy: str) -> str | None:
         """Return why an order of this role must not be sent now, or None."""
@@ -83,8 +64,7 @@ class Brake:
             return None
         if self.clock.monotonic_s() - self._latch_at_s > LATCH_AGE_S_MAX or not self._latch.file_readable:
             return "HALT_LATCH_UNREADABLE"
-        halts = [*(heard.halt for heard in self._heard.values()), *self._latch.records]
-        if any(halt.stops(account, symbol=symbol, strategy=strategy) for halt in halts):
+        if any(halt.stops(account, symbol=symbol, strategy=strategy) for halt in self._halts):
             return "HALTED_IN_PART"
         known = self._states.get(account)
         if known is not None and (symbol in known.symbols_halted or strategy in known.strategies_halted):
@@ -92,6 +72,5 @@ class Brake:
         return None
 
     @property
-    def states(self) -> Mapping[str, TradingStateChanged]:
-        """Return what the risk manager last said of each account."""
-        return self._states
+    def _halts(self) -> tuple[HaltRecord, ...]:
+        return (*self._heard.values(), *self._latch.records)

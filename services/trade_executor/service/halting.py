@@ -35,7 +35,7 @@ Path = Literal["kafka", "redis", "file"]
 LATCH_INTERVAL_S: Final = 0.1
 PERMIT_INTERVAL_S: Final = 1.0
 PERMIT_SILENCE_S: Final = 10.0
-COMMANDS_REMEMBERED_MAX: Final = 10_000
+HALTS_REMEMBERED_MAX: Final = 10_000
 ACTIONS_MAX: Final = 1_000
 
 _LOG: Final = structlog.get_logger()
@@ -80,7 +80,7 @@ class Halting:
         self._dispatcher = dispatcher
         self._transactions = transactions
         self._clock = clock
-        self._answered: OrderedDict[str, None] = OrderedDict()
+        self._acted: OrderedDict[str, None] = OrderedDict()
         self._permitted_at_s = dict.fromkeys(self._accounts, clock.monotonic_s())
         self._is_owner = False
         self._work: asyncio.Queue[_Action] = asyncio.Queue(ACTIONS_MAX)
@@ -131,7 +131,8 @@ class Halting:
     async def look_at_latch(self) -> None:
         """Look at the latch once, and act on halts that no message brought."""
         view = await self._latch.read()
-        for record in self._brake.on_latch(view):
+        self._brake.on_latch(view)
+        for record in view.records:
             self._stop(record, "redis" if view.redis_readable else "file")
 
     async def look_at_permits(self) -> None:
@@ -168,9 +169,13 @@ class Halting:
         return cancelled
 
     def _stop(self, halt: HaltRecord, path: Path) -> None:
-        is_new = self._brake.on_halt(halt)
-        if not is_new or not self._is_owner:
+        if path == "kafka":
+            self._brake.on_halt(halt)
+        if not self._is_owner or halt.halt_id in self._acted:
             return
+        self._acted[halt.halt_id] = None
+        while len(self._acted) > HALTS_REMEMBERED_MAX:
+            self._acted.popitem(last=False)
         for account in self._accounts:
             if halt.account in (None, account):
                 self._work.put_nowait(_Action(account, cancel=True, command=halt.command, path=path))
@@ -195,12 +200,6 @@ class Halting:
             return ()
 
     async def _acknowledge(self, command: ControlCommanded, account: str, path: Path, cancelled: int) -> None:
-        name = f"{command.command_id}|{account}"
-        if name in self._answered:
-            return
-        self._answered[name] = None
-        while len(self._answered) > COMMANDS_REMEMBERED_MAX:
-            self._answered.popitem(last=False)
         acknowledged = CommandAcknowledged(
             occurred_at=self._clock.now(),
             command_id=command.command_id,

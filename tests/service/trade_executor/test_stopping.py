@@ -229,3 +229,38 @@ async def test_taking_over_while_not_active_cancels_entries_first(executor: Exec
     await executor.restarted("REDUCING")
 
     assert exchange.orders[resting.client_order_id].status is OrderStatus.CANCELED
+
+
+async def test_a_settled_halt_that_is_still_in_the_latch_for_a_moment_lets_go(executor: Executor):
+    halt = a_halt()
+    executor.latch.view = LatchView(records=(halt,))
+    await executor.halting.look_at_latch()
+    await executor.set_state("HALTED", revision=2, halts=(halt.halt_id,))
+    await executor.set_state("ACTIVE", revision=3)
+    assert executor.brake.state(ACCOUNT) == "HALTED"  # the latch is still there
+
+    executor.latch.view = LatchView()
+    await executor.halting.look_at_latch()
+
+    assert executor.brake.state(ACCOUNT) == "ACTIVE"
+
+
+async def test_a_halt_heard_before_the_state_says_so_holds_until_it_is_resumed(executor: Executor):
+    halt = a_halt()
+    executor.brake.on_halt(halt)
+    await executor.set_state("ACTIVE", revision=2)  # from before the risk manager heard of it
+    assert executor.brake.state(ACCOUNT) == "HALTED"
+
+    await executor.set_state("HALTED", revision=3, halts=(halt.halt_id,))
+    await executor.set_state("REDUCING", revision=4)
+    executor.brake.on_halt(halt)  # once more, late
+
+    assert executor.brake.state(ACCOUNT) == "REDUCING"
+
+
+async def test_a_state_of_an_older_revision_is_ignored(executor: Executor):
+    await executor.set_state("HALTED", revision=5)
+
+    await executor.set_state("ACTIVE", revision=4)
+
+    assert executor.brake.state(ACCOUNT) == "HALTED"
