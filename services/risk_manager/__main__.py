@@ -36,11 +36,12 @@ from services.risk_manager.adapters.redis_book import RedisRiskBook
 from services.risk_manager.domain.observed_market import ObservedMarket
 from services.risk_manager.service.emergencies import EmergencyWatch, PersistingCauses
 from services.risk_manager.service.exposure import ExposureKeeper
-from services.risk_manager.service.governing import Governor, StartPolicy
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.halt_watch import WATCH_INTERVAL_S, HaltWatch
 from services.risk_manager.service.judging import SignalJudge
 from services.risk_manager.service.losses import LossGuard
 from services.risk_manager.service.permits import LastLook, PermitKeeper
+from services.risk_manager.service.policy import StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 from services.risk_manager.service.rebuilding import BookKeeper
 from services.risk_manager.settings import Settings

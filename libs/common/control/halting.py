@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from redis.exceptions import RedisError
-
 from libs.common.clock import Clock
 from libs.common.control.patience import PatientCall
 from libs.common.errors import RetryableError
@@ -52,7 +50,7 @@ async def issue_halt(
         failure = None
         try:
             await PatientCall(f"halt over {path}", run).answer(deadline_s)
-        except (RetryableError, RedisError, OSError) as error:
+        except (RetryableError, OSError) as error:
             failure = str(error) or type(error).__name__
         return path, (clock.monotonic_s() - started_at_s) * 1_000, failure
 

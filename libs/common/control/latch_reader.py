@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
 from libs.common.control.halts import HaltLatch, HaltRecord, LatchView
 from libs.common.control.patience import PatientCall
-from libs.common.errors import DeadlineExceededError
+from libs.common.errors import RetryableError
 
 
 class LatchReader:
@@ -39,7 +37,7 @@ class LatchReader:
     async def _answer(self, call: "PatientCall[Sequence[HaltRecord]]") -> "Sequence[HaltRecord] | None":
         try:
             return await call.answer(self._deadline_s)
-        except (DeadlineExceededError, RedisError, OSError):
+        except (RetryableError, OSError):
             return None
 
 

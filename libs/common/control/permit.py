@@ -9,11 +9,11 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from libs.common.clock import Clock
 from libs.common.control.patience import PatientCall
-from libs.common.errors import DeadlineExceededError
+from libs.common.control.scripts import asked
+from libs.common.errors import RetryableError
 from libs.common.storage import keys
 
 PERMIT_LIFETIME_MS: Final = 1_000
@@ -79,7 +79,7 @@ class Permit:
 class PermitWriter:
     """The risk manager's side: renews while no latch is set, and revokes.
 
-    Every method raises `redis.RedisError` where Redis does not answer; the permit then lapses by itself.
+    Every method raises `RetryableError` where Redis does not answer; the permit then lapses by itself.
     """
 
     def __init__(self, client: Redis) -> None:
@@ -89,7 +89,8 @@ class PermitWriter:
     async def renew(self, account: str, *, risk_epoch: int, halt_epoch: int) -> Renewal:
         """Grant one more lifetime, unless a halt is latched in Redis or a newer risk manager was there."""
         value = _Content(risk_epoch=risk_epoch, halt_epoch=halt_epoch).model_dump_json()
-        outcome = await self._renew(
+        outcome = await asked(
+            self._renew,
             keys=[keys.permit(account), keys.risk_fence(account), keys.halts(account)],
             args=[risk_epoch, value, PERMIT_LIFETIME_MS],
         )
@@ -97,7 +98,7 @@ class PermitWriter:
 
     async def revoke(self, account: str, *, risk_epoch: int) -> None:
         """Take the permit back now rather than within its lifetime."""
-        await self._revoke(keys=[keys.permit(account), keys.risk_fence(account)], args=[risk_epoch])
+        await asked(self._revoke, keys=[keys.permit(account), keys.risk_fence(account)], args=[risk_epoch])
 
 
 class PermitReader:
@@ -118,7 +119,7 @@ class PermitReader:
         try:
             value, lifetime_ms = await PatientCall("permit", lambda: self._ask(account)).answer(deadline_s)
             content = _Content.model_validate_json(value or b"")
-        except (DeadlineExceededError, RedisError, OSError, ValidationError):
+        except (RetryableError, ValidationError):
             return None
         return Permit(
             account=account,
@@ -128,5 +129,5 @@ class PermitReader:
         )
 
     async def _ask(self, account: str) -> "tuple[bytes | str | None, int]":
-        value, lifetime_ms = await self._read(keys=[keys.permit(account)])
+        value, lifetime_ms = await asked(self._read, keys=[keys.permit(account)])
         return value, lifetime_ms

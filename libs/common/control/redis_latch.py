@@ -7,6 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from libs.common.control.halts import HaltRecord, halt_from
+from libs.common.control.scripts import asked
 from libs.common.storage import keys
 
 _ADD: Final = """
@@ -30,7 +31,7 @@ return 1
 class RedisHaltLatch:
     """Halts as two hashes per account: those that cover all of it, and those of a symbol or strategy.
 
-    Every method raises `redis.RedisError` where Redis does not answer.
+    Every method raises `RetryableError` where Redis does not answer.
 
     Args:
         client: A client with short socket timeouts and no retry; its defaults would hold a halt back for a minute.
@@ -51,12 +52,12 @@ class RedisHaltLatch:
             latch, scope = (
                 (keys.halts(account), "account") if record.covers_account else (keys.halts_in_part(account), "part")
             )
-            await self._add(keys=[latch, keys.permit(account)], args=[record.halt_id, record.to_bytes(), scope])
+            await asked(self._add, keys=[latch, keys.permit(account)], args=[record.halt_id, record.to_bytes(), scope])
 
     async def read(self) -> Sequence[HaltRecord]:
         """Return every latched halt, each once."""
         found: dict[str, HaltRecord] = {}
-        answer: list[list[Any]] = await self._read(keys=self._latches)
+        answer: list[list[Any]] = await asked(self._read, keys=self._latches)
         for latch, flat in zip(self._latches, answer, strict=True):
             for halt_id, content in zip(map(_text, flat[::2]), flat[1::2], strict=True):
                 unreadable = _unreadable(halt_id, latch)
@@ -67,7 +68,7 @@ class RedisHaltLatch:
     async def remove(self, halt_ids: Collection[str]) -> None:
         """Forget settled halts."""
         if halt_ids:
-            await self._remove(keys=self._latches, args=list(halt_ids))
+            await asked(self._remove, keys=self._latches, args=list(halt_ids))
 
 
 def _text(content: bytes | str) -> str:

@@ -18,7 +18,8 @@ from libs.trading.risk import DailyLossLevel
 from services.risk_manager.domain.crashes import CrashCounter
 from services.risk_manager.domain.observed_market import ObservedMarket
 from services.risk_manager.domain.trading_state import ReducingCause
-from services.risk_manager.service.governing import COMPONENT, Governor
+from services.risk_manager.service.announcements import COMPONENT
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.losses import LossGuard, loss_of
 from services.risk_manager.service.ports import RiskRecords
 

@@ -3,55 +3,29 @@
 Invariant: a halt needs nothing but to be seen; whatever lets trading go on needs a verified command.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
 
 import structlog
 
 from libs.common.clock import Clock
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.events import AlertRaised, CommandAcknowledged, ControlCommanded
-from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
+from libs.common.contracts.events import ControlCommanded
+from libs.common.contracts.vocabulary import StopTrigger, TradingState
 from libs.common.control.commands import CommandHistory, CommandRefusal, verify
+from libs.common.control.halting import HaltPath
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.observability import metrics
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause, TransitionRefusal
+from services.risk_manager.service.announcements import COMPONENT, acknowledged, halt_alert, resumption_alert
+from services.risk_manager.service.policy import Conditions, StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 
-COMPONENT = "risk_manager"
-Path = Literal["kafka", "redis", "file"]
 Liquidate = Callable[[HaltRecord, AccountState, RiskRecords], Awaitable[Sequence[Event]]]
 
 _log = structlog.get_logger(__name__)
-
-
-class Conditions(Protocol):
-    """Which emergencies persist; a RESUME is refused while its halt's cause does."""
-
-    async def persisting(self, account: str, records: RiskRecords) -> Mapping[StopTrigger, str]:
-        """Return the triggers whose cause is still there, with what was found."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StartPolicy:
-    """How an account that was never here before begins.
-
-    Attributes:
-        starts_active: Only the demonstration on an empty data directory.
-        armed: Accounts that may trade for real; None: on paper everything may.
-    """
-
-    starts_active: bool = False
-    armed: frozenset[str] | None = None
-
-    def is_armed(self, account: str) -> bool:
-        """Tell whether the account may send entries at all."""
-        return self.armed is None or account in self.armed
 
 
 class Governor:
@@ -113,7 +87,7 @@ class Governor:
         return events
 
     async def on_command(
-        self, envelope: Envelope[ControlCommanded], records: RiskRecords, path: Path = "kafka"
+        self, envelope: Envelope[ControlCommanded], records: RiskRecords, path: HaltPath = "kafka"
     ) -> Sequence[Event]:
         """Carry out a verified command and acknowledge it; one that was handled before changes nothing."""
         command = envelope.event
@@ -130,14 +104,14 @@ class Governor:
             return await self._refuse(command, outcome[0], outcome[1], path, records)
         await records.save_command(command, refusal=None, path=path, at=self._clock.now())
         events = await self._keep(outcome, before, records) if outcome is not before else []
-        events.append(self._acknowledged(command, outcome.state, path, refusal=""))
+        events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now()))
         if command.command == "HALT":
             events += await self._after_halt(HaltRecord.of(command), outcome, records, may_liquidate=True)
         elif command.command == "RESUME":
-            events.append(self._alert(outcome, Severity.INFO, f"resumed by {command.issuer}: {command.reason}"))
+            events.append(resumption_alert(outcome, now=self._clock.now()))
         return events
 
-    async def on_latched(self, halt: HaltRecord, path: Path, records: RiskRecords) -> Sequence[Event]:
+    async def on_latched(self, halt: HaltRecord, path: HaltPath, records: RiskRecords) -> Sequence[Event]:
         """Take over a halt that was found in a latch: a signed one as its command, any other as it stands."""
         command = halt.command
         is_genuine = command is not None and command.command == "HALT" and halt == HaltRecord.of(command)
@@ -231,9 +205,7 @@ class Governor:
     async def _after_halt(
         self, halt: HaltRecord, state: AccountState, records: RiskRecords, *, may_liquidate: bool
     ) -> list[Event]:
-        scope = halt.scope_symbol or halt.scope_strategy or "everything"
-        message = f"halted {scope} of {state.account}: {halt.trigger}: {halt.reason}"
-        events: list[Event] = [self._alert(state, Severity.CRITICAL, message, halt=halt)]
+        events: list[Event] = [halt_alert(halt, state, now=self._clock.now())]
         if halt.liquidate and may_liquidate:
             events += await self._liquidate(halt, state, records)
         return events
@@ -249,7 +221,7 @@ class Governor:
             metrics.TRADING_STATE.labels(account=state.account, state=each).set(1 if each is state.state else 0)
 
     async def _refuse(
-        self, command: ControlCommanded, refusal: str, detail: str, path: Path, records: RiskRecords
+        self, command: ControlCommanded, refusal: str, detail: str, path: HaltPath, records: RiskRecords
     ) -> list[Event]:
         # An id is remembered only where the signature vouches for it: nobody can use up another's.
         if refusal not in (CommandRefusal.UNKNOWN_KEY, CommandRefusal.BAD_SIGNATURE):
@@ -258,37 +230,4 @@ class Governor:
         state = stored.state if stored is not None else TradingState.HALTED
         reason = f"{refusal}: {detail}" if detail else refusal
         _log.warning("Refused a command", command=command.command, issuer=command.issuer, reason=reason)
-        return [self._acknowledged(command, state, path, refusal=reason)]
-
-    def _acknowledged(
-        self, command: ControlCommanded, state: TradingState, path: Path, *, refusal: str
-    ) -> CommandAcknowledged:
-        return CommandAcknowledged(
-            occurred_at=self._clock.now(),
-            command_id=command.command_id,
-            command=command.command,
-            account=command.account,
-            accepted=not refusal,
-            component=COMPONENT,
-            path=path,
-            state=state,
-            reason=refusal,
-        )
-
-    def _alert(
-        self, state: AccountState, severity: Severity, message: str, *, halt: HaltRecord | None = None
-    ) -> AlertRaised:
-        parameters = {"state": state.state.value, "reason": state.reason[:500], "issuer": state.issuer}
-        if halt is not None:
-            parameters |= {"trigger": halt.trigger.value, "reason": halt.reason[:500], "halt_id": halt.halt_id}
-        return AlertRaised(
-            occurred_at=self._clock.now(),
-            alert_type=AlertType.EMERGENCY_STOP,
-            severity=severity,
-            component=COMPONENT,
-            subject=halt.halt_id if halt is not None else f"{state.account}|{state.revision}",
-            message=message[:2_000],
-            parameters=parameters,
-            account=state.account,
-            symbol=halt.scope_symbol if halt is not None else None,
-        )
+        return [acknowledged(command, state, path, refusal=reason, now=self._clock.now())]

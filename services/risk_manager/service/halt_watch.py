@@ -7,12 +7,12 @@ from collections.abc import Coroutine, Sequence
 from typing import Final, Protocol
 
 import structlog
-from redis.exceptions import RedisError
 
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import ControlCommanded
 from libs.common.control.commands import CommandHistory
 from libs.common.control.halts import HaltLatch, HaltRecord, LatchView
+from libs.common.errors import RetryableError
 from services.risk_manager.service.emergencies import Apply
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.permits import LastLook
@@ -127,7 +127,7 @@ class HaltWatch:
         """The other place still holds the halt, and the next look tries again."""
         try:
             await work
-        except (RedisError, OSError) as error:
+        except (RetryableError, OSError) as error:
             _log.warning("A halt latch cannot be written", what=what, error=repr(error))
 
     def _known(self) -> dict[str, HaltRecord]:

@@ -11,7 +11,8 @@ from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
 from libs.trading.money import plain
 from libs.trading.risk import DailyLoss, DailyLossLevel, daily_loss
 from services.risk_manager.domain.figures import StoredMark
-from services.risk_manager.service.governing import COMPONENT, Governor
+from services.risk_manager.service.announcements import COMPONENT
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.ports import RiskRecords
 
 

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
-from redis.exceptions import RedisError
 
 from libs.common.clock import Clock
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.control.halts import LatchView
 from libs.common.control.permit import Renewal
+from libs.common.errors import RetryableError
 from libs.common.observability import metrics
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.losses import LossGuard
@@ -99,7 +99,7 @@ class PermitKeeper:
                 outcome = await self._writer.renew(
                     account, risk_epoch=epoch, halt_epoch=self._governor.known[account].halt_epoch
                 )
-            except (RedisError, OSError) as error:
+            except RetryableError as error:
                 metrics.PERMITS_RENEWED.labels(outcome="unreachable").inc()
                 _log.warning("A permit cannot be renewed; entries stop", account=account, error=repr(error))
             else:
@@ -114,7 +114,7 @@ class PermitKeeper:
             return
         try:
             await self._writer.revoke(account, risk_epoch=epoch)
-        except (RedisError, OSError) as error:
+        except RetryableError as error:
             _log.warning("A permit cannot be revoked; it lapses by itself", account=account, error=repr(error))
 
     def _may_enter(self, account: str) -> bool:

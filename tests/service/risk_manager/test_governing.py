@@ -17,8 +17,9 @@ from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey
 from services.risk_manager.domain.trading_state import ReducingCause
 from services.risk_manager.service.exposure import held
-from services.risk_manager.service.governing import Governor, StartPolicy
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.judging import SignalJudge
+from services.risk_manager.service.policy import StartPolicy
 from tests.service.risk_manager.builders import (
     NOW,
     OPERATORS,

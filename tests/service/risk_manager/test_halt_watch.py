@@ -2,7 +2,6 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import pytest
-from redis.exceptions import RedisError
 
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CommandAcknowledged
@@ -12,10 +11,11 @@ from libs.common.control.latch_reader import LatchReader
 from libs.common.control.permit import Renewal
 from libs.common.errors import RetryableError
 from services.risk_manager.domain.trading_state import AccountState
-from services.risk_manager.service.governing import Governor, StartPolicy
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.halt_watch import HaltWatch
 from services.risk_manager.service.losses import LossGuard
 from services.risk_manager.service.permits import LastLook, PermitKeeper
+from services.risk_manager.service.policy import StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 from tests.service.risk_manager.builders import (
     NOW,
@@ -52,7 +52,7 @@ class FakeLatch:
 
     def _require(self) -> None:
         if self.is_away:
-            raise RedisError("away")
+            raise RetryableError("away")
 
 
 class FakePermitWriter:
@@ -286,7 +286,7 @@ async def test_no_permit_when_nobody_has_looked_at_the_latches_lately() -> None:
 
 async def test_an_unreachable_redis_does_not_end_the_renewals() -> None:
     tower = await Tower().ready()
-    tower.writer.error = RedisError("away")
+    tower.writer.error = RetryableError("away")
     await tower.permits.renew()
     await tower.permits.revoke("main")
     tower.writer.error = None

@@ -10,8 +10,9 @@ from libs.common.contracts.events import AlertRaised, TradingStateChanged
 from libs.common.contracts.vocabulary import AlertType, StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
 from services.risk_manager.domain.trading_state import AccountState
-from services.risk_manager.service.governing import Governor, StartPolicy
+from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.losses import LossGuard
+from services.risk_manager.service.policy import StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 from tests.service.risk_manager.builders import (
     NOW,

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError
 
 from libs.common.control.commands import issue_command
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.latch_reader import LatchReader
 from libs.common.control.operators import OperatorKey
+from libs.common.errors import RetryableError
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -140,7 +140,7 @@ async def test_an_unreadable_directory_counts_as_latched() -> None:
 
 
 async def test_an_unreachable_redis_is_reported_but_is_not_a_halt() -> None:
-    view = await LatchReader(redis=FakeLatch(error=RedisError()), file=FakeLatch()).read()
+    view = await LatchReader(redis=FakeLatch(error=RetryableError("away")), file=FakeLatch()).read()
 
     assert not view.redis_readable
     assert not view.stops("main")
