@@ -6,7 +6,7 @@ Invariant: whatever one loop waits for, the others go on; nothing of the exchang
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -29,6 +29,7 @@ CLOCK_INTERVAL_S: Final = 1.0
 SYMBOLS_INTERVAL_S: Final = 60.0
 REPAIR_INTERVAL_S: Final = 0.25
 REPAIR_DEADLINE_S: Final = 60.0
+HISTORY_FIRST_S_MAX: Final = 5.0
 PRICES_INTERVAL_S: Final = 0.25
 PRICE_LIFETIME_MS: Final = 60_000
 RECONNECT_IN_S_MIN: Final = 0.1
@@ -107,6 +108,7 @@ class MarketFeed:
         self._clock = clock
         self._progress = progress
         self._is_answering = True
+        self._history_was_asked = asyncio.Event()
 
     async def run(self) -> None:
         """Run every loop, for ever."""
@@ -126,7 +128,9 @@ class MarketFeed:
         await every(seconds, work, clock=self._clock, deadline_s=deadline_s)
 
     async def _read_ticks(self) -> None:
-        """Read one connection after the other."""
+        """Read one connection after the other; history first, so that readers are warm for the first live candle."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._history_was_asked.wait(), HISTORY_FIRST_S_MAX)
         reconnect_in_s = RECONNECT_IN_S_MIN
         while True:
             is_connected = False
@@ -172,9 +176,9 @@ class MarketFeed:
 
     async def _repair(self) -> None:
         for repair in self._monitor.repairs_due():
-            if not self._market_data.may_ask:
-                return
-            await self._repair_one(repair)
+            if self._market_data.may_ask:
+                await self._repair_one(repair)
+        self._history_was_asked.set()
 
     async def _repair_one(self, repair: Repair) -> None:
         span = repair.span

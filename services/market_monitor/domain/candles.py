@@ -33,14 +33,14 @@ class Period:
 class CandleBuilder:
     """Builds the candles of one symbol and interval from its trades and the passing of the exchange's time.
 
-    Until `connect` and after `disconnect` trades may be missed: every period that such a time touches is partial.
+    Until `connect` and after `disconnect` trades may be missed: every period that such a time touches is partial. So a
+    period is complete if it opened at or after the moment from which every trade has arrived.
     """
 
     def __init__(self, interval_s: int) -> None:
         self.interval_ms = interval_s * 1000
-        self._connected = False
+        self._complete_from_ms: int | None = None
         self._open_at_ms: int | None = None
-        self._partial = True
         self._close: Decimal | None = None
         self._open = self._high = self._low = self._volume = Decimal(0)
         self._trades = 0
@@ -54,16 +54,15 @@ class CandleBuilder:
     @property
     def is_connected(self) -> bool:
         """Whether every trade arrives."""
-        return self._connected
+        return self._complete_from_ms is not None
 
-    def connect(self) -> None:
-        """From now on every trade arrives."""
-        self._connected = True
+    def connect(self, now_ms: int) -> None:
+        """From now on, in the exchange's time, every trade arrives."""
+        self._complete_from_ms = now_ms
 
     def disconnect(self) -> None:
         """From now on trades may be missed."""
-        self._connected = False
-        self._partial = True
+        self._complete_from_ms = None
 
     def seed(self, close: Decimal, now_ms: int) -> None:
         """Begin with a known last price where no trade has come yet, so that empty periods can be told."""
@@ -107,7 +106,6 @@ class CandleBuilder:
             self._open_at_ms += self.interval_ms
             if len(closed) == PERIODS_AT_ONCE_MAX:
                 self._open_at_ms = opened_at_ms
-                self._partial = True
         return closed
 
     def _closed(self) -> Period | None:
@@ -116,8 +114,9 @@ class CandleBuilder:
             return None
         if self._trades == 0:
             self._open = self._high = self._low = self._close
+        open_at_ms = self._open_at_ms or 0
         period = Period(
-            open_at_ms=self._open_at_ms or 0,
+            open_at_ms=open_at_ms,
             open=self._open,
             high=self._high,
             low=self._low,
@@ -125,11 +124,10 @@ class CandleBuilder:
             volume=self._volume,
             trades=self._trades,
             trade_id_last=self._trade_id_last,
-            partial=self._partial,
+            partial=self._complete_from_ms is None or open_at_ms < self._complete_from_ms,
         )
         self._volume = Decimal(0)
         self._trades = self._trade_id_last = 0
-        self._partial = not self._connected
         return period
 
     def _period_of(self, at_ms: int) -> int:

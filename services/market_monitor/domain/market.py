@@ -64,8 +64,10 @@ class SymbolMarket:
         self._repairs = {
             interval_s: Repairs(interval_s, periods_max=periods) for interval_s, periods in history.items()
         }
+        self._next_ms: dict[int, int] = {}
         for interval_s, periods in history.items():
             self._need(interval_s, now_ms - periods * interval_s * 1000, now_ms - interval_s * 1000)
+            self._next_ms[interval_s] = now_ms // (interval_s * 1000) * (interval_s * 1000)
         self._last_trade: PublicTrade | None = None
         self._is_numbered_anew = True
 
@@ -74,11 +76,11 @@ class SymbolMarket:
         """The price of the newest trade, once known."""
         return None if self._last_trade is None else self._last_trade.price
 
-    def connect(self) -> None:
+    def connect(self, exchange_now_ms: int) -> None:
         """Trades arrive from now on; an exchange that was set up anew may number them anew."""
         self._is_numbered_anew = True
         for builder in self._builders.values():
-            builder.connect()
+            builder.connect(exchange_now_ms)
 
     def disconnect(self) -> None:
         """Trades may be missed from now on."""
@@ -138,6 +140,9 @@ class SymbolMarket:
 
     def _close(self, interval_s: int, periods: Iterable[Period]) -> list[Closed]:
         for period in periods:
+            if period.open_at_ms > self._next_ms[interval_s]:  # between the start, or a long silence, and this period
+                self._need(interval_s, self._next_ms[interval_s], period.open_at_ms - 1)
+            self._next_ms[interval_s] = period.open_at_ms + interval_s * 1000
             if period.partial:
                 self._need(interval_s, period.open_at_ms, period.open_at_ms)
             else:
@@ -164,5 +169,5 @@ def _taken(builder: CandleBuilder, trade: PublicTrade, *, is_gap: bool) -> list[
         price=trade.price, quantity=trade.quantity, trade_id=trade.trade_id, traded_at_ms=trade.traded_at_ms
     )
     if is_gap and was_connected:
-        builder.connect()
+        builder.connect(trade.traded_at_ms + 1)
     return closed

@@ -97,7 +97,7 @@ class MarketMonitor:
         """The stream was subscribed: from now on every trade arrives."""
         self._is_connected = True
         for market in self._markets.values():
-            market.connect()
+            market.connect(self._exchange_now_ms())
 
     def on_disconnected(self) -> None:
         """The stream ended: trades may be missed until the next subscription."""

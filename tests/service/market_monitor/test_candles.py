@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from services.market_monitor.domain.candles import GRACE_MS, PERIODS_AT_ONCE_MAX, CandleBuilder, Period
 
 
-def a_builder(interval_s: int = 1, *, connected: bool = True) -> CandleBuilder:
+def a_builder(interval_s: int = 1, *, connected_at_ms: int = 0) -> CandleBuilder:
     builder = CandleBuilder(interval_s)
-    if connected:
-        builder.connect()
+    builder.connect(connected_at_ms)
     return builder
 
 
@@ -38,18 +37,29 @@ def test_a_candle_closes_with_the_first_trade_of_the_next_period() -> None:
         volume=Decimal(6),
         trades=3,
         trade_id_last=3,
-        partial=True,  # joined in the middle of it
+        partial=False,
     )
 
 
-def test_the_second_candle_after_joining_is_complete() -> None:
-    builder = a_builder()
+def test_a_period_that_opened_before_the_connection_is_partial() -> None:
+    builder = a_builder(connected_at_ms=6_001)
+    builder.seed(Decimal(100), 5_000)
+
+    closed = trade(builder, 6_500) + trade(builder, 9_000)  # no time was told in between
+
+    assert [(period.open_at_ms, period.partial) for period in closed] == [
+        (5_000, True),
+        (6_000, True),
+        (7_000, False),
+        (8_000, False),
+    ]
+
+
+def test_a_period_that_opens_with_the_connection_is_complete() -> None:
+    builder = a_builder(connected_at_ms=5_000)
     trade(builder, 5_000)
-    trade(builder, 6_000)
 
-    (closed,) = trade(builder, 7_000)
-
-    assert not closed.partial
+    assert [period.partial for period in trade(builder, 6_000)] == [False]
 
 
 def test_a_candle_closes_exactly_at_the_end_of_its_grace() -> None:
@@ -99,11 +109,10 @@ def test_a_seed_does_not_replace_a_price_from_a_trade() -> None:
 
 def test_every_period_that_a_disconnection_touches_is_partial() -> None:
     builder = a_builder()
-    trade(builder, 4_000)
-    trade(builder, 5_000)  # closes 4, the period we joined in
+    trade(builder, 5_000)
     builder.disconnect()
     closed = builder.on_time(7_300)
-    builder.connect()
+    builder.connect(7_400)
     trade(builder, 7_500)
     closed += builder.on_time(9_300)
 
@@ -132,7 +141,7 @@ def test_a_long_silence_leaves_a_hole_rather_than_a_flood() -> None:
     following = builder.on_time(10_002_000)
 
     assert len(closed) == PERIODS_AT_ONCE_MAX
-    assert following[0].partial
+    assert [period.open_at_ms for period in following] == [9_999_000, 10_000_000]
 
 
 @given(

@@ -278,6 +278,35 @@ def test_history_lets_an_empty_first_period_be_told() -> None:
     assert [candle.volume for candle in bench.candles()] == [0]
 
 
+def test_periods_between_the_history_and_the_first_candle_are_asked_for() -> None:
+    bench = Bench(connected=False)
+    _settle_history(bench)  # until the second before the start
+    start_ms = bench.now_ms // 1000 * 1000
+    bench.clock.advance(3.1)
+    bench.monitor.on_connected()
+    bench.trade()
+    bench.pass_time(1.5)
+
+    (repair,) = [repair for repair in bench.monitor.repairs_due() if repair.interval_s == 1]
+
+    assert (repair.span.first_open_at_ms, repair.span.last_open_at_ms) == (start_ms, start_ms + 3_000)
+
+
+def test_the_hole_that_a_long_silence_leaves_is_asked_for() -> None:
+    bench = Bench()
+    bench.trade()
+    bench.pass_time(1.5)
+    _settle_history(bench)
+    start_ms = bench.now_ms // 1000 * 1000
+    bench.clock.advance(2_000)
+    bench.pass_time(2.0)
+
+    spans = [repair.span for repair in bench.monitor.repairs_due() if repair.interval_s == 1]
+
+    assert spans[0].last_open_at_ms - spans[0].first_open_at_ms == 4_000  # what is kept of history here: 5 candles
+    assert spans[0].first_open_at_ms > start_ms
+
+
 def test_a_status_is_told_every_second_and_at_every_change() -> None:
     bench = Bench()
     for _ in range(4):
