@@ -38,6 +38,15 @@ def main() -> None:
 
 async def run(settings: PaperExchangeSettings, clock: Clock) -> None:
     """Serve clients until SIGTERM or SIGINT."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    await serve(settings, clock, ended)
+
+
+async def serve(settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Event) -> None:
+    """Serve clients until `ended` is set."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     keys = load_or_create_keys(settings.data_dir / "keys.json")
     tape = open_tape(settings.market, settings.symbols, seed=settings.seed, scenario_file=settings.scenario_file)
@@ -50,11 +59,7 @@ async def run(settings: PaperExchangeSettings, clock: Clock) -> None:
         keys=list(keys.values()),
     )
     health = Health(clock=clock)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    crash: asyncio.Future[None] = loop.create_future()
+    crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     application = exchange.server.application([_crash_on_bug(crash, health)])
     async with (
         _listening(application, settings.host, settings.port, "PORT") as port,
@@ -74,7 +79,8 @@ async def run(settings: PaperExchangeSettings, clock: Clock) -> None:
             },
         )
         health.ready()
-        print(f"paper exchange ready: http://{settings.host}:{port} ({tape.identity})", flush=True)  # noqa: T201 - the one line that says so
+        ready = f"paper exchange ready: http://{settings.host}:{port} ({tape.identity})"
+        print(ready, flush=True)  # noqa: T201 - the one line that says so
         market.add_done_callback(lambda _: ended.set())
         crash.add_done_callback(lambda _: ended.set())
         await ended.wait()

@@ -5,17 +5,19 @@ from collections.abc import AsyncIterator, Iterator
 import ccxt.pro
 import pytest
 
-from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeProcess, running_exchange
+from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeThread, RunningExchange
 
 
 @pytest.fixture(scope="session")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperExchangeProcess]:
-    with running_exchange(tmp_path_factory.mktemp("exchange")) as running:
-        yield running
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExchange]:
+    running = PaperExchangeThread(tmp_path_factory.mktemp("exchange"))
+    running.start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture
-async def visitor(exchange: PaperExchangeProcess) -> AsyncIterator[ccxt.pro.binance]:
+async def visitor(exchange: RunningExchange) -> AsyncIterator[ccxt.pro.binance]:
     client = exchange.client("visitor", watchTickers={"name": "ticker"})
     try:
         await client.load_markets()

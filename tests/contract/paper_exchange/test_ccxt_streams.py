@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeProcess
+from tests.contract.paper_exchange.paper_exchange_process import RunningExchange
 
 BTC = "BTC/USDT"
 DEADLINE_S = 20.0
@@ -64,7 +64,7 @@ async def test_closed_candles_equal_those_asked_for_later(visitor):
     assert [streamed[start] for start in complete] == [asked[start] for start in complete]
 
 
-async def subscribed(exchange: PaperExchangeProcess) -> None:
+async def subscribed(exchange: RunningExchange) -> None:
     """Wait until the exchange says that an account is being listened to."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_S):
         while True:
