@@ -6,7 +6,7 @@ own command timeout, the server's statement timeout, and ours around acquiring a
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -89,11 +89,13 @@ class Database:
         try:
             yield connection
         except UNREACHABLE as error:
-            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
+            if isinstance(error, asyncpg.InterfaceError) and _is_open(connection):
                 raise  # a misuse of the driver, not a lost server
             raise RetryableError(f"Postgres: expected an answer, found {error!r}") from error
         finally:
-            await self._pool.release(connection, timeout=CLOSE_TIMEOUT_S)
+            # What was done is done: a connection that cannot be reset is closed by the pool, and that is all.
+            with suppress(*UNREACHABLE):
+                await self._pool.release(connection, timeout=CLOSE_TIMEOUT_S)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -116,6 +118,13 @@ class Database:
             await deadline(self._pool.close(), CLOSE_TIMEOUT_S, "Postgres close")
         except (RetryableError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
+
+
+def _is_open(connection: Connection) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool took it back when it was cut
+        return False
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
