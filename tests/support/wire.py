@@ -1,6 +1,7 @@
 """Topics of a test's own, written and read without the loops under test."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -100,11 +101,13 @@ async def events_on(kafka: Kafka, name: TopicName) -> list[Envelope[Any]]:
 
 
 async def events_arrive(kafka: Kafka, name: TopicName, count: int, *, seconds: float = 20.0) -> list[Envelope[Any]]:
-    """Wait until at least so many events stand on a topic and return all."""
+    """Wait until at least so many events stand on a topic, known by their ids as readers know them, and return them."""
 
     async def enough() -> list[Envelope[Any]] | None:
-        found = await events_on(kafka, name)
-        return found if len(found) >= count else None
+        found: dict[uuid.UUID, Envelope[Any]] = {}
+        for envelope in await events_on(kafka, name):
+            found.setdefault(envelope.event_id, envelope)
+        return [*found.values()] if len(found) >= count else None
 
     found = await eventually(enough, seconds=seconds, what=f"{count} events on {name}")
     return found or []

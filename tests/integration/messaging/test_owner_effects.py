@@ -26,8 +26,8 @@ async def test_an_input_its_effect_its_answer_and_its_offset_are_one(installatio
         assert await installation.tally("main") == 2
         assert await installation.tally("other") == 1
         assert await installation.next_offset() == 3
-        assert [answer.causation_id for answer in answers] == [fill.event_id for fill in fills]
-        assert [answer.correlation_id for answer in answers] == [fill.correlation_id for fill in fills]
+        causes = {answer.event.subject: (answer.causation_id, answer.correlation_id) for answer in answers}
+        assert causes == {str(fill.event.trade_id): (fill.event_id, fill.correlation_id) for fill in fills}
         assert await owner.answered()
 
 

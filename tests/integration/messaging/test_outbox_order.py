@@ -1,0 +1,113 @@
+"""The relay publishes every account's events in the order of their numbers, whatever commits first."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libs.common.contracts.topics import TopicName
+from libs.common.messaging.cause import Cause, enclose_all
+from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
+from libs.common.observability import metrics
+from libs.common.storage.postgres import Connection, Database
+from tests.support.eventually import eventually
+from tests.support.owners import CLOCK, DeafProducer, Installation, an_alert
+from tests.support.wire import events_arrive, events_on, running
+
+
+@pytest.fixture
+async def database(installation: Installation) -> AsyncIterator[Database]:
+    database = await installation.connect("test")
+    yield database
+    await database.close()
+
+
+async def test_of_two_transactions_of_one_account_the_later_waits_for_the_earlier(
+    installation: Installation, database: Database
+) -> None:
+    async def second() -> None:
+        async with database.transaction() as connection:
+            await _append(connection, "second")
+
+    producer = installation.kafka.producer()
+    relay = OutboxRelay(database=database, producer=producer, clock=CLOCK)
+    async with running(relay.run()):
+        async with database.transaction() as connection:
+            await _append(connection, "first")
+            waiting = asyncio.create_task(second())
+            await _append(connection, "unrelated", account="other")
+            await asyncio.wait({waiting}, timeout=0.5)  # it would have committed by now, if it did not have to wait
+            assert not waiting.done()
+        await waiting
+        relay.wake()
+        answers = await events_arrive(installation.kafka, TopicName.ALERTS, 3)
+    await producer.close()
+
+    subjects = [answer.event.subject for answer in answers if answer.event.account == "main"]
+    assert subjects == ["first", "second"]
+
+
+async def test_another_account_does_not_wait(installation: Installation, database: Database) -> None:
+    producer = installation.kafka.producer()
+    relay = OutboxRelay(database=database, producer=producer, clock=CLOCK)
+    async with running(relay.run()), database.transaction() as connection:
+        await _append(connection, "late")
+        async with database.transaction() as other:
+            await _append(other, "early", account="other")
+        relay.wake()
+
+        (answer,) = await events_arrive(installation.kafka, TopicName.ALERTS, 1)
+        assert answer.event.subject == "early"
+    await producer.close()
+
+
+async def test_a_transaction_that_fails_leaves_nothing_and_no_gap(
+    installation: Installation, database: Database
+) -> None:
+    with pytest.raises(KeyError):
+        await _fail_after(database, "lost")
+    async with database.transaction() as connection:
+        await _append(connection, "kept", "kept too")
+
+    assert await installation.fetchval("SELECT array_agg(sequence ORDER BY sequence) FROM outbox") == [1, 2]
+
+
+async def test_more_rows_than_one_turn_takes_are_published_in_order(
+    installation: Installation, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await _append(connection, *(f"{number:04}" for number in range(1_100)))  # a turn takes 500
+
+    producer = installation.kafka.producer()
+    async with running(OutboxRelay(database=database, producer=producer, clock=CLOCK).run()):
+        answers = await events_arrive(installation.kafka, TopicName.ALERTS, 1_100)
+    await producer.close()
+
+    assert [answer.event.subject for answer in answers] == [f"{number:04}" for number in range(1_100)]
+
+
+async def test_the_age_of_what_waits_is_measured_while_the_broker_is_away(
+    installation: Installation, database: Database
+) -> None:
+    async def older_than_a_second() -> bool:
+        return bool(metrics.OUTBOX_OLDEST_SECONDS._value.get() > 1)
+
+    async with database.transaction() as connection:
+        await _append(connection, "waiting")
+
+    relay = OutboxRelay(database=database, producer=DeafProducer(installation.kafka), clock=CLOCK)
+    async with running(relay.run()):
+        await eventually(older_than_a_second)
+
+    assert await events_on(installation.kafka, TopicName.ALERTS) == []
+
+
+async def _fail_after(database: Database, subject: str) -> None:
+    async with database.transaction() as connection:
+        await _append(connection, subject)
+        raise KeyError
+
+
+async def _append(connection: Connection, *subjects: str, account: str = "main") -> None:
+    alerts = [an_alert(subject, account=account) for subject in subjects]
+    await append_to_outbox(connection, enclose_all(alerts, cause=Cause.none(), now=CLOCK.now()))
