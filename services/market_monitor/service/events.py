@@ -95,10 +95,14 @@ def outage_reported(news: OutageNews, now: datetime) -> AlertRaised:
     )
 
 
+def anomaly_subject(condition: MarketCondition, symbol: str) -> str:
+    """Return what identifies repetitions of a condition's alert; the clock is every symbol's."""
+    return condition.value if condition is MarketCondition.CLOCK_SKEW else f"{condition.value} {symbol}"
+
+
 def anomaly_reported(status: MarketStatusChanged, condition: MarketCondition) -> AlertRaised:
-    """Return the alert of a condition that has begun; the clock is every symbol's."""
-    is_shared = condition is MarketCondition.CLOCK_SKEW
-    subject = condition.value if is_shared else f"{condition.value} {status.symbol}"
+    """Return the alert of a condition that has begun."""
+    subject = anomaly_subject(condition, status.symbol)
     return AlertRaised(
         occurred_at=status.occurred_at,
         alert_type=AlertType.SYSTEM_ERROR,
@@ -113,5 +117,5 @@ def anomaly_reported(status: MarketStatusChanged, condition: MarketCondition) ->
             "spread_rate": str(status.spread_rate),
             "volatility_rate": str(status.volatility_rate),
         },
-        symbol=None if is_shared else status.symbol,
+        symbol=None if condition is MarketCondition.CLOCK_SKEW else status.symbol,
     )

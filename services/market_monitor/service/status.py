@@ -10,13 +10,13 @@ from typing import Final
 
 from libs.common.clock import epoch_ms
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import AlertRaised, MarketStatusChanged
+from libs.common.contracts.events import MarketStatusChanged
 from libs.common.contracts.vocabulary import MarketCondition
 from libs.common.observability import metrics
 from libs.exchange.market_data.port import ServerTime
 from services.market_monitor.domain.connection import ClockComparison, Reachability
 from services.market_monitor.domain.market import SymbolMarket
-from services.market_monitor.service.events import anomaly_reported, outage_reported
+from services.market_monitor.service.events import anomaly_reported, anomaly_subject, outage_reported
 
 STATUS_INTERVAL_MS: Final = 1_000
 
@@ -29,10 +29,19 @@ _ALERTED: Final = frozenset(MarketCondition) - {
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """The last status published of a symbol, in essence, and when."""
+class _View:
+    """A market's status in essence: when it changes, the status is told at once."""
 
-    essence: tuple[object, ...]
+    reachable: bool
+    calm: bool
+    conditions: tuple[MarketCondition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The last status published of a symbol, and when."""
+
+    view: _View
     at_ms: int
 
 
@@ -71,28 +80,25 @@ class StatusBoard:
         now_ms = epoch_ms(now)
         outage = self._reachability.news(now_ms)
         events: list[Event] = [] if outage is None else [outage_reported(outage, now)]
-        alerts: dict[str, AlertRaised] = {}
+        alerted: set[str] = set()
         for market in markets:
-            status = self._status(market, now, now_ms)
-            if self._is_due(status, now_ms):
-                metrics.MARKET_DATA_AGE_SECONDS.labels(symbol=market.symbol).set(status.data_age_ms / 1000)
-                events.append(status)
-            for condition in _ALERTED.intersection(status.conditions):
-                alert = anomaly_reported(status, MarketCondition(condition))
-                alerts.setdefault(alert.subject, alert)
-        events += [alert for subject, alert in alerts.items() if subject not in self._alerted]
-        self._alerted = frozenset(alerts)
+            view = self._view(market, now_ms)
+            subjects = {
+                anomaly_subject(condition, market.symbol): condition
+                for condition in view.conditions
+                if condition in _ALERTED
+            }
+            begun = [subject for subject in subjects if subject not in self._alerted | alerted]
+            alerted |= subjects.keys()
+            is_due = self._is_due(market.symbol, view, now_ms)
+            if is_due or begun:
+                status = self._status(market, view, now)
+                events += [status] if is_due else []
+                events += [anomaly_reported(status, subjects[subject]) for subject in begun]
+        self._alerted = frozenset(alerted)
         return events
 
-    def _is_due(self, status: MarketStatusChanged, now_ms: int) -> bool:
-        essence = (status.reachable, status.calm, status.trading, status.conditions)
-        told = self._told.get(status.symbol)
-        if told is not None and told.essence == essence and 0 <= now_ms - told.at_ms < STATUS_INTERVAL_MS:
-            return False
-        self._told[status.symbol] = _Told(essence, now_ms)
-        return True
-
-    def _status(self, market: SymbolMarket, now: datetime, now_ms: int) -> MarketStatusChanged:
+    def _view(self, market: SymbolMarket, now_ms: int) -> _View:
         disturbances = market.anomalies.conditions(now_ms, skew_ms=self.skew_ms)
         outages = {
             MarketCondition.API_UNREACHABLE: not self._reachability.answers(now_ms),
@@ -100,14 +106,28 @@ class StatusBoard:
             MarketCondition.SYMBOL_HALTED: not market.is_trading,
         }
         present = [condition for condition, is_present in outages.items() if is_present]
+        return _View(
+            reachable=self._reachability.is_up(now_ms), calm=not disturbances, conditions=(*present, *disturbances)
+        )
+
+    def _is_due(self, symbol: str, view: _View, now_ms: int) -> bool:
+        told = self._told.get(symbol)
+        if told is not None and told.view == view and 0 <= now_ms - told.at_ms < STATUS_INTERVAL_MS:
+            return False
+        self._told[symbol] = _Told(view, now_ms)
+        return True
+
+    def _status(self, market: SymbolMarket, view: _View, now: datetime) -> MarketStatusChanged:
+        data_age_ms = market.anomalies.data_age_ms(epoch_ms(now))
+        metrics.MARKET_DATA_AGE_SECONDS.labels(symbol=market.symbol).set(data_age_ms / 1000)
         return MarketStatusChanged(
             occurred_at=now,
             symbol=market.symbol,
-            reachable=self._reachability.is_up(now_ms),
-            calm=not disturbances,
+            reachable=view.reachable,
+            calm=view.calm,
             trading=market.is_trading,
-            conditions=(*present, *disturbances),
-            data_age_ms=market.anomalies.data_age_ms(now_ms),
+            conditions=view.conditions,
+            data_age_ms=data_age_ms,
             clock_skew_ms=self.skew_ms,
             spread_rate=market.anomalies.spread_rate,
             volatility_rate=market.anomalies.volatility_rate,
