@@ -47,11 +47,6 @@ class CandleBuilder:
         self._trade_id_last = 0
 
     @property
-    def open_at_ms(self) -> int | None:
-        """When the current period opened; None while nothing is known."""
-        return self._open_at_ms
-
-    @property
     def is_connected(self) -> bool:
         """Whether every trade arrives."""
         return self._complete_from_ms is not None
