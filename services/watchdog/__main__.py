@@ -60,6 +60,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             await watchdog.poll()
             progress.made()
 
+        runtime.health.check("polling", progress.is_made)
         tasks.create_task(every(settings.poll_interval_s, poll, clock=runtime.clock), name="polling")
 
 

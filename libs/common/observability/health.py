@@ -40,6 +40,10 @@ class Progress:
         """Seconds since the last progress."""
         return self.clock.monotonic_s() - self.made_at_s
 
+    async def is_made(self) -> bool:
+        """Return whether it progressed in time: a readiness check for duties that are the whole service."""
+        return self.age_s <= self.age_s_max
+
 
 class Health:
     """Collects checks and progress of one process and serves them."""
@@ -81,8 +85,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether every readiness check passed lately."""
-        return not self.failing()
+        """Whether every readiness check passed lately; before the service has added one, it is not wired yet."""
+        return bool(self._checks) and not self.failing()
 
     async def run_checks(self) -> None:
         """Ask every check once a second, for ever; a late or failing one is simply not passed."""
@@ -129,10 +133,8 @@ class Health:
         return web.json_response(content, status=503 if stuck else 200)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        failing = self.failing()
-        return web.json_response(
-            {"service": self._name, "ready": not failing, "failing": failing}, status=503 if failing else 200
-        )
+        content = {"service": self._name, "ready": self.ready, "failing": self.failing()}
+        return web.json_response(content, status=200 if self.ready else 503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
