@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import ccxt
-from ccxt.pro.binance import binance
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import DeadlineExceededError, RetryableError
@@ -25,12 +24,12 @@ from libs.exchange.addresses import ExchangeAddress, ccxt_options, require_addre
 from libs.exchange.market_data import frames
 from libs.exchange.market_data.intervals import BINANCE_INTERVALS, fold, served_interval_s
 from libs.exchange.market_data.port import Kline, ServerTime, Tick
+from libs.exchange.market_data.raw_binance import RawBinance
 
 FRAMES_MAX: Final = 10_000
 """Six seconds of the busiest market measured; beyond it the oldest go, and their trades count as missed."""
 
 SILENCE_S_MAX: Final = 10.0
-DIAL_DELAY_S_MAX: Final = 3.0
 CLOSE_DEADLINE_S: Final = 1.0
 KLINES_MAX: Final = 1_000
 
@@ -63,7 +62,7 @@ class CcxtMarketData:
         self._arrived = asyncio.Event()
         self._blocked_until_s = 0.0
         self._used_weight = 0
-        self._exchange = _RawBinance(
+        self._exchange = RawBinance(
             ccxt_options(address) | {"timeout": round(deadline_s * 1000), "streaming": _STREAMING},
             on_frame=self._on_frame,
             on_headers=self._on_headers,
@@ -225,46 +224,6 @@ class CcxtMarketData:
         except frames.InvalidFrameError as error:
             metrics.MARKET_FRAMES_REFUSED.labels(reason=error.reason).inc()
             raise RetryableError(f"{what}: expected Binance's answer, found something else ({error.reason})") from error
-
-
-class _RawBinance(binance):  # type: ignore[misc]  # ccxt ships without types
-    """ccxt.pro's Binance, from which stream frames and answer headers are taken before ccxt interprets them."""
-
-    def __init__(
-        self,
-        options: Mapping[str, Any],
-        *,
-        on_frame: Callable[[Mapping[str, Any] | None], None],
-        on_headers: Callable[[int, Mapping[str, str]], None],
-    ) -> None:
-        super().__init__(options)
-        self._on_frame = on_frame
-        self._on_headers = on_headers
-
-    def client(self, url: str) -> Any:
-        """Return ccxt's connection to `url`, with our reading of text frames in place of its own."""
-        client = super().client(url)
-        client.handle_text_or_binary_message = partial(self._on_text, client)
-        return client
-
-    def ws_dial_delay(self, url: str) -> float:
-        """Return ccxt's wait before it dials again, within our bound: the stack is to be whole again in seconds."""
-        return min(float(super().ws_dial_delay(url)), DIAL_DELAY_S_MAX)
-
-    def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
-        """Pass the headers of every answer on."""
-        self._on_headers(code, headers)
-        return super().on_rest_response(code, reason, url, method, headers, *rest)
-
-    def _on_text(self, client: Any, text: str | bytes) -> None:
-        try:
-            message = json.loads(text)
-        except ValueError:
-            message = None
-        if isinstance(message, dict) and ("error" in message or "status" in message):
-            self.handle_message(client, message)  # rejects the subscription's future
-        else:
-            self._on_frame(message if isinstance(message, dict) else None)
 
 
 def _reason(connection: "asyncio.Future[Any]") -> str:
