@@ -58,6 +58,7 @@ def service_spec(service: Service, *, directory: DataDirectory, health_port: int
         log_file=directory.log_file(service.name),
         environment={
             **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "",  # without byte code a restart takes ten seconds longer
             "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
             **service.environment,
             service.health_port_variable: str(health_port),
