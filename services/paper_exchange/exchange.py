@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from libs.common.clock import Clock, epoch_ms
+from services.paper_exchange.api.account import Account
 from services.paper_exchange.api.feed import Feed
 from services.paper_exchange.api.gate import Gate
 from services.paper_exchange.api.keys import ApiKey
@@ -16,6 +17,7 @@ from services.paper_exchange.api.market_data import MarketData
 from services.paper_exchange.api.periodic import Periodic
 from services.paper_exchange.api.server import Server
 from services.paper_exchange.api.socket_api import SocketApi
+from services.paper_exchange.api.tickers import Tickers
 from services.paper_exchange.api.trading import Trading
 from services.paper_exchange.api.wallet import Wallet
 from services.paper_exchange.journal import Journal
@@ -74,9 +76,12 @@ class Exchange:
         limits = Limits()
         changes = self.feed.changes
         market_data = MarketData(venue=self.venue, update_id=lambda symbol: changes[symbol].update_id)
+        tickers = Tickers(venue=self.venue)
         endpoints = [
             *market_data.endpoints(),
+            *tickers.endpoints(),
             *Trading(venue=self.venue, limits=limits).endpoints(),
+            *Account(venue=self.venue, limits=limits).endpoints(),
             *Wallet(venue=self.venue).endpoints(),
         ]
         gate = Gate(venue=self.venue, keys=keys, limits=limits)
@@ -88,4 +93,4 @@ class Exchange:
             endpoints={endpoint.ws_method: endpoint for endpoint in endpoints if endpoint.ws_method},
         )
         self.server = Server(endpoints=endpoints, gate=gate, socket_api=socket_api, feed=self.feed)
-        self.periodic = Periodic(venue=self.venue, feed=self.feed, market_data=market_data)
+        self.periodic = Periodic(venue=self.venue, feed=self.feed, tickers=tickers)

@@ -81,6 +81,28 @@ class Endpoint:
     ws_method: str = ""
 
 
+def signed_query(
+    name: str,
+    handler: Handler,
+    weight: Weight,
+    *,
+    mandatory: tuple[str, ...] = (),
+    allowed: tuple[str, ...] = (),
+    ws: str = "",
+) -> Endpoint:
+    """Return an endpoint that shows an account's own data; over the socket it is called `ws`, or else as its path."""
+    return Endpoint(
+        "GET",
+        f"/api/v3/{name}",
+        handler,
+        weight=weight,
+        security=Security.USER_DATA,
+        mandatory=mandatory,
+        allowed=allowed,
+        ws_method=ws or name,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request as it arrived: `signed_payload` is exactly what the client signed."""

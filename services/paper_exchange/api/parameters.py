@@ -21,6 +21,7 @@ _PATTERNS = {pattern: re.compile(pattern) for pattern in (_NUMBER, _INTEGER, _CL
 _DECIMALS_MAX = 8
 _MICROSECONDS_FROM = 10**15
 _INTEGER_MAX = 2**63 - 1
+DAY_MS = 86_400_000
 
 _T = TypeVar("_T")
 
@@ -162,3 +163,16 @@ class Parameters:
         if not _PATTERNS[pattern].fullmatch(value):
             raise illegal_characters(name, pattern)
         return value
+
+
+def time_span(parameters: Parameters) -> tuple[int | None, int | None]:
+    """Return the start and end asked for, which an account's data allows at most a day apart."""
+    start_ms, end_ms = parameters.moment_ms("startTime"), parameters.moment_ms("endTime")
+    if start_ms is not None and end_ms is not None and end_ms - start_ms > DAY_MS:
+        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+    return start_ms, end_ms
+
+
+def within(at_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
+    """Return whether a moment lies in a span, ends included."""
+    return (start_ms is None or at_ms >= start_ms) and (end_ms is None or at_ms <= end_ms)

@@ -8,7 +8,8 @@ from typing import Any
 
 from libs.trading.matching import Side
 from services.paper_exchange.api.feed import Feed
-from services.paper_exchange.api.market_data import MarketData, level_text
+from services.paper_exchange.api.market_data import level_text
+from services.paper_exchange.api.tickers import Tickers
 from services.paper_exchange.market.history import Candle
 from services.paper_exchange.market.intervals import INTERVALS, candle_start, next_candle_start
 from services.paper_exchange.venue.rules import LISTED
@@ -27,10 +28,10 @@ Json = dict[str, Any]
 class Periodic:
     """Publish what is due."""
 
-    def __init__(self, *, venue: Venue, feed: Feed, market_data: MarketData) -> None:
+    def __init__(self, *, venue: Venue, feed: Feed, tickers: Tickers) -> None:
         self._venue = venue
         self._feed = feed
-        self._market_data = market_data
+        self._tickers = tickers
         self._candle_starts: dict[str, int] = {}
         self._due_at_ms: dict[str, int] = {}
 
@@ -115,7 +116,7 @@ class Periodic:
                 self._feed.publish(stream, update)
 
     def _mini_ticker(self, symbol: str, now_ms: int) -> Json:
-        ticker = self._market_data.mini_ticker(symbol)
+        ticker = self._tickers.mini_ticker(symbol)
         return {
             "e": "24hrMiniTicker",
             "E": now_ms,
@@ -129,7 +130,7 @@ class Periodic:
         }
 
     def _ticker(self, symbol: str, now_ms: int) -> Json:
-        ticker = self._market_data.full_ticker(symbol)
+        ticker = self._tickers.full_ticker(symbol)
         return {
             "e": "24hrTicker",
             "E": now_ms,

@@ -1,4 +1,4 @@
-"""The signed endpoints: orders, order lists, trades and the account.
+"""The signed endpoints of orders and order lists.
 
 Invariant: an account sees and touches only what is its own.
 """
@@ -6,8 +6,8 @@ Invariant: an account sees and touches only what is its own.
 from collections.abc import Iterable
 from typing import Any
 
-from services.paper_exchange.api.gate import Call, Endpoint, Handler, Security, Weight
-from services.paper_exchange.api.limits import RATE_LIMITS, Limits
+from services.paper_exchange.api.gate import Call, Endpoint, Security, signed_query
+from services.paper_exchange.api.limits import Limits
 from services.paper_exchange.api.new_orders import (
     NEW_ORDER_ALLOWED,
     NEW_ORDER_MANDATORY,
@@ -17,30 +17,27 @@ from services.paper_exchange.api.new_orders import (
     read_new_order,
     read_oco,
 )
-from services.paper_exchange.api.parameters import Parameters
+from services.paper_exchange.api.parameters import Parameters, time_span, within
 from services.paper_exchange.venue import reports
 from services.paper_exchange.venue.errors import ApiError, no_such_order, unknown_order
 from services.paper_exchange.venue.orders import Order, OrderList
-from services.paper_exchange.venue.rules import COMMISSION_RATE, text_of, units_of
 from services.paper_exchange.venue.venue import Venue
 
 Json = dict[str, Any]
-DAY_MS = 86_400_000
-_BIPS = 10_000
 _FULL_BY_DEFAULT = frozenset({"LIMIT", "MARKET"})
 _CANCEL_RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
 _RESPONSE_TYPES = {name: name for name in ("ACK", "RESULT", "FULL")}
 
 
 class Trading:
-    """Answers of the signed endpoints."""
+    """Answers of the endpoints that place, cancel and show orders."""
 
     def __init__(self, *, venue: Venue, limits: Limits) -> None:
         self._venue = venue
         self._limits = limits
 
     def endpoints(self) -> list[Endpoint]:
-        """Return the signed endpoints."""
+        """Return the endpoints of orders and lists."""
         return [*self._trade_endpoints(), *self._data_endpoints()]
 
     def new_order(self, call: Call) -> Json:
@@ -111,33 +108,15 @@ class Trading:
         parameters = call.parameters
         symbol = parameters.rules(self._venue.symbols).symbol
         first_id = parameters.optional_integer("orderId")
-        start_ms, end_ms = _span(parameters)
+        start_ms, end_ms = time_span(parameters)
         orders = [
             order
             for order in self._venue.desk.orders(call.account, symbol)
-            if (first_id is None or order.order_id >= first_id) and _within(order.created_ms, start_ms, end_ms)
+            if (first_id is None or order.order_id >= first_id) and within(order.created_ms, start_ms, end_ms)
         ]
         limit = parameters.limit(default=500, maximum=1_000)
         from_start = first_id is not None or start_ms is not None
         return [reports.queried(order) for order in (orders[:limit] if from_start else orders[-limit:])]
-
-    def my_trades(self, call: Call) -> list[Json]:
-        """Return the account's trades on a symbol."""
-        parameters = call.parameters
-        symbol = parameters.rules(self._venue.symbols).symbol
-        order_id, first_id = parameters.optional_integer("orderId"), parameters.optional_integer("fromId")
-        start_ms, end_ms = _span(parameters)
-        fills = [
-            fill
-            for fill in self._venue.desk.fills(call.account, symbol)
-            if (order_id is None or fill.order_id == order_id)
-            and (first_id is None or fill.trade_id >= first_id)
-            and _within(fill.at_ms, start_ms, end_ms)
-        ]
-        limit = parameters.limit(default=500, maximum=1_000)
-        from_start = first_id is not None or start_ms is not None
-        chosen = fills[:limit] if from_start else fills[-limit:]
-        return [reports.my_trade(fill) for fill in chosen]
 
     def new_oco(self, call: Call) -> Json:
         """Place two orders of which one cancels the other."""
@@ -177,66 +156,15 @@ class Trading:
         """Return the account's order lists."""
         parameters = call.parameters
         first_id = parameters.optional_integer("fromId")
-        start_ms, end_ms = _span(parameters)
+        start_ms, end_ms = time_span(parameters)
         found = [
             order_list
             for order_list in self._venue.desk.lists(call.account)
-            if (first_id is None or order_list.list_id >= first_id) and _within(order_list.created_ms, start_ms, end_ms)
+            if (first_id is None or order_list.list_id >= first_id) and within(order_list.created_ms, start_ms, end_ms)
         ]
         limit = parameters.limit(default=500, maximum=1_000)
         from_start = first_id is not None or start_ms is not None
         return [self._summary(order_list) for order_list in (found[:limit] if from_start else found[-limit:])]
-
-    def account(self, call: Call) -> Json:
-        """Return the account and its balances."""
-        omit_zero = "omitZeroBalances" in call.parameters and call.parameters.text("omitZeroBalances") == "true"
-        bips = int(COMMISSION_RATE * _BIPS)
-        rate = text_of(units_of(COMMISSION_RATE))
-        return {
-            "makerCommission": bips,
-            "takerCommission": bips,
-            "buyerCommission": 0,
-            "sellerCommission": 0,
-            "commissionRates": {"maker": rate, "taker": rate, "buyer": text_of(0), "seller": text_of(0)},
-            "canTrade": True,
-            "canWithdraw": False,
-            "canDeposit": False,
-            "brokered": False,
-            "requireSelfTradePrevention": False,
-            "preventSor": False,
-            "updateTime": call.now_ms,
-            "accountType": "SPOT",
-            "balances": [
-                {"asset": asset, "free": text_of(balance.free), "locked": text_of(balance.locked)}
-                for asset, balance in self._venue.ledger.balances(call.account).items()
-                if balance.free or balance.locked or not omit_zero
-            ],
-            "permissions": ["SPOT"],
-            "uid": sum(call.account.encode()),
-        }
-
-    def commission(self, call: Call) -> Json:
-        """Return the commission rates on a symbol."""
-        rate, none = text_of(units_of(COMMISSION_RATE)), text_of(0)
-        zeros = {"maker": none, "taker": none, "buyer": none, "seller": none}
-        return {
-            "symbol": call.parameters.rules(self._venue.symbols).symbol,
-            "standardCommission": {"maker": rate, "taker": rate, "buyer": none, "seller": none},
-            "specialCommission": zeros,
-            "taxCommission": zeros,
-            "discount": {
-                "enabledForAccount": False,
-                "enabledForSymbol": False,
-                "discountAsset": "BNB",
-                "discount": text_of(0),
-            },
-        }
-
-    def order_limits(self, call: Call) -> list[Json]:
-        """Return how many orders the account has placed of how many it may."""
-        counts = self._limits.count_orders(call.account, 0, call.now_ms)
-        limits = [limit for limit in RATE_LIMITS if limit["rateLimitType"] == "ORDERS"]
-        return [limit | {"count": count} for limit, count in zip(limits, counts, strict=True)]
 
     def _summary(self, order_list: OrderList) -> Json:
         return reports.list_summary(order_list, self._venue.desk.legs(order_list))
@@ -326,31 +254,15 @@ class Trading:
     def _data_endpoints(self) -> list[Endpoint]:
         span = ("startTime", "endTime", "limit")
         one_order, one_list = ("orderId", "origClientOrderId"), ("orderListId", "origClientOrderId")
-        # Name, handler, weight, mandatory and allowed parameters, name in the WebSocket API.
-        rows: tuple[tuple[str, Handler, Weight, tuple[str, ...], tuple[str, ...], str], ...] = (
-            ("order", self.query_order, 4, ("symbol",), one_order, "order.status"),
-            ("openOrders", self.open_orders, _open_orders_weight, (), ("symbol",), "openOrders.status"),
-            ("allOrders", self.all_orders, 20, ("symbol",), ("orderId", *span), "allOrders"),
-            ("myTrades", self.my_trades, _my_trades_weight, ("symbol",), ("orderId", "fromId", *span), "myTrades"),
-            ("orderList", self.query_list, 4, (), one_list, "orderList.status"),
-            ("openOrderList", self.open_lists, 6, (), (), "openOrderLists.status"),
-            ("allOrderList", self.all_lists, 20, (), ("fromId", *span), "allOrderLists"),
-            ("account", self.account, 20, (), ("omitZeroBalances",), "account.status"),
-            ("account/commission", self.commission, 20, ("symbol",), (), "account.commission"),
-            ("rateLimit/order", self.order_limits, 40, (), (), "account.rateLimits.orders"),
-        )
         return [
-            Endpoint(
-                "GET",
-                f"/api/v3/{name}",
-                handler,
-                weight=weight,
-                security=Security.USER_DATA,
-                mandatory=mandatory,
-                allowed=allowed,
-                ws_method=ws_method,
-            )
-            for name, handler, weight, mandatory, allowed, ws_method in rows
+            signed_query("order", self.query_order, 4, mandatory=("symbol",), allowed=one_order, ws="order.status"),
+            signed_query(
+                "openOrders", self.open_orders, _open_orders_weight, allowed=("symbol",), ws="openOrders.status"
+            ),
+            signed_query("allOrders", self.all_orders, 20, mandatory=("symbol",), allowed=("orderId", *span)),
+            signed_query("orderList", self.query_list, 4, allowed=one_list, ws="orderList.status"),
+            signed_query("openOrderList", self.open_lists, 6, ws="openOrderLists.status"),
+            signed_query("allOrderList", self.all_lists, 20, allowed=("fromId", *span), ws="allOrderLists"),
         ]
 
 
@@ -361,20 +273,5 @@ def _response_type(parameters: Parameters, default: str) -> str:
     return parameters.choice("newOrderRespType", _RESPONSE_TYPES, error)
 
 
-def _span(parameters: Parameters) -> tuple[int | None, int | None]:
-    start_ms, end_ms = parameters.moment_ms("startTime"), parameters.moment_ms("endTime")
-    if start_ms is not None and end_ms is not None and end_ms - start_ms > DAY_MS:
-        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
-    return start_ms, end_ms
-
-
-def _within(at_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
-    return (start_ms is None or at_ms >= start_ms) and (end_ms is None or at_ms <= end_ms)
-
-
 def _open_orders_weight(parameters: Parameters) -> int:
     return 6 if "symbol" in parameters else 80
-
-
-def _my_trades_weight(parameters: Parameters) -> int:
-    return 5 if "orderId" in parameters else 20

@@ -5,18 +5,17 @@ Invariant: an order locks exactly what it may still have to give; a closed one l
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from libs.trading.matching import Fill, Incoming, OrderBook, Plan, SelfTradePrevention, Side, TimeInForce
 from services.paper_exchange.market.history import History
 from services.paper_exchange.market.reel import TapeEvent
 from services.paper_exchange.venue.audience import Audience
+from services.paper_exchange.venue.changes import Changes
 from services.paper_exchange.venue.desk import Desk
-from services.paper_exchange.venue.filters import stop_is_reached
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.orders import NO_LIST, AccountFill, NewOrder, Order, OrderList
-from services.paper_exchange.venue.reports import account_position, execution_report, list_status
-from services.paper_exchange.venue.rules import commission_on, text_of
+from services.paper_exchange.venue.rules import commission_on
+from services.paper_exchange.venue.stops import Stops
 
 _EXPIRY_REASONS = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
@@ -25,7 +24,7 @@ _EXPIRY_REASONS = {
 
 
 class Floor:
-    """Let orders trade, and collect what changed for the journal and what to tell the accounts.
+    """Let orders trade, and note in `changes` what comes of it.
 
     Args:
         books: One order book for each symbol.
@@ -51,13 +50,8 @@ class Floor:
         self._desk = desk
         self._ledger = ledger
         self._audience = audience
-        self._orders_changed: dict[int, Order] = {}
-        self._lists_changed: dict[int, OrderList] = {}
-        self._fills: list[AccountFill] = []
-        self._queues_changed: set[int] = set()
-        self._waiting: dict[str, dict[int, Order]] = {symbol: {} for symbol in books}
-        # The nearest stop prices: a trade between them triggers nothing.
-        self._triggers: dict[str, tuple[int, float]] = dict.fromkeys(books, (0, float("inf")))
+        self._stops = Stops(books)
+        self.changes = Changes(books=books, desk=desk, ledger=ledger, audience=audience, counters=counters)
         self.counters = counters
         self.now_ms = 0
 
@@ -68,7 +62,7 @@ class Floor:
                 incoming = replace(self._incoming(order), queue_lots=queue.get(order.order_id, 0))
                 self._books[order.symbol].restore(incoming)
             else:
-                self._wait(order)
+                self._stops.add(order)
 
     def accept(self, account: str, new: NewOrder, *, locked: int, list_id: int = NO_LIST) -> Order:
         """Take an order in whose `locked` funds are held already, and report it as new."""
@@ -88,7 +82,7 @@ class Floor:
         self._desk.add(order)
         self._report(order, "NEW")
         if new.is_stop:
-            self._wait(order)
+            self._stops.add(order)
         return order
 
     def work(self, order: Order) -> None:
@@ -105,7 +99,7 @@ class Floor:
         if order.remaining or not order.lots:
             self._dispose(order, plan)
         if order.order_id in book.orders:
-            self._queues_changed.add(order.order_id)
+            self.changes.note_queue((order.order_id,))
             self._audience.on_levels(order.symbol, book, order.side, (order.request.price,))
         self._run_stops(order.symbol, [fill.price for fill in plan.fills])
 
@@ -115,7 +109,7 @@ class Floor:
 
     def fills_of(self, order: Order) -> list[AccountFill]:
         """Return the order's fills that are not in the journal yet."""
-        return [fill for fill in self._fills if fill.order_id == order.order_id]
+        return [fill for fill in self.changes.fills if fill.order_id == order.order_id]
 
     def on_tape_event(self, event: TapeEvent) -> None:
         """Let the recorded market meet the clients' orders."""
@@ -128,8 +122,7 @@ class Floor:
             self._settle_makers(symbol, fills)
             return
         trade = self._history.tape_trade(symbol, event.ordinal)
-        if book.orders:
-            self._queues_changed.update(order.order_id for order in book.orders.values() if order.price == trade.price)
+        self._note_queue_at(symbol, trade.price)
         fills = book.on_trade(trade.price, trade.lots)
         self._audience.on_trade(symbol, trade)
         self._settle_makers(symbol, fills)
@@ -146,47 +139,7 @@ class Floor:
     def open_list(self, order_list: OrderList) -> None:
         """Note a new list and tell its account."""
         self._desk.add_list(order_list)
-        self._report_list(order_list)
-
-    def collect(self) -> list[dict[str, Any]]:
-        """Return what changed since the last call as journal records, and tell the accounts their balances."""
-        touched = self._ledger.collect_touched()
-        changes: list[dict[str, Any]] = [order.record() for order in self._orders_changed.values()]
-        changes += [order_list.record() for order_list in self._lists_changed.values()]
-        changes += [fill.record() for fill in self._fills]
-        changes += [
-            {
-                "type": "balance",
-                "account": account,
-                "asset": asset,
-                "free": text_of(balance.free),
-                "locked": text_of(balance.locked),
-            }
-            for account, asset, balance in touched
-        ]
-        changes += self._queue_records()
-        for account in dict.fromkeys(account for account, _, _ in touched):
-            balances = {asset: balance for owner, asset, balance in touched if owner == account}
-            self._audience.on_account_event(account, account_position(balances, at_ms=self.now_ms))
-        self._orders_changed.clear()
-        self._lists_changed.clear()
-        self._fills.clear()
-        self._queues_changed.clear()
-        return changes
-
-    def queue_records(self) -> list[dict[str, Any]]:
-        """Return every resting order's place in its queue, for a snapshot."""
-        self._queues_changed.update(order_id for book in self._books.values() for order_id in book.orders)
-        records = self._queue_records()
-        self._queues_changed.clear()
-        return records
-
-    def _queue_records(self) -> list[dict[str, Any]]:
-        return [
-            {"type": "queue", "order_id": order_id, "ahead": book.orders[order_id].ahead_lots}
-            for book in self._books.values()
-            for order_id in sorted(self._queues_changed & book.orders.keys())
-        ]
+        self.changes.report_list(order_list, at_ms=self.now_ms)
 
     def _incoming(self, order: Order) -> Incoming:
         return _incoming(order.request, order_id=order.order_id, owner=order.account, lots=order.remaining)
@@ -216,9 +169,7 @@ class Floor:
                 self._execute(self._desk.order(order_id), fill, trade.trade_id, is_maker=is_maker)
         self._audience.on_trade(symbol, trade)
         self._audience.on_levels(symbol, self._books[symbol], taker_side.opposite, (fill.price,))
-        self._queues_changed.update(
-            order.order_id for order in self._books[symbol].orders.values() if order.price == fill.price
-        )
+        self._note_queue_at(symbol, fill.price)
 
     def _execute(self, order: Order, fill: Fill, trade_id: int, *, is_maker: bool) -> None:
         rules = order.request.rules
@@ -251,7 +202,7 @@ class Floor:
             at_ms=self.now_ms,
             place_ms=self._history.place_ms,
         )
-        self._fills.append(account_fill)
+        self.changes.fills.append(account_fill)
         self._desk.add_fill(account_fill)
         self._report(order, "TRADE", fill=account_fill)
         if not order.remaining:
@@ -278,8 +229,7 @@ class Floor:
         order.updated_ms = self.now_ms
         self._release(order, 0)
         self._desk.close(order)
-        self._waiting[order.symbol].pop(order.order_id, None)
-        self._set_triggers(order.symbol)
+        self._stops.discard(order)
         self._report(order, execution, cancel_id=cancel_id)
 
     def _leave_book(self, order: Order) -> None:
@@ -307,36 +257,17 @@ class Floor:
         if order_list is None or order_list.done or any(leg.is_open for leg in self._desk.legs(order_list)):
             return
         order_list.done = True
-        self._report_list(order_list)
-
-    def _wait(self, order: Order) -> None:
-        self._waiting[order.symbol][order.order_id] = order
-        self._set_triggers(order.symbol)
-
-    def _set_triggers(self, symbol: str) -> None:
-        waiting = self._waiting[symbol].values()
-        below = [order.request.stop_price for order in waiting if order.request.triggers_below]
-        above = [order.request.stop_price for order in waiting if not order.request.triggers_below]
-        self._triggers[symbol] = (max(below, default=0), min(above, default=float("inf")))
+        self.changes.report_list(order_list, at_ms=self.now_ms)
 
     def _run_stops(self, symbol: str, prices: list[int]) -> None:
         """Trigger the stops that trades at `prices` reach, oldest first."""
-        below, above = self._triggers[symbol]
-        if not any(price <= below or price >= above for price in prices):
-            return
-        reached = [
-            order
-            for order in self._waiting[symbol].values()
-            if any(stop_is_reached(order.request, price) for price in prices)
-        ]
-        for order in reached:
+        for order in self._stops.reached(symbol, prices):
             if order.is_open and not order.is_working:  # the trigger of another may have closed it
                 self._trigger(order)
 
     def _trigger(self, order: Order) -> None:
         self._release_siblings(order)
-        del self._waiting[order.symbol][order.order_id]
-        self._set_triggers(order.symbol)
+        self._stops.discard(order)
         if not self._fund_triggered(order):
             self._expire(order, "EXPIRED", "REJECTED")
             return
@@ -365,22 +296,11 @@ class Floor:
         return True
 
     def _report(self, order: Order, execution: str, *, fill: AccountFill | None = None, cancel_id: str = "") -> None:
-        self._orders_changed[order.order_id] = order
-        self.counters["execution"] += 1
-        report = execution_report(
-            order,
-            execution,
-            at_ms=self.now_ms,
-            execution_id=self.counters["execution"],
-            fill=fill,
-            cancel_id=cancel_id,
-        )
-        self._audience.on_account_event(order.account, report)
+        self.changes.report(order, execution, at_ms=self.now_ms, fill=fill, cancel_id=cancel_id)
 
-    def _report_list(self, order_list: OrderList) -> None:
-        self._lists_changed[order_list.list_id] = order_list
-        report = list_status(order_list, self._desk.legs(order_list), at_ms=self.now_ms)
-        self._audience.on_account_event(order_list.account, report)
+    def _note_queue_at(self, symbol: str, price: int) -> None:
+        orders = self._books[symbol].orders.values()
+        self.changes.note_queue(order.order_id for order in orders if order.price == price)
 
 
 def _incoming(request: NewOrder, *, order_id: int, owner: str, lots: int) -> Incoming:

@@ -245,17 +245,17 @@ class Venue:
                     "amount": text_of(opening.units),
                 }
             )
-        changes += self._floor.collect()
+        changes += self._floor.changes.collect(at_ms=self.now_ms)
         self._journal.begin(changes, at_ms=self.now_ms, place_ms=self.history.place_ms, counters=self._counters())
 
     def _continue(self, state: State) -> None:
         restore_state(state, desk=self.desk, ledger=self.ledger, history=self.history)
         self._floor.restore(state.queue)
-        self._floor.collect()
+        self._floor.changes.collect(at_ms=self.now_ms)
         self._write([_segment_record(self.timeline.segments[-1])])
 
     def _commit(self) -> None:
-        changes = self._floor.collect()
+        changes = self._floor.changes.collect(at_ms=self.now_ms)
         if changes:
             self._write(changes)
         else:
@@ -279,21 +279,7 @@ class Venue:
         return [
             {"type": "market", "identity": self._tape.identity},
             *(_segment_record(segment) for segment in self.timeline.segments),
-            *(
-                {
-                    "type": "balance",
-                    "account": account,
-                    "asset": asset,
-                    "free": text_of(balance.free),
-                    "locked": text_of(balance.locked),
-                }
-                for account in self.ledger.accounts()
-                for asset, balance in self.ledger.balances(account).items()
-            ),
-            *(order.record() for order in self.desk.orders()),
-            *(order_list.record() for order_list in self.desk.lists()),
-            *(fill.record() for fill in self.desk.fills()),
-            *self._floor.queue_records(),
+            *self._floor.changes.snapshot(),
         ]
 
     def _check(self, account: str, new: NewOrder) -> None:
