@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.errors import DeadlineExceededError
+from libs.common.errors import DeadlineExceededError, RetryableError
 
 T = TypeVar("T")
 
@@ -17,10 +17,12 @@ _log = structlog.get_logger(__name__)
 async def deadline(work: Awaitable[T], seconds: float, what: str) -> T:
     """Return what `work` returns, or give up on it.
 
-    On expiry the call is cancelled but not waited for: a library may ignore its cancellation for minutes.
+    On expiry the call is cancelled but not waited for: a library may ignore its cancellation for minutes. A library
+    that cancels its own tasks (aiokafka does when its connection is lost) must not cancel ours.
 
     Raises:
         DeadlineExceededError: No answer in time; whether the call took effect is unknown.
+        RetryableError: The library gave the call up by cancelling it.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -28,6 +30,8 @@ async def deadline(work: Awaitable[T], seconds: float, what: str) -> T:
     except asyncio.CancelledError:
         task.cancel()
         raise
+    if task.cancelled():
+        raise RetryableError(f"{what}: expected an answer, found that the library gave it up")
     if done:
         return task.result()
     task.cancel()
