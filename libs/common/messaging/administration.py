@@ -52,7 +52,7 @@ async def _apply(admin: AIOKafkaAdminClient, kafka: Kafka, replication: int) -> 
                 raise for_code(code)
     present = [topic for topic in TOPICS if kafka.wire_topic(topic.name) in existing]
     if present:
-        await admin.alter_configs(
+        responses = await admin.alter_configs(
             [
                 ConfigResource(
                     ConfigResourceType.TOPIC, kafka.wire_topic(topic.name), configs=_settings(topic, replication)
@@ -60,6 +60,9 @@ async def _apply(admin: AIOKafkaAdminClient, kafka: Kafka, replication: int) -> 
                 for topic in present
             ]
         )
+        for code, *_ in (resource for response in responses for resource in response.resources):
+            if code != 0:
+                raise for_code(code)
     return [topic.name.value for topic in missing]
 
 

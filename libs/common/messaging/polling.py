@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from libs.common.clock import Clock
@@ -115,15 +115,3 @@ class PartitionPoller:
                 message = f"Kafka consumer: expected unread records within {SILENCE_S_MAX:g} s, found none"
                 raise RetryableError(message)
             await asyncio.sleep(LAG_INTERVAL_S)
-
-
-def seek_to(positions: Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]) -> Seek:
-    """Return a seek that moves every partition to the position that `positions` names; others start at 0."""
-
-    async def seek(consumer: AIOKafkaConsumer) -> None:
-        partitions = sorted(consumer.assignment())
-        known = await positions(partitions)
-        for partition in partitions:
-            consumer.seek(partition, known.get(partition, 0))
-
-    return seek
