@@ -80,14 +80,16 @@ async def relay_to(host: str, port: int) -> AsyncIterator[Relay]:
 async def silent_server() -> AsyncIterator[int]:
     """Lend the port of a server that accepts connections and never says anything."""
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while await reader.read(CHUNK_BYTES):
-                pass
-        writer.close()
+    writers: list[asyncio.StreamWriter] = []
+
+    def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
