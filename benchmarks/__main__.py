@@ -1,0 +1,83 @@
+"""`make bench`: measure, print the table, write the JSON; 6 tells that a budget is not held."""
+
+import argparse
+import asyncio
+import logging
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from benchmarks import footprint, recovery, risk
+from benchmarks.figures import Measurement, table
+from benchmarks.pipeline import measuring as pipeline
+from benchmarks.stacks import load, say, write_json
+from libs.embedded.errors import EmbeddedError
+from libs.embedded.stack import run_until_signal
+
+EXIT_HELD: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_NOT_HELD: Final = 6
+EXIT_INTERRUPTED: Final = 130
+
+Benchmark = Callable[[argparse.Namespace], Awaitable[Measurement]]
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "pipeline": lambda options: pipeline.measure(count=options.count),
+    "risk": lambda options: risk.measure(count=options.decisions),
+    "footprint": lambda _options: footprint.measure(),
+    "recovery": lambda _options: recovery.measure(),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; none: all")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the result goes (bench.json)")
+    parser.add_argument("--count", type=int, default=500, help="entries, and echoes, of the pipeline (500)")
+    parser.add_argument("--decisions", type=int, default=5_000, help="decisions of the risk check (5000)")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"expected {', '.join(BENCHMARKS)}, found {', '.join(unknown)}")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    results: dict[str, Measurement] = {}
+    try:
+        interrupted = asyncio.run(run_until_signal(_run(options, results)))
+    except EmbeddedError as error:
+        say(f"the stack failed: {error}")
+        return EXIT_FAILED
+    if interrupted is not None:
+        return EXIT_INTERRUPTED
+    figures = [figure for measurement in results.values() for figure in measurement.figures]
+    print(table(figures))
+    held = all(figure.held for figure in figures)
+    write_json(options.json, _report(results, held=held))
+    return EXIT_HELD if held else EXIT_NOT_HELD
+
+
+async def _run(options: argparse.Namespace, results: dict[str, Measurement]) -> None:
+    for name in options.names or BENCHMARKS:
+        say(f"{name} (load {load()})")
+        results[name] = await BENCHMARKS[name](options)
+
+
+def _report(results: Mapping[str, Measurement], *, held: bool) -> dict[str, Any]:
+    return {
+        "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "held": held,
+        "figures": [figure.as_json() for measurement in results.values() for figure in measurement.figures],
+        "details": {name: dict(measurement.details) for name, measurement in results.items()},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
