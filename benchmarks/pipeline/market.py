@@ -24,8 +24,8 @@ from libs.common.storage import keys
 from libs.common.storage.redis import RedisStore
 
 INTERVAL_S: Final = 1
-WARM_UP_CANDLES: Final = 80
-"""Two anchors' worth of the strategy of `configuration.json`: it decides whenever it was started."""
+WARM_UP_CANDLES: Final = 100
+"""More than the window of the strategy of `configuration.json`: after them it decides, whenever it was started."""
 
 SWING_RATE: Final = Decimal("0.0002")
 """How far a candle closes from the middle: a cross, and well within the price collar."""
