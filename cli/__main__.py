@@ -1,5 +1,10 @@
-"""`trader`: the entry point, and the one place where errors become messages and exit statuses."""
+"""`trader`: the entry point, and the one place where errors become messages and exit statuses.
 
+Commands import what they work with when they run, so that `trader --help` answers at once.
+"""
+
+import atexit
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -7,8 +12,8 @@ from typing import Final
 import typer
 
 from cli.commands import checks, configuration, listings, setup, stack, state
-from cli.errors import CommandError, ExitStatus
-from libs.common.errors import ConfigurationError
+from cli.errors import CommandError, ExitStatus, is_debugging
+from libs.common.errors import ConfigurationError, RetryableError
 from libs.embedded.errors import EmbeddedError
 
 app: Final = typer.Typer(
@@ -42,35 +47,51 @@ app.add_typer(setup.db, name="db", rich_help_panel="Set-up")
 app.add_typer(setup.topics, name="topics", rich_help_panel="Set-up")
 
 
+OBJECTS_UNTIL_COLLECTION: Final = 100_000
+"""Loading libraries makes many objects and no garbage: looking through them took a third of a command's time."""
+
+
 @app.callback()
 def _options(*, debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails.")) -> None:
-    del debug  # read from argv by `main`, which must know it whatever fails
+    del debug  # it may stand anywhere: `main` looks for it
 
 
 def main() -> None:
     """Run a command and exit with its status."""
+    gc.set_threshold(OBJECTS_UNTIL_COLLECTION)
+    atexit.register(gc.freeze)  # nor is there anything to look for at the end
     try:
-        app()
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
-    except (CommandError, ConfigurationError, EmbeddedError) as error:
-        if "--debug" in sys.argv:
+    except Exception as error:  # the last stop: whatever it is, a person must be told
+        if is_debugging():
             raise
-        _explain(error)
-        sys.exit(_status(error))
+        message, hint, status = _explained(error)
+        typer.echo(f"error: {message}", err=True)
+        if hint:
+            typer.echo(hint, err=True)
+        sys.exit(status)
 
 
-def _status(error: CommandError | ConfigurationError | EmbeddedError) -> int:
-    if isinstance(error, CommandError):
-        return error.status
-    return ExitStatus.CONFIGURATION if isinstance(error, ConfigurationError) else error.exit_status
-
-
-def _explain(error: CommandError | ConfigurationError | EmbeddedError) -> None:
-    message = str(error) if isinstance(error, ConfigurationError) else error.message
-    typer.echo(f"error: {message}", err=True)
-    if error.hint and not isinstance(error, ConfigurationError):
-        typer.echo(error.hint, err=True)
+def _explained(error: Exception) -> tuple[str, str, int]:
+    """Return what is wrong, what to do about it, and the exit status."""
+    match error:
+        case CommandError():
+            return error.message, error.hint, error.status
+        case EmbeddedError():
+            return error.message, error.hint, error.exit_status
+        case ConfigurationError():
+            return str(error), "", ExitStatus.CONFIGURATION
+        case RetryableError():
+            return str(error), "See `trader ps` and `trader logs`.", ExitStatus.NOT_RUNNING
+        case OSError(filename=str(path), strerror=str(reason)):
+            return f"{path}: expected to be able to use it, found: {reason}", "", ExitStatus.FAILED
+    return (
+        f"this is a bug: {error!r}",
+        "Run the command again with --debug to see where, and report it with what you see.",
+        ExitStatus.FAILED,
+    )
 
 
 if __name__ == "__main__":

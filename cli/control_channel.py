@@ -1,4 +1,4 @@
-"""The way of a command: out over Kafka (a halt also over Redis and the halt file), and its answers back."""
+"""The way of a command: out over Kafka, a halt also over Redis (its file is written before), and its answers back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,6 @@ from libs.common.clock import Clock
 from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import CommandAcknowledged, ControlCommanded
 from libs.common.contracts.topics import TopicName
-from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.halting import HaltPath, issue_halt
 from libs.common.control.halts import HaltRecord
 from libs.common.control.redis_latch import RedisHaltLatch
@@ -35,7 +34,6 @@ class ControlChannel:
     """Open while a command is on its way; use as a context manager."""
 
     def __init__(self, place: Place, *, clock: Clock) -> None:
-        self._place = place
         self._clock = clock
         kafka = Kafka(place.endpoints["kafka"], client_id="trader")
         self._publisher = Publisher(kafka, clock=clock)
@@ -104,5 +102,4 @@ class ControlChannel:
         return {
             "kafka": partial(self._publisher.send, command, deadline_s=1.0),
             "redis": partial(redis.add, record),
-            "file": partial(FileHaltLatch(self._place.halt_dir).add, record),
         }

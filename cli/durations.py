@@ -9,6 +9,9 @@ from cli.errors import CommandError, ExitStatus
 _DURATION: Final = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
+LONGEST_S: Final = 3_653 * 86_400.0
+"""Ten years: more is a slip of the finger, and would leave the calendar."""
+
 
 def parse_duration(text: str, *, option: str) -> timedelta:
     """Return a duration.
@@ -17,11 +20,12 @@ def parse_duration(text: str, *, option: str) -> timedelta:
         CommandError: It is none (usage).
     """
     match = _DURATION.match(text.strip())
-    if match is None:
+    if match is None or (seconds := float(match.group(1)) * _SECONDS[match.group(2)]) > LONGEST_S:
         raise CommandError(
-            f"{option}: expected a duration such as 30s, 10m, 2h or 1d, found {text!r}", status=ExitStatus.USAGE
+            f"{option}: expected a duration such as 30s, 10m, 2h or 1d, at most ten years, found {text!r}",
+            status=ExitStatus.USAGE,
         )
-    return timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2)])
+    return timedelta(seconds=seconds)
 
 
 def parse_since(text: str | None, *, now: datetime) -> datetime | None:

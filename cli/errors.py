@@ -4,6 +4,7 @@ Exit statuses: 0 done, 1 failed, 2 usage, 3 not running or unreachable, 4 config
 6 a check found something, 130 interrupted.
 """
 
+import sys
 from enum import IntEnum
 
 
@@ -34,3 +35,8 @@ class CommandError(Exception):
         self.message = message
         self.hint = hint
         self.status = status
+
+
+def is_debugging() -> bool:
+    """Return whether tracebacks and the libraries' log lines are wanted: `--debug`, wherever it stands."""
+    return "--debug" in sys.argv[1:]

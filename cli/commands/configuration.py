@@ -8,8 +8,6 @@ import typer
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from cli.output import emit_json, emit_rows, tell
 from cli.place import find_place
-from cli.stack.demonstrations import differences
-from libs.common.configuration import load_configuration
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -17,6 +15,8 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 @config.command("show")
 def show(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show the running configuration, and which values differ from the specification's."""
+    from libs.common.configuration import load_configuration  # noqa: PLC0415 - the models cost 200 ms
+
     configuration = find_place(data_dir).configuration()
     content = configuration.model_dump(mode="json")
     if as_json:
@@ -36,7 +36,12 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check a configuration without starting anything."""
+    from cli.stack.demonstrations import differences  # noqa: PLC0415 - the models cost 200 ms
+    from cli.stack.plan import check_startable  # noqa: PLC0415
+    from libs.common.configuration import load_configuration  # noqa: PLC0415
+
     configuration = load_configuration(files)
+    check_startable(configuration, where=", ".join(str(file) for file in files))
     if as_json:
         emit_json({"valid": True, "hash": configuration.hash, "changes": differences(configuration)})
         return

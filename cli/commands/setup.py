@@ -7,7 +7,6 @@ import typer
 from cli.errors import CommandError, ExitStatus
 from cli.output import tell
 from libs.common.errors import RetryableError
-from libs.common.settings import ServiceSettings, load_settings
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 topics = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
@@ -18,6 +17,7 @@ OWNER = "postgres"
 @db.command("upgrade")
 def upgrade() -> None:
     """Bring the database to the newest version; settings come from TRADER_… variables."""
+    from libs.common.settings import ServiceSettings, load_settings  # noqa: PLC0415 - pydantic costs 200 ms
     from libs.common.storage.migrations import ROLES, upgrade_database  # noqa: PLC0415 - only this command needs it
 
     settings = load_settings(ServiceSettings)
@@ -38,6 +38,7 @@ def apply() -> None:
     """Create missing topics and bring the settings of the others in line; settings come from TRADER_… variables."""
     from libs.common.messaging.administration import apply_topics  # noqa: PLC0415 - aiokafka costs half a second
     from libs.common.messaging.kafka import Kafka  # noqa: PLC0415
+    from libs.common.settings import ServiceSettings, load_settings  # noqa: PLC0415
 
     settings = load_settings(ServiceSettings)
     kafka = Kafka(settings.kafka_bootstrap_servers, client_id="trader", topic_prefix=settings.topic_prefix)

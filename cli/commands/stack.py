@@ -9,13 +9,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.durations import parse_duration
 from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from cli.output import emit_json, emit_pairs, emit_rows, tell
 from cli.place import find_place
-from cli.stack.demonstrations import DEMO, differences, is_demonstration, with_overrides
-from libs.common.configuration import load_configuration, parse_configuration
 from libs.embedded.directory import DataDirectory
 
 PROCESS_COLUMNS: Final = ("name", "pid", "state", "restarts", "uptime_s", "rss_mb", "ready", "metrics_url")
@@ -40,45 +37,24 @@ def up(
 ) -> None:
     """Start the whole stack and keep it running: stores, paper exchange, every service."""
     del no_dashboard  # this version starts none; the option is part of the interface
-    paths = config or [DEMO]
-    duration = parse_duration(run_for, option="--for") if run_for is not None else None
-    configuration = parse_configuration(
-        with_overrides(load_configuration(paths), market=market, seed=seed, symbols=symbols),
-        where=", ".join(str(path) for path in paths),
-    )
-    if not configuration.engine.enable_paper_trading:
-        raise CommandError(
-            "engine.enable_paper_trading: expected true, found false: this stack trades on its own paper exchange only",
-            hint="Set it to true. Trading real money needs key files and explicit arming (docs/decisions).",
-            status=ExitStatus.CONFIGURATION,
-        )
-    if detach:
-        from cli.stack.up import detach as start_detached  # noqa: PLC0415 - the stack's libraries cost half a second
+    from cli.stack.plan import make_plan  # noqa: PLC0415 - the stack's libraries cost half a second
 
-        arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
-        pid = start_detached(arguments, data_dir)
+    plan = make_plan(config, market=market, seed=seed, symbols=symbols, run_for=run_for, report_file=report)
+    if detach:
+        from cli.stack.up import detach as start_detached  # noqa: PLC0415
+
+        pid = start_detached([argument for argument in sys.argv[1:] if argument != "--detach"], data_dir)
         tell(f"Running (pid {pid}); stop it with `trader down --data-dir {data_dir}`.")
         return
-    from cli.stack.report import RunReporter  # noqa: PLC0415
+    from cli.stack.demonstrations import differences  # noqa: PLC0415
     from cli.stack.up import run_stack  # noqa: PLC0415
     from cli.stack.views import view_for  # noqa: PLC0415
 
     tell("Crypto Trader Pro paper-trades: no real money, and no promise of profit.")
-    changed = differences(configuration)
-    tell(f"{', '.join(str(path) for path in paths)} changes from the specification's values:")
-    for line in changed or ["nothing"]:
+    tell(f"{', '.join(str(path) for path in plan.files)} changes from the specification's values:")
+    for line in differences(plan.configuration) or ["nothing"]:
         tell(f"  {line}")
-    status = asyncio.run(
-        run_stack(
-            data_dir,
-            configuration,
-            start_active=len(paths) == 1 and is_demonstration(paths[0]),
-            view=view_for(sys.stderr),
-            run_for=duration,
-            reporter=RunReporter() if report is not None else None,
-            report_file=report,
-        )
-    )
+    status = asyncio.run(run_stack(data_dir, plan, view=view_for(sys.stderr)))
     raise typer.Exit(status)
 
 

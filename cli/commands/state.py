@@ -1,10 +1,9 @@
 """`trader status`, `start`, `stop`, `halt`, `resume`: the trading state."""
 
-import uuid
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,23 +11,11 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
-from libs.common.clock import Clock, SystemClock
-from libs.common.contracts.events import CommandAcknowledged, ControlCommanded
-from libs.common.contracts.events.control import CommandName
-from libs.common.control.commands import issue_command
-from libs.common.control.operators import OperatorKey
 from libs.common.errors import RetryableError
 
-ACKNOWLEDGED_S_MAX: Final = 5.0
-HALT_SWEPT_S_MAX: Final = 8.0
-ISSUER: Final = "operator"
-ANSWERERS: Final[dict[CommandName, frozenset[str]]] = {
-    "HALT": frozenset({"risk_manager", "trade_executor"}),
-    "RESUME": frozenset({"risk_manager"}),
-    "START": frozenset({"risk_manager"}),
-    "STOP": frozenset({"risk_manager"}),
-}
-"""Whose answers a command waits for."""
+if TYPE_CHECKING:
+    from cli.operating import Outcome
+    from libs.common.contracts.events.control import CommandName
 
 Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy.")]
 
@@ -84,8 +71,10 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """End halts: HALTED becomes REDUCING; `trader start` then lets it trade."""
+    from cli.operating import standing_halts  # noqa: PLC0415 - the libraries behind it cost half a second
+
     place = find_place(data_dir)
-    clears = tuple(halt_id or run(_standing_halts(place, account)))
+    clears = tuple(halt_id or run(standing_halts(place, account)))
     if not clears:
         raise CommandError(
             f"{account}: expected a halt to resume from, found none",
@@ -95,7 +84,7 @@ def resume(
 
 
 def _command(
-    command: CommandName,
+    command: "CommandName",
     data_dir: Path,
     account: str,
     reason: str,
@@ -108,54 +97,29 @@ def _command(
 ) -> None:
     if not reason.strip():
         raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
-    place = find_place(data_dir)
-    clock = SystemClock()
-    signed = issue_command(
-        command,
-        account=account,
-        reason=reason,
-        issuer=ISSUER,
-        key=OperatorKey.load(Path(place.endpoints["operator_key_file"])),
-        command_id=uuid.uuid4(),
-        now=clock.now(),
-        symbol=symbol,
-        strategy=strategy,
-        liquidate=liquidate,
-        clears=clears,
+    from cli.operating import operate  # noqa: PLC0415 - the libraries behind it cost half a second
+
+    outcome = run(
+        operate(
+            find_place(data_dir),
+            command,
+            account=account,
+            reason=reason,
+            symbol=symbol,
+            strategy=strategy,
+            liquidate=liquidate,
+            clears=clears,
+        )
     )
-    _report(signed, run(_issue(place, signed, clock)), as_json=as_json)
+    _report(outcome, as_json=as_json)
 
 
-async def _issue(place: Place, command: ControlCommanded, clock: Clock) -> dict[str, Any]:
-    """Send a command over its paths and wait for the answers; return the documented object."""
-    from cli.control_channel import ControlChannel  # noqa: PLC0415 - aiokafka costs half a second
-
-    started_s = clock.monotonic_s()
-    async with ControlChannel(place, clock=clock) as channel:
-        paths, failed = await channel.send(command)
-        if not paths:
-            raise RetryableError("; ".join(f"{path}: {reason}" for path, reason in failed.items()))
-        answers = await channel.answers(command, expected=ANSWERERS[command.command], deadline_s=_deadline_s(command))
-    return {
-        "command_id": command.command_id,
-        "acknowledged_ms": max((int((answer[1] - started_s) * 1_000) for answer in answers), default=None),
-        "paths": sorted(paths),
-        "failed_paths": failed,
-        "answers": [answer[0] for answer in answers],
-    }
-
-
-def _deadline_s(command: ControlCommanded) -> float:
-    return HALT_SWEPT_S_MAX if command.command == "HALT" else ACKNOWLEDGED_S_MAX
-
-
-def _report(command: ControlCommanded, outcome: dict[str, Any], *, as_json: bool) -> None:
-    answers: list[CommandAcknowledged] = outcome["answers"]
-    refused = next((answer for answer in answers if not answer.accepted), None)
+def _report(outcome: "Outcome", *, as_json: bool) -> None:
+    name, answers = outcome.command.command, outcome.answers
     content = {
-        "command_id": outcome["command_id"],
-        "acknowledged_ms": outcome["acknowledged_ms"],
-        "paths": outcome["paths"],
+        "command_id": outcome.command.command_id,
+        "acknowledged_ms": outcome.acknowledged_ms,
+        "paths": outcome.paths,
         "state": next((answer.state for answer in answers if answer.component == "risk_manager"), None),
         "orders_cancelled": sum(answer.orders_cancelled for answer in answers),
         "last_order_sent_at": _latest(answer.last_order_sent_at for answer in answers),
@@ -163,15 +127,14 @@ def _report(command: ControlCommanded, outcome: dict[str, Any], *, as_json: bool
     }
     if as_json:
         emit_json(content)
-    for path, reason in outcome["failed_paths"].items():
+    for path, reason in outcome.failed_paths.items():
         tell(f"warning: the path over {path} failed: {reason}")
-    if refused is not None:
-        raise CommandError(f"{command.command} was refused: {refused.reason}", hint="`trader status` shows why.")
-    missing = ANSWERERS[command.command] - {answer.component for answer in answers}
-    if missing:
+    if outcome.refusal is not None:
+        raise CommandError(f"{name} was refused: {outcome.refusal}", hint="`trader status` shows why.")
+    if outcome.missing:
         raise CommandError(
-            f"{command.command} was sent over {', '.join(outcome['paths'])}: expected an answer of "
-            f"{', '.join(sorted(missing))} within {_deadline_s(command):g} s, found none",
+            f"{name} was sent over {', '.join(outcome.paths)}: expected an answer of "
+            f"{', '.join(outcome.missing)} within {outcome.waited_s_max:g} s, found none",
             hint="A halt holds all the same as soon as it is read. See `trader ps` and `trader status`.",
             status=ExitStatus.TIMED_OUT,
         )
@@ -198,14 +161,6 @@ async def _status(place: Place, account: str) -> dict[str, Any]:
         except RetryableError as error:
             tell(f"warning: {error}")
     return content
-
-
-async def _standing_halts(place: Place, account: str) -> list[str]:
-    async with place.database() as database, database.connection() as connection:
-        rows = await connection.fetch(
-            "SELECT halt_id FROM halts WHERE account = $1 AND cleared_at IS NULL ORDER BY halt_id", account
-        )
-    return [row["halt_id"] for row in rows]
 
 
 def _latest(moments: Any) -> datetime | None:

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cli.errors import CommandError, ExitStatus
+from cli.logs import log_to_file
 from cli.stack.composition import Composition
-from libs.common.configuration import TradingConfiguration
+from cli.stack.plan import Plan
+from cli.stack.report import RunReporter
+from libs.embedded import log_file
 from libs.embedded.directory import DataDirectory, write_atomically
+from libs.embedded.errors import EmbeddedError
 from libs.embedded.process import ProcessEvent
 from libs.embedded.process_table import read_table
 from libs.embedded.stack import Phase, Stack, open_stack, run_until_signal
@@ -22,6 +26,7 @@ from libs.embedded.stack import Phase, Stack, open_stack, run_until_signal
 DETACHED_READY_S_MAX = 180.0
 POLL_S = 0.2
 VIEW_CLOSED_S_MAX = 2.0
+LAST_LINES = 5
 
 
 class View(Protocol):
@@ -40,44 +45,29 @@ class View(Protocol):
         ...
 
 
-class Reporter(Protocol):
-    """Writes what happened, at the end of a run."""
-
-    async def report(self, stack: Stack, composition: Composition) -> dict[str, Any]:
-        """Return the report while the stores still run."""
-        ...
-
-
-async def run_stack(
-    data_dir: Path,
-    configuration: TradingConfiguration,
-    *,
-    start_active: bool,
-    view: View,
-    run_for: timedelta | None,
-    reporter: Reporter | None,
-    report_file: Path | None,
-) -> ExitStatus:
+async def run_stack(data_dir: Path, plan: Plan, *, view: View) -> ExitStatus:
     """Run a stack until it is asked to stop or its time is over; return the exit status.
 
     Raises:
         EmbeddedError: It cannot start; what had started is stopped again.
     """
+    reporter = RunReporter()
 
     async def work() -> None:
         async with open_stack(data_dir, on_event=view.on_event, on_fetch=view.on_fetch) as stack:
-            composition = Composition(stack=stack, configuration=configuration, start_active=start_active)
+            log_to_file(stack.directory.log_file("supervisor"))
+            composition = Composition(stack=stack, configuration=plan.configuration, start_active=plan.start_active)
             composition.prepare()
             await stack.start(composition.services(), composition.jobs())
             stack.write_endpoints(composition.endpoints())
             following = asyncio.ensure_future(view.follow(stack, composition))
             try:
-                await stack.run(_elapsed(run_for))
+                await stack.run(_elapsed(plan.run_for))
             finally:
                 following.cancel()
                 await asyncio.wait({following}, timeout=VIEW_CLOSED_S_MAX)
-            if reporter is not None and report_file is not None:
-                write_report(report_file, await reporter.report(stack, composition))
+            if plan.report_file is not None:
+                write_report(plan.report_file, await reporter.report(stack, composition))
 
     interrupted = await run_until_signal(work())
     return ExitStatus.INTERRUPTED if interrupted is signal.SIGINT else ExitStatus.DONE
@@ -97,6 +87,8 @@ def detach(arguments: list[str], data_dir: Path) -> int:
     """
     directory = DataDirectory(data_dir)
     directory.create()
+    with directory.locked():
+        pass  # nothing runs here: otherwise its table would be taken for that of the stack to be started
     log = directory.log_file("trader")
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -113,10 +105,10 @@ def detach(arguments: list[str], data_dir: Path) -> int:
         if table is not None and table.time_to_ready_s is not None and directory.endpoints_file.exists():
             return process.pid
         if process.poll() is not None:
-            raise CommandError(
+            raise EmbeddedError(
                 f"{directory.root}: expected a stack that becomes ready, found one that ended ({process.returncode})",
-                hint=f"Its log is {log}.",
-                status=ExitStatus.FAILED if process.returncode in {0, 130} else ExitStatus(process.returncode),
+                hint="\n".join((f"Its log is {log} and ends with:", *log_file.last_lines(log, LAST_LINES))),
+                exit_status=process.returncode if process.returncode > 0 else ExitStatus.FAILED,
             )
         time.sleep(POLL_S)
     process.terminate()

@@ -32,7 +32,15 @@ Forward = Callable[[str, str, Mapping[str, str]], None]
 """Takes level, message and fields of a line of INFO or above."""
 
 
-def configure_logging(*, service: str, instance: str, level: str, clock: Clock, forward: Forward | None = None) -> None:
+def configure_logging(
+    *,
+    service: str,
+    instance: str,
+    level: str,
+    clock: Clock,
+    forward: Forward | None = None,
+    handler: logging.Handler | None = None,
+) -> None:
     """Set up structlog and the standard library's logging for this process.
 
     Args:
@@ -41,6 +49,7 @@ def configure_logging(*, service: str, instance: str, level: str, clock: Clock, 
         level: The lowest level written.
         clock: Gives the time of a line, as of everything.
         forward: Receives what goes to the `logs` topic; None: nothing does.
+        handler: Takes the lines; None: they go to stderr.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -56,7 +65,7 @@ def configure_logging(*, service: str, instance: str, level: str, clock: Clock, 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = handler or logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

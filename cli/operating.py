@@ -1,0 +1,131 @@
+"""Commanding a stack: a command is signed, sent over its paths, and its answers are collected.
+
+A halt is written to its file before the clients of the other paths are even loaded: it holds from then on.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cli.place import Place
+from libs.common.clock import SystemClock
+from libs.common.contracts.events.control import CommandAcknowledged, CommandName, ControlCommanded
+from libs.common.control.commands import issue_command
+from libs.common.control.file_latch import FileHaltLatch
+from libs.common.control.halts import HaltRecord
+from libs.common.control.operators import OperatorKey
+from libs.common.errors import RetryableError
+
+ACKNOWLEDGED_S_MAX: Final = 5.0
+HALT_SWEPT_S_MAX: Final = 8.0
+ISSUER: Final = "operator"
+ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
+    "HALT": frozenset({"risk_manager", "trade_executor"}),
+    "RESUME": frozenset({"risk_manager"}),
+    "START": frozenset({"risk_manager"}),
+    "STOP": frozenset({"risk_manager"}),
+}
+"""Whose answers a command waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a command.
+
+    Attributes:
+        command: The command as it was signed.
+        paths: The ways that carried it, sorted.
+        failed_paths: What went wrong on each other one.
+        answers: What the services said to it.
+        acknowledged_ms: From its signature to the last answer; None without one.
+    """
+
+    command: ControlCommanded
+    paths: Sequence[str]
+    failed_paths: Mapping[str, str]
+    answers: Sequence[CommandAcknowledged]
+    acknowledged_ms: int | None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it was refused, if it was."""
+        return next((answer.reason for answer in self.answers if not answer.accepted), None)
+
+    @property
+    def missing(self) -> list[str]:
+        """Who has not answered."""
+        return sorted(ANSWERERS[self.command.command] - {answer.component for answer in self.answers})
+
+    @property
+    def waited_s_max(self) -> float:
+        """How long answers were waited for."""
+        return HALT_SWEPT_S_MAX if self.command.command == "HALT" else ACKNOWLEDGED_S_MAX
+
+
+async def operate(
+    place: Place,
+    command: CommandName,
+    *,
+    account: str,
+    reason: str,
+    symbol: str | None = None,
+    strategy: str | None = None,
+    liquidate: bool = False,
+    clears: tuple[str, ...] = (),
+) -> Outcome:
+    """Sign a command with the operator's key, send it, and wait for the answers.
+
+    Raises:
+        RetryableError: No path carried it.
+    """
+    clock = SystemClock()
+    started_s = clock.monotonic_s()
+    signed = issue_command(
+        command,
+        account=account,
+        reason=reason,
+        issuer=ISSUER,
+        key=OperatorKey.load(Path(place.endpoints["operator_key_file"])),
+        command_id=uuid.uuid4(),
+        now=clock.now(),
+        symbol=symbol,
+        strategy=strategy,
+        liquidate=liquidate,
+        clears=clears,
+    )
+    paths: list[str] = []
+    failed: dict[str, str] = {}
+    if command == "HALT":
+        try:
+            FileHaltLatch(place.halt_dir).add_now(HaltRecord.of(signed))
+            paths.append("file")
+        except OSError as error:
+            failed["file"] = str(error)
+    from cli.control_channel import ControlChannel  # noqa: PLC0415 - half a second in which a halt already holds
+
+    async with ControlChannel(place, clock=clock) as channel:
+        carried, broken = await channel.send(signed)
+        paths += carried
+        failed.update({str(path): reason for path, reason in broken.items()})
+        if not paths:
+            raise RetryableError("; ".join(f"{path}: {error}" for path, error in failed.items()))
+        outcome = Outcome(command=signed, paths=sorted(paths), failed_paths=failed, answers=(), acknowledged_ms=None)
+        answers = await channel.answers(signed, expected=ANSWERERS[command], deadline_s=outcome.waited_s_max)
+    return Outcome(
+        command=signed,
+        paths=sorted(paths),
+        failed_paths=failed,
+        answers=[answer for answer, _ in answers],
+        acknowledged_ms=max((int((at_s - started_s) * 1_000) for _, at_s in answers), default=None),
+    )
+
+
+async def standing_halts(place: Place, account: str) -> list[str]:
+    """Return the ids of the account's halts that no resume has settled."""
+    async with place.database() as database, database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT halt_id FROM halts WHERE account = $1 AND cleared_at IS NULL ORDER BY halt_id", account
+        )
+    return [row["halt_id"] for row in rows]
