@@ -43,6 +43,7 @@ EXIT_CRASHED: Final = 1
 EXIT_CONFIGURATION: Final = 4
 SHUTDOWN_S_MAX: Final = 8.0
 FLUSH_S_MAX: Final = 2.0
+CANCEL_S_MAX: Final = 1.0
 HEARTBEAT_INTERVAL_S: Final = 1.0
 LOOP_PROGRESS_S_MAX: Final = 10.0
 
@@ -310,12 +311,24 @@ async def _run(
             await runtime.publisher.flush(FLUSH_S_MAX)
         except RetryableError as error:
             _log.warning("Not everything was published before the end", error=str(error))
-        return status
     finally:
-        for task in background:
-            task.cancel()
-        await asyncio.wait(background, timeout=1.0)
         await web.cleanup()
+        unfinished = await _cancel_the_others()
+    if unfinished:  # asyncio would wait for them, and a library may ignore its cancellation for ever
+        _log.warning("Leaving tasks that do not end", tasks=unfinished)
+        os._exit(status)
+    return status
+
+
+async def _cancel_the_others() -> list[str]:
+    """Cancel every task but this one and return the names of those that did not end in time."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if not others:
+        return []
+    _, pending = await asyncio.wait(others, timeout=CANCEL_S_MAX)
+    return [task.get_name() for task in pending]
 
 
 async def _serve_until_stopped(
