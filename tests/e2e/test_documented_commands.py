@@ -1,0 +1,159 @@
+"""Every command that the READMEs and the runbook tell people to type, typed against one running stack."""
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.documents import README, README_KO, ROOT, RUNBOOK, shell_lines, trader_arguments
+from tests.support.stack import StackUnderTest, until
+
+STARTED_BY_THE_FIXTURE = {"up", "down"}
+CHANGING = {"halt", "resume", "start", "stop"}
+DOCUMENTED = list(
+    dict.fromkeys(
+        line
+        for document in (README, README_KO, RUNBOOK)
+        for line in shell_lines(document.read_text(encoding="utf-8"))
+        if line.startswith("trader ")
+    )
+)
+READING = [line for line in DOCUMENTED if trader_arguments(line)[0] not in STARTED_BY_THE_FIXTURE | CHANGING]
+FILLED_ENTRY = "SELECT intent_id FROM orders WHERE role = 'ENTRY' AND status = 'FILLED' LIMIT 1"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[StackUnderTest]:
+    # Not below pytest's own directory, which is closed to the account that Postgres runs as when we are root.
+    with tempfile.TemporaryDirectory(prefix="trader-documents-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        stack = StackUnderTest(Path(name) / "data")
+        stack.start()
+        try:
+            until(lambda: stack.query(FILLED_ENTRY), seconds=90, what="a filled entry")
+            yield stack
+        finally:
+            stack.stop()
+
+
+@pytest.fixture(scope="module")
+def order(stack: StackUnderTest) -> str:
+    orders = stack.ask("orders", "--state", "FILLED", "--limit", "0")["orders"]
+    return next(str(order["client_order_id"]) for order in orders if order["role"] == "ENTRY")
+
+
+@pytest.mark.parametrize("line", READING)
+def test_a_documented_reading_command_works(line: str, stack: StackUnderTest, order: str):
+    arguments = [order if argument == "ORDER" else argument for argument in trader_arguments(line)]
+
+    said = stack.trader(*arguments) if accepts_a_directory(arguments) else plain(*arguments)
+
+    assert said.strip()
+
+
+def test_the_documented_halt_is_kept_until_the_documented_resume(stack: StackUnderTest):
+    lines = [line for line in DOCUMENTED if trader_arguments(line)[0] in CHANGING]
+    halts, resumes, starts = (
+        [trader_arguments(line) for line in lines if trader_arguments(line)[0] == name]
+        for name in ("halt", "resume", "start")
+    )
+    assert len(lines) == len(halts) + len(resumes) + len(starts)
+
+    for halt in halts:
+        answer = json.loads(stack.trader(*halt, "--json"))
+        assert sorted(answer["paths"]) == ["file", "kafka", "redis"]
+        assert stack.ask("status")["trading_state"] == "HALTED"
+        stack.trader("start", status=1)
+        for resume in resumes[:1]:
+            assert json.loads(stack.trader(*resume, "--json"))["state"] == "REDUCING"
+    for start in starts:
+        assert json.loads(stack.trader(*start, "--json"))["state"] == "ACTIVE"
+    for resume in resumes[1:]:
+        stack.trader("halt", "--reason", "so that it can be resumed")
+        stack.trader(*resume)
+    assert json.loads(stack.trader("stop", "--json"))["state"] == "REDUCING"
+
+
+def test_a_file_named_halt_halts(stack: StackUnderTest):
+    (stack.data_dir / "halt" / "HALT").touch()
+
+    until(lambda: stack.ask("status")["trading_state"] == "HALTED", seconds=20, what="HALTED by a file")
+
+    stack.trader("resume", "--reason", "the file was a drill")
+    assert list((stack.data_dir / "halt").glob("HALT*")) == []
+
+
+def test_documented_exit_statuses_hold(stack: StackUnderTest, tmp_path: Path):
+    nowhere = StackUnderTest(tmp_path / "nothing")
+    unknown_key = tmp_path / "unknown_key.json"
+    unknown_key.write_text('{"engin": {}}', encoding="utf-8")
+    real = tmp_path / "real.json"
+    real.write_text('{"engine": {"enable_paper_trading": false}}', encoding="utf-8")
+
+    nowhere.trader("status", status=3)
+    nowhere.trader("down", status=3)
+    nowhere.trader("up", "--config", str(real), status=4)
+    stack.trader("orders", "--limit", "many", status=2)
+    stack.trader("halt", status=2)
+    stack.trader("audit", "explain", "no-such-order", status=1)
+    stack.trader("up", status=1)
+    assert "did you mean 'engine'" in plain("config", "validate", str(unknown_key), status=4)
+
+
+def test_a_trade_by_hand_is_found_by_the_documented_check(stack: StackUnderTest):
+    """Comes last: afterwards books and exchange differ, as the runbook describes."""
+    sell_by_hand(stack, symbol="BTCUSDT", quantity="0.001")
+
+    violations = stack.ask("invariants", status=6)["violations"]
+
+    assert "balance_equals_exchange" in {violation["invariant"] for violation in violations}
+    until(
+        lambda: "SYSTEM_ERROR" in {alert["alert_type"] for alert in stack.ask("alerts", "--limit", "0")["alerts"]},
+        seconds=40,
+        what="an alarm about the difference",
+    )
+
+
+def accepts_a_directory(arguments: list[str]) -> bool:
+    return arguments[:2] != ["config", "validate"]
+
+
+def plain(*arguments: str, status: int = 0) -> str:
+    """Run a command that is about no stack, where a newcomer would; return all that it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+def sell_by_hand(stack: StackUnderTest, *, symbol: str, quantity: str) -> None:
+    """Sell coins of the account `main` past the system, signed as Binance documents."""
+    endpoints = stack.endpoints()
+    keys = endpoints["exchange_accounts"]["main"]
+    rest = endpoints["exchange_rest"]
+    with urllib.request.urlopen(f"{rest}/api/v3/time", timeout=5) as answer:
+        now_ms = json.loads(answer.read())["serverTime"]
+    order = {"symbol": symbol, "side": "SELL", "type": "MARKET", "quantity": quantity, "timestamp": now_ms}
+    query = urllib.parse.urlencode(order)
+    signature = hmac.new(keys["api_secret"].encode(), query.encode(), hashlib.sha256).hexdigest()
+    request = urllib.request.Request(
+        f"{rest}/api/v3/order?{query}&signature={signature}", method="POST", headers={"X-MBX-APIKEY": keys["api_key"]}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert json.loads(answer.read())["status"] == "FILLED"
