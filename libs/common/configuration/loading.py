@@ -113,6 +113,8 @@ def _refuse_constant(name: str) -> Any:
 def _known_keys(location: Iterable[str]) -> list[str]:
     model: Any = TradingConfiguration
     for part in location:
+        if part.isdigit():  # an entry of a list: the field before it named its model
+            continue
         field = model.model_fields.get(part)
         candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
         model = next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
