@@ -1,0 +1,65 @@
+"""Where the others are comes from the environment; secrets come from files."""
+
+from pathlib import Path
+
+import pytest
+
+from libs.common.errors import ConfigurationError
+from libs.common.settings import ServiceSettings, load_settings
+
+
+def test_a_variable_overrides_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADER_HEALTH_PORT", "8080")
+    monkeypatch.setenv("TRADER_CONFIG_FILES", '["a.json", "b.json"]')
+
+    settings = load_settings(ServiceSettings)
+
+    assert (settings.health_port, settings.config_files) == (8080, (Path("a.json"), Path("b.json")))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRADER_HEALTH_PORT", "-1"),
+        ("TRADER_TOPIC_PREFIX", "with space"),
+        ("TRADER_POSTGRES_ROLE", "Robert'); DROP TABLE"),
+        ("TRADER_INSTALLATION", "UPPER6"),
+        ("TRADER_START_ACTIVE", "perhaps"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=f"environment variable {name}"):
+        load_settings(ServiceSettings)
+
+
+def test_passwords_are_put_into_addresses_as_they_must_be_written_there(tmp_path: Path) -> None:
+    (tmp_path / "postgres-risk_manager").write_text("p@ss/w:rd\n")
+    (tmp_path / "redis").write_text(" s ecret \n")
+    settings = ServiceSettings(secrets_dir=tmp_path)
+
+    assert settings.postgres_dsn("risk_manager") == "postgresql://risk_manager:p%40ss%2Fw%3Ard@127.0.0.1:5432/trader"
+    assert settings.redis_url() == "redis://:s%20ecret@127.0.0.1:6379/0"
+
+
+def test_a_role_can_be_set_apart_from_the_name(tmp_path: Path) -> None:
+    (tmp_path / "postgres-reader").write_text("secret")
+
+    assert (
+        ServiceSettings(secrets_dir=tmp_path, postgres_role="reader")
+        .postgres_dsn("watchdog")
+        .startswith("postgresql://reader:secret@")
+    )
+
+
+@pytest.mark.parametrize(("content", "found"), [(None, "No such file"), (b" \n", "an empty file"), (b"\xff", "other")])
+def test_a_secret_that_cannot_be_used_is_named_and_not_shown(tmp_path: Path, content: bytes | None, found: str) -> None:
+    if content is not None:
+        (tmp_path / "redis").write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=found) as refused:
+        ServiceSettings(secrets_dir=tmp_path).redis_url()
+
+    assert str(tmp_path / "redis") in str(refused.value)
+    assert refused.value.__cause__ is None or content is None
