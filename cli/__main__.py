@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import checks, configuration, listings, setup, stack, state
+from cli.commands import checks, configuration, exchange, listings, setup, stack, state, watching
 from cli.errors import CommandError, ExitStatus, is_debugging
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.embedded.errors import EmbeddedError
@@ -24,8 +24,8 @@ app: Final = typer.Typer(
     add_completion=True,
 )
 COMMANDS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
-    "The stack": (stack.up, stack.down, stack.ps, stack.logs, stack.endpoints),
-    "Trading": (state.status, state.start, state.stop, state.halt, state.resume),
+    "The stack": (stack.up, stack.down, stack.ps, stack.logs, stack.endpoints, exchange.exchange),
+    "Trading": (state.status, watching.watch, state.start, state.stop, state.halt, state.resume),
     "What happened": (
         listings.prices,
         listings.signals,

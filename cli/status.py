@@ -1,10 +1,14 @@
 """The state of the whole stack as `trader status` shows it, read in one place for the command and the views."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from cli.output import text_of
+from cli.output import tell, text_of
+from cli.place import Place
+from cli.prices import open_redis, permit_age_ms, read_prices
+from libs.common.errors import RetryableError
 from libs.common.storage.postgres import Connection, Database
 from libs.embedded.process import ProcessStatus
 
@@ -86,6 +90,27 @@ async def read_status(
             "lag": {row["topic"]: int(row["records"]) for row in await connection.fetch(_LAG)},
         }
     return status
+
+
+@asynccontextmanager
+async def status_reader(place: Place, account: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
+    """Lend a function that returns the documented object of `trader status --json`."""
+    async with place.database() as database, open_redis(place.endpoints["redis"]) as store:
+
+        async def read() -> dict[str, Any]:
+            processes = place.processes().processes
+            content = await read_status(database, account=account)
+            content["uptime_s"] = min((float(str(row["uptime_s"])) for row in processes), default=0.0)
+            symbols = [feed["symbol"] for feed in content["feeds"]]
+            try:
+                content["permit_age_ms"] = await permit_age_ms(store, account)
+                prices = await read_prices(store, symbols) if symbols else []
+                content["feeds"] = [{"symbol": price["symbol"], "age_ms": price["age_ms"]} for price in prices]
+            except RetryableError as error:
+                tell(f"warning: {error}")
+            return content
+
+        yield read
 
 
 async def read_recent(database: Database, *, account: str, limit: int) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """`trader status`, `start`, `stop`, `halt`, `resume`: the trading state."""
 
-from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,6 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
-from libs.common.errors import RetryableError
 
 if TYPE_CHECKING:
     from cli.operating import Outcome
@@ -143,24 +141,10 @@ def _report(outcome: "Outcome", *, as_json: bool) -> None:
 
 
 async def _status(place: Place, account: str) -> dict[str, Any]:
-    from cli.prices import open_redis, permit_age_ms, read_prices  # noqa: PLC0415 - redis-py
-    from cli.status import read_status  # noqa: PLC0415
+    from cli.status import status_reader  # noqa: PLC0415 - the clients of the stores
 
-    table = place.processes()
-    ready_since_s = min((float(str(row["uptime_s"])) for row in table.processes), default=0.0)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(place.database())
-        content = await read_status(database, account=account)
-        content["uptime_s"] = ready_since_s
-        symbols = [feed["symbol"] for feed in content["feeds"]]
-        store = await stack.enter_async_context(open_redis(place.endpoints["redis"]))
-        try:
-            content["permit_age_ms"] = await permit_age_ms(store, account)
-            prices = await read_prices(store, symbols) if symbols else []
-            content["feeds"] = [{"symbol": price["symbol"], "age_ms": price["age_ms"]} for price in prices]
-        except RetryableError as error:
-            tell(f"warning: {error}")
-    return content
+    async with status_reader(place, account) as read:
+        return await read()
 
 
 def _latest(moments: Any) -> datetime | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cli.stack.exchange import EXCHANGE, exchange_service
 from libs.common.configuration import TradingConfiguration
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.messaging.administration import apply_topics
@@ -22,7 +23,6 @@ from libs.embedded.stack import Stack
 from libs.embedded.stores.store import LOOPBACK
 from libs.embedded.supervisor import Job
 
-EXCHANGE: Final = "paper_exchange"
 DATABASE_JOB: Final = "database"
 TOPICS_JOB: Final = "topics"
 KEYS_JOB: Final = "exchange keys"
@@ -106,11 +106,12 @@ class Composition:
         """Return every process besides the stores."""
         after_exchange = (*SET_UP, EXCHANGE, KEYS_JOB)
         return [
-            Service(
-                name=EXCHANGE,
-                command=python_module(f"services.{EXCHANGE}"),
-                environment=self._exchange_environment(),
-                health_port_variable="PAPER_EXCHANGE_HEALTH_PORT",
+            exchange_service(
+                self.configuration.market,
+                self.configuration.symbols,
+                port=self.stack.port(EXCHANGE),
+                data_dir=self.exchange_dir,
+                scenario_file=self._scenario_file,
             ),
             self._service("audit_recorder", depends_on=SET_UP),
             self._service("notifier", depends_on=SET_UP),
@@ -206,21 +207,6 @@ class Composition:
             targets = {target: f"http://{LOOPBACK}:{self.stack.port(f'{target}.health')}" for target in WATCHED}
             own["TRADER_TARGETS"] = json.dumps(targets)
         return own
-
-    def _exchange_environment(self) -> dict[str, str]:
-        market = self.configuration.market
-        environment = {
-            "PAPER_EXCHANGE_HOST": LOOPBACK,
-            "PAPER_EXCHANGE_PORT": str(self.stack.port(EXCHANGE)),
-            "PAPER_EXCHANGE_DATA_DIR": str(self.exchange_dir),
-            "PAPER_EXCHANGE_MARKET": market.source,
-            "PAPER_EXCHANGE_SEED": str(market.seed),
-            "PAPER_EXCHANGE_SPEED": str(market.speed),
-            "PAPER_EXCHANGE_SYMBOLS": ",".join(symbol.replace("/", "") for symbol in self.configuration.symbols),
-        }
-        if market.source == "generated":
-            environment["PAPER_EXCHANGE_SCENARIO_FILE"] = str(self._scenario_file)
-        return environment
 
     def _keys_file(self, right: str) -> Path:
         return self.stack.directory.secrets / f"exchange-{right}.json"

@@ -36,7 +36,7 @@ class LiveView(PlainView):
                     try:
                         status = await read_status(database, account="main", processes=processes)
                         fills = await read_recent(database, account="main", limit=FILLS_SHOWN)
-                        live.update(Group(_headline(status), _processes(processes), _fills(fills), _footer(endpoints)))
+                        live.update(Group(headline(status), _processes(processes), _fills(fills), _footer(endpoints)))
                     except RetryableError as error:
                         live.update(Group(Text(f"The database does not answer: {error}"), _processes(processes)))
                     await asyncio.sleep(REDRAW_INTERVAL_S)
@@ -44,7 +44,8 @@ class LiveView(PlainView):
             await database.close()
 
 
-def _headline(status: dict[str, Any]) -> Text:
+def headline(status: dict[str, Any]) -> Text:
+    """Return the status in three lines, the trading state coloured."""
     text = Text()
     text.append(f" {status['trading_state']} ", STATE_STYLES.get(status["trading_state"], "bold"))
     text.append(

@@ -1,0 +1,102 @@
+"""How the paper exchange is run: as a part of a stack, and alone for other programs (`trader exchange`)."""
+
+import asyncio
+import json
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from cli.errors import ExitStatus
+from cli.logs import log_to_file
+from libs.common.configuration.sections import MarketSection
+from libs.embedded.directory import DataDirectory
+from libs.embedded.ports import PortBook
+from libs.embedded.process import ProcessEvent
+from libs.embedded.process_table import end_leftovers
+from libs.embedded.services import Service, python_module, service_spec
+from libs.embedded.stack import run_until_signal
+from libs.embedded.stores.store import LOOPBACK
+from libs.embedded.supervisor import Supervisor
+
+EXCHANGE: Final = "paper_exchange"
+PLACE: Final = "exchange"
+"""Its directory below the stack's: its accounts are its own, so that a stack's ledger never sees their trades."""
+
+SHOWN: Final = ("exchange_rest", "exchange_ws", "exchange_accounts")
+
+
+def exchange_service(
+    market: MarketSection, symbols: tuple[str, ...], *, port: int, data_dir: Path, scenario_file: Path | None
+) -> Service:
+    """Return how to run the paper exchange.
+
+    Args:
+        market: Where prices come from.
+        symbols: What it trades.
+        port: Where it listens.
+        data_dir: Its own data directory.
+        scenario_file: What is to happen on the generated market.
+    """
+    environment = {
+        "PAPER_EXCHANGE_HOST": LOOPBACK,
+        "PAPER_EXCHANGE_PORT": str(port),
+        "PAPER_EXCHANGE_DATA_DIR": str(data_dir),
+        "PAPER_EXCHANGE_MARKET": market.source,
+        "PAPER_EXCHANGE_SEED": str(market.seed),
+        "PAPER_EXCHANGE_SPEED": str(market.speed),
+        "PAPER_EXCHANGE_SYMBOLS": ",".join(symbol.replace("/", "") for symbol in symbols),
+    }
+    if market.source == "generated" and scenario_file is not None:
+        environment["PAPER_EXCHANGE_SCENARIO_FILE"] = str(scenario_file)
+    return Service(
+        name=EXCHANGE,
+        command=python_module(f"services.{EXCHANGE}"),
+        environment=environment,
+        health_port_variable="PAPER_EXCHANGE_HEALTH_PORT",
+    )
+
+
+async def run_exchange(
+    data_dir: Path,
+    *,
+    market: MarketSection,
+    symbols: tuple[str, ...],
+    port: int | None,
+    on_event: Callable[[ProcessEvent], None],
+    on_ready: Callable[[dict[str, Any]], None],
+) -> ExitStatus:
+    """Run the paper exchange until it is asked to stop; return the exit status.
+
+    Args:
+        data_dir: The stack's data directory; the exchange has one of its own below it.
+        market: Where prices come from.
+        symbols: What it trades.
+        port: Where it listens; None: the port it had before, at first a free one.
+        on_event: Told of every change of its process.
+        on_ready: Told where it is and which accounts it has, once it answers.
+
+    Raises:
+        EmbeddedError: Its directory or port cannot be used, or it does not start.
+    """
+    directory = DataDirectory(data_dir / PLACE)
+    directory.create()
+
+    async def work() -> None:
+        with directory.locked():
+            log_to_file(directory.log_file("supervisor"))
+            await asyncio.to_thread(end_leftovers, directory)
+            ports = PortBook(directory.ports_file, choice=random.SystemRandom())
+            service = exchange_service(
+                market, symbols, port=ports.port(EXCHANGE, wanted=port), data_dir=directory.root, scenario_file=None
+            )
+            spec = service_spec(service, directory=directory, health_port=ports.port(f"{EXCHANGE}.health"))
+            async with Supervisor(directory, on_event=on_event) as supervisor:
+                await supervisor.start([spec])
+                found = json.loads((directory.root / "exchange.json").read_text(encoding="utf-8"))
+                on_ready({name: found[name] for name in SHOWN})
+                await supervisor.broken()
+
+    interrupted = await run_until_signal(work())
+    return ExitStatus.INTERRUPTED if interrupted is signal.SIGINT else ExitStatus.DONE
