@@ -15,7 +15,7 @@ import structlog
 from benchmarks import footprint, recovery, risk
 from benchmarks.figures import Measurement, table
 from benchmarks.pipeline import measuring as pipeline
-from benchmarks.stacks import load, say, write_json
+from benchmarks.stacks import BenchmarkError, load, say, write_json
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.stack import run_until_signal
 
@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Measurement] = {}
     try:
         interrupted = asyncio.run(run_until_signal(_run(options, results)))
-    except EmbeddedError as error:
-        say(f"the stack failed: {error}")
+    except (BenchmarkError, EmbeddedError) as error:
+        say(f"nothing measured: {error}")
         return EXIT_FAILED
     if interrupted is not None:
         return EXIT_INTERRUPTED

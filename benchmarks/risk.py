@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from benchmarks.figures import Bounded, Budget, Figure, Measurement, quantile, spread
-from benchmarks.stacks import data_directory, demo, load, say
+from benchmarks.stacks import BenchmarkError, data_directory, demo, load, say
 from libs.common.clock import Clock, SystemClock, epoch_ms
 from libs.common.contracts.events import SignalGenerated
 from libs.common.contracts.vocabulary import Role, Side
@@ -63,7 +63,7 @@ async def measure(*, count: int) -> Measurement:
 
     Raises:
         EmbeddedError: The server does not start.
-        RuntimeError: A decision was not the approval that it should be.
+        BenchmarkError: A decision was not the approval that it should be.
     """
     elsewhere = External(kafka="not started", postgres="not started")
     with data_directory() as root:
@@ -110,13 +110,13 @@ async def _decide(setting: Setting, book: RedisRiskBook) -> None:
     """Do what the judge does between loading and storing."""
     decision = decide(setting)
     if isinstance(decision, Refusal):
-        raise RuntimeError(f"expected an approval, found {_reason(decision)}")  # noqa: TRY004 - no type was wrong
+        raise BenchmarkError(f"expected an approval, found {_reason(decision)}")
     limits = setting.limits
     reservation = await book.reserve(
         claim_of(decision, setting), positions_max=limits.positions_max, exposure_max=limits.exposure_notional_max
     )
     if reservation.outcome is not ReservationOutcome.RESERVED:
-        raise RuntimeError(f"expected a reservation, found {reservation}")
+        raise BenchmarkError(f"expected a reservation, found {reservation}")
 
 
 def _reason(refusal: Refusal) -> str:

@@ -22,6 +22,10 @@ from libs.embedded.supervisor import Job
 T = TypeVar("T")
 
 
+class BenchmarkError(Exception):
+    """There is nothing to measure: the message says what was expected and what was found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A process has entered a state, at a time of the event loop's clock."""

@@ -12,7 +12,7 @@ from benchmarks.pipeline.answers import SENT, Answers
 from benchmarks.pipeline.echo import TOPIC_PREFIX
 from benchmarks.pipeline.echoing import Echoes
 from benchmarks.pipeline.market import WARM_UP_CANDLES, PlayedMarket, read_books
-from benchmarks.stacks import Extras, RunningStack, load, say, with_stack
+from benchmarks.stacks import BenchmarkError, Extras, RunningStack, load, say, with_stack
 from libs.common.clock import SystemClock
 from libs.common.configuration import load_configuration
 from libs.common.contracts.vocabulary import Role
@@ -71,7 +71,7 @@ async def measure(*, count: int) -> Measurement:
 
     Raises:
         EmbeddedError: The stack does not start.
-        RuntimeError: Too many entries were refused, or an echo was lost.
+        BenchmarkError: Too many entries were refused, or an echo was lost.
     """
     echoes = Echoes()
     async with echoes.serving():
@@ -144,8 +144,7 @@ class _Bench:
                 say(f"  {sent} entries, {len(self._echoed)} echoes, refused {dict(self._refusals)} (load {load()})")
             if sent == self._count:
                 return since
-        message = f"expected {self._count} entries, found {sent}; refused: {dict(self._refusals)}"
-        raise RuntimeError(message)
+        raise BenchmarkError(f"expected {self._count} entries, found {sent}; refused: {dict(self._refusals)}")
 
     async def _round(self, market: PlayedMarket, symbol: str) -> bool:
         """Give a signal to enter and one to leave, then echo; return whether an entry was sent."""
@@ -160,8 +159,7 @@ class _Bench:
         await asyncio.sleep(SETTLE_S)
         echoed = await self._echoes.once(entry, publisher=self._echo_publisher, clock=self._clock)
         if echoed is None:
-            message = "expected the echo's request, found none"
-            raise RuntimeError(message)
+            raise BenchmarkError("expected the echo's request, found none")
         if refusal == SENT:
             self._echoed.append(echoed)
         else:
@@ -171,9 +169,12 @@ class _Bench:
 
     async def _until_permitted(self) -> None:
         """Wait until the risk manager lets the executor enter: marks, state and market are known then."""
-        async with asyncio.timeout(PERMIT_S_MAX):
-            while not await self._redis.client.exists(keys.permit("main")):  # noqa: ASYNC110 - another process sets it
-                await asyncio.sleep(SETTLE_S)
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + PERMIT_S_MAX
+        while not await self._redis.client.exists(keys.permit("main")):
+            if loop.time() > ends_at_s:
+                raise BenchmarkError(f"expected a permit within {PERMIT_S_MAX:g} s, found none")
+            await asyncio.sleep(SETTLE_S)
 
     async def _entries(self, since: datetime) -> Sequence[Mapping[str, Any]]:
         await asyncio.sleep(AUDIT_S)  # the audit recorder follows within a second
