@@ -74,7 +74,7 @@ def _java() -> Finding:
         java = find_java()
     except EmbeddedError as error:
         return Finding(subject="java", found=error.message, failed=True, advice=error.hint)
-    return Finding(subject="java", found=str(java))
+    return Finding(subject="java", found=f"version {java.version} at {java.program}")
 
 
 def _disk(data_dir: Path) -> Finding:

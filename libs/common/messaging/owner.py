@@ -74,7 +74,7 @@ class TopicReplacedError(TraderError):
     def __init__(self, topic: TopicName, *, partition: int, offset: int, expected: str, found: str) -> None:
         super().__init__(
             f"{topic}/{partition}: expected event {expected} at offset {offset}, found {found}; "
-            "the topic was truncated or recreated: halt, then settle it with `trader reconcile`"
+            "the topic was truncated or recreated: halt, then restore it or see docs/runbook.md"
         )
 
 
