@@ -16,6 +16,7 @@ from benchmarks import footprint, recovery, risk
 from benchmarks.figures import Measurement, table
 from benchmarks.pipeline import measuring as pipeline
 from benchmarks.stacks import BenchmarkError, load, say, write_json
+from libs.common.errors import RetryableError
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.stack import run_until_signal
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Measurement] = {}
     try:
         interrupted = asyncio.run(run_until_signal(_run(options, results)))
-    except (BenchmarkError, EmbeddedError) as error:
+    except (BenchmarkError, EmbeddedError, RetryableError) as error:
         say(f"nothing measured: {error}")
         return EXIT_FAILED
     if interrupted is not None:
