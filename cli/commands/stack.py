@@ -95,11 +95,17 @@ def logs(
     """Print the last log lines of a process, or of all."""
     directory = DataDirectory(data_dir)
     known = sorted(path.stem for path in directory.logs.glob("*.log")) if directory.logs.is_dir() else []
+    if not known:
+        raise CommandError(
+            f"{directory.logs}: expected logs, found none: nothing has run here yet",
+            hint="Start a stack with `trader up`, or name its directory with --data-dir.",
+            status=ExitStatus.NOT_RUNNING,
+        )
     if name is not None and name not in known:
         raise CommandError(
             f"{name}: expected a process with a log, found none in {directory.logs}",
-            hint=f"Known: {', '.join(known)}." if known else "Nothing has run in this data directory yet.",
-            status=ExitStatus.USAGE if known else ExitStatus.NOT_RUNNING,
+            hint=f"Known: {', '.join(known)}.",
+            status=ExitStatus.USAGE,
         )
     names = [name] if name is not None else known
     positions = {each: _print_tail(directory.log_file(each), each, lines, labelled=name is None) for each in names}
