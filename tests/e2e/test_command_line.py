@@ -1,0 +1,342 @@
+"""The commands' public forms against one running stack: keys, pipes, terminals, filters, exit statuses."""
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, until
+
+SCREEN_S_MAX = 90.0
+STOPPED_S_MAX = 20.0
+ORDER = ("client_order_id", "exchange_order_id", "account", "symbol", "side", "type", "quantity", "price", "status")
+FILL = ("trade_id", "client_order_id", "account", "symbol", "side", "quantity", "price", "commission")
+POSITION = ("account", "symbol", "quantity", "entry_price", "unrealised_pnl", "stop_loss", "take_profit")
+STATUS = (
+    *("trading_state", "mode", "since", "reason", "equity", "pnl_today", "daily_loss_fraction", "positions_open"),
+    *("signals_active", "orders_open", "trades_today", "uptime_s", "permit_age_ms", "feeds", "lag"),
+)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StackUnderTest]:
+    """Return a stack that has traded, for every test of this module."""
+    with tempfile.TemporaryDirectory(prefix="trader-e2e-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        stack = StackUnderTest(Path(name) / "stack")
+        stack.start()
+        try:
+            until(lambda: len(stack.ask("fills")["fills"]) > 2, seconds=120, what="three fills")
+            yield stack
+        finally:
+            stack.stop()
+
+
+class Screen:
+    """A command in a terminal of its own."""
+
+    def __init__(self, *arguments: str, width: int = 160) -> None:
+        terminal, inside = pty.openpty()
+        os.set_blocking(terminal, False)
+        self._terminal = terminal
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(width), "LINES": "60"},
+        )
+        os.close(inside)
+        self.text = ""
+
+    def read(self) -> str:
+        """Return everything written so far."""
+        while True:
+            try:
+                part = os.read(self._terminal, 65_536)
+            except (BlockingIOError, OSError):  # nothing yet, or the other side is closed
+                return self.text
+            if not part:
+                return self.text
+            self.text += part.decode(errors="replace")
+
+    def shows(self, *words: str) -> bool:
+        text = self.read()
+        return all(word in text for word in words)
+
+    def ended(self) -> bool:
+        self.read()  # a full terminal would keep it
+        return self.process.poll() is not None
+
+    def press_ctrl_c(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def screen() -> Iterator[Callable[..., Screen]]:
+    screens: list[Screen] = []
+
+    def open_screen(*arguments: str) -> Screen:
+        screens.append(Screen(*arguments))
+        return screens[-1]
+
+    yield open_screen
+    for each in screens:
+        each.close()
+
+
+def rows_of(stack: StackUnderTest, command: str, *options: str) -> list[dict[str, object]]:
+    content = stack.ask(command, *options)
+    assert list(content) == [command]
+    rows: list[dict[str, object]] = content[command]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [("orders", ORDER), ("fills", FILL), ("positions", POSITION), ("prices", ("symbol", "bid", "ask", "last", "at"))],
+)
+def test_a_listing_has_its_documented_keys(running: StackUnderTest, command: str, keys: tuple[str, ...]):
+    rows = until(lambda: rows_of(running, command), seconds=60, what=f"a row of {command}")
+
+    for row in rows:
+        assert set(keys) <= set(row)
+        assert all(isinstance(row[key], str) for key in ("quantity", "bid") if key in row), "decimals are strings"
+
+
+@pytest.mark.parametrize("command", ["signals", "refusals", "alerts", "performance"])
+def test_every_other_listing_answers_with_one_object(running: StackUnderTest, command: str):
+    assert isinstance(rows_of(running, command), list)
+
+
+def test_the_status_has_its_documented_keys(running: StackUnderTest):
+    status = running.ask("status")
+
+    assert set(status) == set(STATUS)
+    assert status["trading_state"] == "ACTIVE"
+    assert status["mode"] == "paper"
+    assert {feed["symbol"] for feed in status["feeds"]} == {"BTC/USDT", "ETH/USDT"}
+    assert all(isinstance(feed["age_ms"], int) for feed in status["feeds"])
+    assert all(isinstance(records, int) for records in status["lag"].values())
+
+
+def test_processes_and_endpoints_have_their_documented_keys(running: StackUnderTest):
+    processes = running.ask("ps")["processes"]
+    endpoints = running.endpoints()
+
+    assert {row["name"] for row in processes} == PROCESSES
+    assert set(processes[0]) == {"name", "pid", "state", "restarts", "uptime_s", "rss_mb", "ready", "metrics_url"}
+    assert set(endpoints) == {
+        *("data_dir", "kafka", "redis", "postgres", "exchange_rest", "exchange_ws", "exchange_accounts"),
+        *("dashboard", "operator_key_file"),
+    }
+    assert set(endpoints["exchange_accounts"]) == {"main", "visitor"}
+    assert set(endpoints["exchange_accounts"]["visitor"]) == {"api_key", "api_secret"}
+
+
+def test_the_proofs_have_their_documented_keys(running: StackUnderTest):
+    invariants = running.ask("invariants")
+
+    assert set(invariants) == {"checked", "violations"}
+    assert invariants["violations"] == []
+    assert running.ask("audit", "verify")["verified"]
+    assert all(check["ok"] for check in running.ask("doctor")["checks"])
+    assert set(running.ask("config", "show")) == {"version", "hash", "configuration"}
+
+
+def test_a_pipe_gets_plain_tab_separated_text(running: StackUnderTest):
+    header, *rows = running.trader("orders", "--limit", "2").splitlines()
+
+    assert header.split("\t")[: len(ORDER)] == list(ORDER)
+    assert len(rows) == 2
+    assert all(row.count("\t") == header.count("\t") for row in rows)
+    for command in (("ps",), ("status",), ("prices",), ("config", "show"), ("endpoints",)):
+        assert "\x1b" not in running.trader(*command)
+
+
+def test_a_terminal_gets_a_table(running: StackUnderTest, screen: Callable[..., Screen]):
+    shown = screen("orders", "--data-dir", str(running.data_dir))
+
+    until(shown.ended, seconds=30, what="the end of the command")
+    assert shown.process.returncode == 0
+    assert shown.shows("orders", "┃", "BTC/USDT")
+
+
+def test_a_limit_of_zero_means_all_and_the_newest_come_first(running: StackUnderTest):
+    everything = rows_of(running, "orders", "--limit", "0")
+    two = rows_of(running, "orders", "--limit", "2")
+
+    assert len(two) == 2 < len(everything)
+    times = [str(row["created_at"]) for row in everything]
+    assert times == sorted(times, reverse=True)
+
+
+def test_filters_leave_only_what_they_name(running: StackUnderTest):
+    bitcoin = rows_of(running, "orders", "--symbol", "BTC/USDT", "--limit", "0")
+    filled = rows_of(running, "orders", "--state", "filled", "--limit", "0")
+
+    assert {row["symbol"] for row in bitcoin} <= {"BTC/USDT"}
+    assert {row["status"] for row in filled} == {"FILLED"}
+    assert rows_of(running, "orders", "--since", "2100-01-01T00:00:00+00:00") == []
+    assert rows_of(running, "orders", "--account", "nobody") == []
+    assert len(rows_of(running, "orders", "--since", "1h", "--limit", "0")) >= len(filled)
+
+
+def test_an_order_is_explained_and_an_unknown_one_is_a_failure(running: StackUnderTest):
+    order = str(rows_of(running, "fills")[0]["client_order_id"])
+
+    story = running.ask("audit", "explain", order)
+
+    assert story["order"] == order
+    assert len(story["steps"]) > 3
+    running.trader("audit", "explain", "no-such-order", status=1)
+
+
+def test_logs_are_printed_and_an_unknown_process_is_a_usage_error(running: StackUnderTest):
+    assert len(running.trader("logs", "risk_manager", "--lines", "3").splitlines()) == 3
+    running.trader("logs", "nobody", status=2)
+
+
+def test_a_second_stack_in_the_same_directory_is_refused(running: StackUnderTest):
+    pids = running.pids()
+
+    for options in ((), ("--detach",)):
+        with pytest.raises(CommandFailed, match=f"already running \\(pid {running.supervisor_pid()}\\)"):
+            running.trader("up", *options)
+    assert pids == running.pids()
+
+
+def test_watching_prints_a_line_a_second_until_ctrl_c(running: StackUnderTest):
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "cli", "watch", "--json", "--data-dir", str(running.data_dir)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    statuses = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    watching.send_signal(signal.SIGINT)
+
+    assert watching.wait(timeout=STOPPED_S_MAX) == 130
+    watching.stdout.close()
+    assert all(set(status) == set(STATUS) for status in statuses)
+
+
+def test_an_operator_key_that_others_can_read_is_refused(running: StackUnderTest):
+    key = Path(running.endpoints()["operator_key_file"])
+    key.chmod(0o644)
+
+    try:
+        with pytest.raises(CommandFailed, match=r"operator\.pem.*0o644"):
+            running.trader("stop", status=0)
+        running.trader("stop", status=4)
+    finally:
+        key.chmod(0o600)
+
+
+def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(running: StackUnderTest):
+    halted = running.ask("halt", "--reason", "a drill")
+
+    assert set(halted) == {
+        *("command_id", "acknowledged_ms", "paths", "state", "orders_cancelled"),
+        *("last_order_sent_at", "last_order_accepted_at"),
+    }
+    assert halted["paths"] == ["file", "kafka", "redis"]
+    assert halted["state"] == "HALTED"
+    status = running.ask("status")
+    assert (status["trading_state"], status["reason"]) == ("HALTED", "a drill")
+    until(
+        lambda: any("a drill" in str(alert["message"]) for alert in rows_of(running, "alerts", "--limit", "0")),
+        seconds=10,
+        what="an alert about the halt",
+    )
+    running.trader("start", status=1)
+
+
+def test_resuming_leads_to_reducing_and_starting_to_active(running: StackUnderTest):
+    running.ask("halt", "--reason", "another drill")
+
+    assert running.ask("resume", "--reason", "the drill is over")["state"] == "REDUCING"
+    assert running.ask("start")["state"] == "ACTIVE"
+    running.trader("resume", "--reason", "there is nothing to resume from", status=1)
+    assert running.ask("stop")["state"] == "REDUCING"
+    assert running.ask("start")["state"] == "ACTIVE"
+
+
+def test_a_service_that_does_not_answer_is_a_timeout(running: StackUnderTest):
+    pid = int(running.processes()["risk_manager"]["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        running.trader("start", status=5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_port_that_somebody_took_is_replaced(running: StackUnderTest):
+    before = running.endpoints()["exchange_rest"]
+    orders = len(rows_of(running, "orders", "--limit", "0"))
+    running.stop()
+
+    with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2]))):
+        running.start()
+
+        assert running.endpoints()["exchange_rest"] != before
+        assert len(rows_of(running, "orders", "--limit", "0")) >= orders
+        assert running.all_ready()
+
+
+def test_a_terminal_gets_a_live_view_and_ctrl_c_stops_everything(stack: StackUnderTest, screen: Callable[..., Screen]):
+    shown = screen("up", "--data-dir", str(stack.data_dir))
+
+    until(lambda: shown.shows("ACTIVE", *PROCESSES, "equity 10000"), seconds=SCREEN_S_MAX, what="the live view")
+    until(lambda: shown.shows("last fills", "BUY"), seconds=SCREEN_S_MAX, what="fills in the live view")
+    shown.press_ctrl_c()
+
+    until(shown.ended, seconds=STOPPED_S_MAX, what="the end of the stack")
+    assert shown.process.returncode == 130
+    assert stack.pids() == set()
+    assert "Traceback" not in shown.read()
+    assert "WARNING" not in shown.read()
+
+
+def test_the_exchange_runs_alone_and_says_where(stack: StackUnderTest):
+    alone = subprocess.Popen(
+        [sys.executable, "-m", "cli", "exchange", "--json", "--data-dir", str(stack.data_dir)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert alone.stdout is not None
+    ready = json.loads(alone.stdout.readline())
+
+    assert set(ready) == {"exchange_rest", "exchange_ws", "exchange_accounts"}
+    assert set(ready["exchange_accounts"]) == {"main", "visitor"}
+    port = int(re.findall(r":(\d+)$", ready["exchange_rest"])[0])
+    socket.create_connection(("127.0.0.1", port)).close()
+    alone.send_signal(signal.SIGINT)
+    assert alone.wait(timeout=STOPPED_S_MAX) == 130
+    alone.stdout.close()
+
+
+def test_help_needs_none_of_the_clients():
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import cli.__main__"], capture_output=True, text=True, check=True
+    ).stderr
+
+    assert not re.findall(
+        r"\|\s+(asyncpg|aiokafka|redis|cryptography|pydantic|psutil|rich|structlog)$", loaded, re.MULTILINE
+    )
