@@ -92,7 +92,13 @@ class OutboxRelay:
         self._woken.set()
 
     async def run(self) -> None:
-        """Publish, for ever."""
+        """Publish, for ever; close the producer at the end."""
+        try:
+            await self._run()
+        finally:
+            await self._producer.close()
+
+    async def _run(self) -> None:
         while True:
             self._woken.clear()
             try:
