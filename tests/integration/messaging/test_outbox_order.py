@@ -10,6 +10,7 @@ from libs.common.messaging.cause import Cause, enclose_all
 from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
 from libs.common.observability import metrics
 from libs.common.storage.postgres import Connection, Database
+from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.owners import CLOCK, DeafProducer, Installation, an_alert
 from tests.support.wire import events_arrive, events_on, running
@@ -100,6 +101,26 @@ async def test_the_age_of_what_waits_is_measured_while_the_broker_is_away(
         await eventually(older_than_a_second)
 
     assert await events_on(installation.kafka, TopicName.ALERTS) == []
+
+
+async def test_published_rows_go_when_their_topics_records_do_and_those_about_money_stay(
+    installation: Installation, database: Database
+) -> None:
+    clock = FakeClock()
+    await installation.fetchval(
+        "INSERT INTO outbox SELECT 'main', number, topic, 'main', '{}', '{}', now(), "
+        "    now() - make_interval(days => age) "
+        "FROM (VALUES (1, 'account.equity', 91), (2, 'account.equity', 89), (3, 'fills', 3650), (4, 'logs', 8)) "
+        "    AS row (number, topic, age) RETURNING 1"
+    )
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=clock)
+    clock.advance(601)  # rows are looked through every ten minutes
+
+    async def two_are_left() -> bool:
+        return await installation.fetchval("SELECT array_agg(sequence ORDER BY sequence) FROM outbox") == [2, 3]
+
+    async with running(relay.run()):
+        await eventually(two_are_left)
 
 
 async def _fail_after(database: Database, subject: str) -> None:
