@@ -8,8 +8,9 @@ from libs.invariants.records import ApprovalRow, BalanceRow, Books, FillRow, Hal
 
 _ORDERS: Final = """
     SELECT o.intent_id::text, o.chain_id::text, o.account, o.symbol, o.client_order_id, o.side, o.role, o.strategy,
-           o.status, o.quantity, o.filled_quantity, intent.approved
+           o.status, o.quantity, o.filled_quantity, intent.approved, coalesce(chain.carried, 0) AS carried
     FROM reading.orders AS o JOIN reading.intents AS intent USING (intent_id)
+    LEFT JOIN reading.chains AS chain ON chain.chain_id = o.chain_id
 """
 _FILLS: Final = """
     SELECT account, symbol, trade_id, exchange_order_id, side, quantity, price, commission, commission_asset,

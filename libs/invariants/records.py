@@ -117,7 +117,12 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRow:
-    """An intent of the executor and what became of it; `chain_id` is the entry that it belongs to."""
+    """An intent of the executor and what became of it.
+
+    Attributes:
+        chain_id: The entry that it belongs to.
+        carried: Dust of earlier entries of the symbol that an exit of this chain took over.
+    """
 
     intent_id: str
     chain_id: str
@@ -131,6 +136,7 @@ class OrderRow:
     quantity: Decimal
     filled_quantity: Decimal
     approved: bool
+    carried: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

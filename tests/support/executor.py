@@ -53,6 +53,8 @@ class Tables:
     orders: dict[uuid.UUID, ExecutorOrder] = field(default_factory=dict)
     fills: dict[tuple[int, str], RecordedFill] = field(default_factory=dict)
     open_chains: dict[uuid.UUID, bool] = field(default_factory=dict)
+    carried: dict[uuid.UUID, Decimal] = field(default_factory=dict)
+    leftover: dict[uuid.UUID, Decimal] = field(default_factory=dict)
     ledger: dict[str, Decimal] = field(default_factory=dict)
     cursor: int | None = None
     transfers: set[tuple[str, Decimal, datetime]] = field(default_factory=set)
@@ -80,13 +82,32 @@ class FakeRecords:
         ids = {order.intent_id for order in orders}
         orders.sort(key=lambda order: (order.intent_id != chain_id, order.created_at, order.client_order_id))
         fills = [fill for fill in self._tables.fills.values() if fill.intent_id in ids]
-        return Chain(orders=orders, fills=fills, base=base) if orders else None
+        carried = self._tables.carried.get(chain_id, Decimal(0))
+        return Chain(orders=orders, fills=fills, base=base, carried=carried) if orders else None
 
     async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
         return [chain_id for chain_id, is_open in self._tables.open_chains.items() if is_open]
 
-    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool) -> None:
+    async def dusty_chain(self, account: str, symbol: str) -> uuid.UUID | None:
+        dusty = [chain_id for chain_id in self._dust(symbol) if self._tables.leftover[chain_id] > 0]
+        return max(dusty, key=lambda chain_id: self._tables.orders[chain_id].created_at, default=None)
+
+    async def take_over_dust(self, chain_id: uuid.UUID) -> None:
+        for closed in self._dust(self._tables.orders[chain_id].symbol):
+            if closed != chain_id:
+                carried = self._tables.carried.get(chain_id, Decimal(0))
+                self._tables.carried[chain_id] = carried + self._tables.leftover.pop(closed)
+
+    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
         self._tables.open_chains[chain_id] = is_open
+        self._tables.leftover[chain_id] = leftover
+
+    def _dust(self, symbol: str) -> list[uuid.UUID]:
+        return [
+            chain_id
+            for chain_id, leftover in self._tables.leftover.items()
+            if leftover and not self._tables.open_chains[chain_id] and self._tables.orders[chain_id].symbol == symbol
+        ]
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         return [order for order in self._tables.orders.values() if order.is_unresolved]

@@ -58,13 +58,20 @@ def approval_is_used_at_most_once(look: Look, tally: Tally) -> None:
 
 
 def child_sells_no_more_than_its_entry_bought(look: Look, tally: Tally) -> None:
-    """What was sold of a position, over all its orders, never exceeds what its entry bought."""
+    """What was sold of a position never exceeds what its entry bought and the dust that it took over.
+
+    And over all positions of a symbol nothing was sold that was not bought, wherever the dust went.
+    """
     bought: defaultdict[str, Decimal] = defaultdict(Decimal)
     sold: defaultdict[str, Decimal] = defaultdict(Decimal)
+    carried = {row.chain_id: row.carried for row in look.books.orders}
     for row in look.books.orders:
-        (bought if row.side == "BUY" else sold)[row.chain_id] += row.filled_quantity
-    for chain, quantity in sold.items():
-        tally.expect(quantity <= bought[chain], chain, expected=f"at most {bought[chain]} sold", found=quantity)
+        total = bought if row.side == "BUY" else sold
+        total[row.chain_id] += row.filled_quantity
+        total[f"{row.account} {row.symbol}"] += row.filled_quantity
+    for place, quantity in sold.items():
+        most = bought[place] + carried.get(place, Decimal(0))
+        tally.expect(quantity <= most, place, expected=f"at most {most} sold", found=quantity)
 
 
 def verdict_agrees_with_exchange(look: Look, tally: Tally) -> None:

@@ -60,6 +60,21 @@ _DIFFERENCE: Final = """
 """
 
 
+_DUSTY_CHAIN: Final = """
+    SELECT chain_id FROM chains WHERE account = $1 AND symbol = $2 AND leftover > 0 AND NOT is_open
+    ORDER BY opened_at DESC LIMIT 1
+"""
+_TAKE_OVER_DUST: Final = """
+    WITH dust AS (
+        SELECT closed.chain_id, closed.leftover FROM chains AS closed JOIN chains AS taker USING (account, symbol)
+        WHERE taker.chain_id = $1 AND closed.chain_id <> $1 AND closed.leftover <> 0 AND NOT closed.is_open
+    ), given AS (
+        UPDATE chains SET leftover = 0 FROM dust WHERE chains.chain_id = dust.chain_id
+    )
+    UPDATE chains SET carried = carried + (SELECT coalesce(sum(leftover), 0) FROM dust) WHERE chain_id = $1
+"""
+
+
 class PostgresRecords:
     """`Records` on a connection inside its transaction."""
 
@@ -85,7 +100,8 @@ class PostgresRecords:
         if not orders:
             return None
         rows = await self._connection.fetch("SELECT * FROM fills WHERE chain_id = $1 ORDER BY trade_id", chain_id)
-        return Chain(orders=orders, fills=[fill_of(row) for row in rows], base=base)
+        carried = await self._connection.fetchval("SELECT carried FROM chains WHERE chain_id = $1", chain_id)
+        return Chain(orders=orders, fills=[fill_of(row) for row in rows], base=base, carried=carried or Decimal(0))
 
     async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
         """Return the chains that may still need something, oldest first."""
@@ -97,10 +113,22 @@ class PostgresRecords:
         )
         return [row["chain_id"] for row in rows]
 
-    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool) -> None:
-        """Remember whether a chain may still need something."""
+    async def dusty_chain(self, account: str, symbol: str) -> uuid.UUID | None:
+        """Return the youngest closed chain that left something, or None."""
+        chain_id: uuid.UUID | None = await self._connection.fetchval(_DUSTY_CHAIN, account, symbol)
+        return chain_id
+
+    async def take_over_dust(self, chain_id: uuid.UUID) -> None:
+        """Let a chain carry what the closed chains of its account and symbol left, itself included."""
+        await self._connection.execute(_TAKE_OVER_DUST, chain_id)
+
+    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
+        """Remember whether a chain may still need something, and what it holds when it does not."""
         await self._connection.execute(
-            "UPDATE chains SET is_open = $2 WHERE chain_id = $1 AND is_open <> $2", chain_id, is_open
+            "UPDATE chains SET is_open = $2, leftover = $3 WHERE chain_id = $1 AND (is_open, leftover) <> ($2, $3)",
+            chain_id,
+            is_open,
+            leftover,
         )
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:

@@ -1,6 +1,6 @@
 """An entry with everything that followed from it: the ledger that its sells may never exceed.
 
-Invariant: `held` is what this chain's own executions left of the base asset; coins from elsewhere are never in it.
+Invariant: `held` is what our own executions left of the base asset; coins from elsewhere are never in it.
 """
 
 import uuid
@@ -23,11 +23,13 @@ class Chain:
 
     Attributes:
         base: The asset that is held.
+        carried: Dust of closed chains that an exit of this one took over.
     """
 
     orders: Sequence[ExecutorOrder]
     fills: Sequence[RecordedFill]
     base: str
+    carried: Decimal = _ZERO
 
     @property
     def entry(self) -> ExecutorOrder:
@@ -41,8 +43,8 @@ class Chain:
 
     @cached_property
     def held(self) -> Decimal:
-        """The base asset that the chain's executions left, commissions in it taken off."""
-        held = _ZERO
+        """The base asset that the chain's executions left, commissions taken off and dust taken over."""
+        held = self.carried
         for fill in self.fills:
             trade = fill.trade
             held += trade.quantity if trade.side is Side.BUY else -trade.quantity

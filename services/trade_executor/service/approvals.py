@@ -89,6 +89,7 @@ class Approvals:
             return await self._refuse(records, order, "NO_POSITION")
         waiting = replace(order, chain_id=chain_id)
         await records.insert(waiting)
+        await records.take_over_dust(chain_id)  # else it would add up to a position that nothing sells
         planned = await self._keeper.advance(records, chain_id=chain_id, symbol=order.symbol)
         return [order_updated(waiting), *planned]
 
@@ -122,7 +123,7 @@ class Approvals:
         return "RATE_BUDGET" if self._venues.wait_s(order.account, Purpose.ENTRY) > 0 else None
 
     async def _chain_to_close(self, records: Records, order: ExecutorOrder) -> uuid.UUID | None:
-        """Return the open chain that holds most; there is one position an account and symbol, but dust remains."""
+        """Return the open chain that holds most, else a closed one that left dust: it may be enough to sell."""
         listing = self._venues.listing(order.symbol)
         if listing is None:
             return None
@@ -131,7 +132,9 @@ class Approvals:
             chain = await records.chain(chain_id, base=listing.instrument.base)
             if chain is not None and (chain.held > 0 or chain.entry.is_unresolved):
                 held[chain_id] = chain.held
-        return max(held, key=lambda chain_id: held[chain_id], default=None)
+        if not held:
+            return await records.dusty_chain(order.account, order.symbol)
+        return max(held, key=lambda chain_id: held[chain_id])
 
     async def _refuse(self, records: Records, order: ExecutorOrder, reason: str) -> Sequence[Event]:
         refused = replace(order, status=OrderStatus.ABANDONED, reason=reason, final=True)

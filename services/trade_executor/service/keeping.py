@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from libs.common.clock import Clock
@@ -140,7 +141,7 @@ class Keeper:
     async def _close_if_done(self, records: Records, chain: Chain, listing: Listing) -> None:
         idle = all(order.is_over for order in chain.orders)
         done = idle and sellable(chain, chain.held, listing) == 0
-        await records.set_chain_open(chain.chain_id, is_open=not done)
+        await records.set_chain_open(chain.chain_id, is_open=not done, leftover=chain.held if done else Decimal(0))
 
     def _later(self, errand: Errand) -> None:
         self._after_commit(lambda: self._errands.put(errand))

@@ -39,8 +39,16 @@ class Records(Protocol):
         """Return the chains that may still need something, oldest first."""
         ...
 
-    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool) -> None:
-        """Remember whether a chain may still need something."""
+    async def dusty_chain(self, account: str, symbol: str) -> uuid.UUID | None:
+        """Return the youngest closed chain that left something, or None."""
+        ...
+
+    async def take_over_dust(self, chain_id: uuid.UUID) -> None:
+        """Let a chain carry what the closed chains of its account and symbol left, itself included."""
+        ...
+
+    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
+        """Remember whether a chain may still need something, and what it holds when it does not."""
         ...
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:

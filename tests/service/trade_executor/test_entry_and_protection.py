@@ -240,3 +240,28 @@ async def test_every_fill_is_published_with_the_positions_exits(executor: Execut
     fills = executor.events(OrderFilled)
     assert [fill.quantity for fill in fills] == [Decimal("0.005"), Decimal("0.005")]
     assert {(fill.stop_loss, fill.take_profit) for fill in fills} == {(Decimal(49_500), Decimal(51_000))}
+
+
+async def test_an_exit_also_sells_what_earlier_positions_left(executor: Executor, clock: FakeClock):
+    # An entry of 0.00995 leaves 0.00995 x 0.999 = 0.00994005: each trip leaves 0.00000005 BTC behind.
+    for trip in range(3):
+        await executor.approve(an_approval(clock, quantity=Decimal("0.00995"), signal_id=f"entry {trip}"))
+        await executor.approve(an_exit(clock, signal_id=f"exit {trip}"))
+
+    left = sum(executor.tables.leftover.values())
+    assert left == Decimal("0.00000015")
+    assert len([leftover for leftover in executor.tables.leftover.values() if leftover]) == 1
+    executor.check()
+
+
+async def test_enough_dust_of_closed_positions_is_sold_by_an_exit(executor: Executor, exchange: FakeExchange, clock):
+    await executor.approve(an_approval(clock))
+    await executor.approve(an_exit(clock))
+    (chain_id,) = [chain for chain, is_open in executor.tables.open_chains.items() if not is_open][:1]
+    executor.tables.leftover[chain_id] = Decimal("0.001")
+    executor.tables.carried[chain_id] = Decimal("0.001")
+
+    await executor.approve(an_exit(clock, signal_id="a later exit"))
+
+    assert exchange.sent(NewOrder)[-1].quantity == Decimal("0.001")
+    assert executor.tables.leftover[chain_id] == 0

@@ -76,9 +76,14 @@ CREATE TABLE trade_executor.chains (
     account text NOT NULL,
     symbol text NOT NULL,
     is_open boolean NOT NULL,
-    opened_at timestamptz NOT NULL
+    opened_at timestamptz NOT NULL,
+    carried numeric NOT NULL DEFAULT 0,
+    leftover numeric NOT NULL DEFAULT 0
 );
+COMMENT ON COLUMN trade_executor.chains.carried IS 'dust of closed chains that an exit of this one took over';
+COMMENT ON COLUMN trade_executor.chains.leftover IS 'what it held when it closed, until another takes it over';
 CREATE INDEX chains_open ON trade_executor.chains (account, symbol) WHERE is_open;
+CREATE INDEX chains_dust ON trade_executor.chains (account, symbol) WHERE leftover <> 0;
 
 CREATE TABLE trade_executor.fills (
     account text NOT NULL,
@@ -160,6 +165,9 @@ CREATE VIEW reading.fills AS
            fill.recorded_at
     FROM trade_executor.fills AS fill JOIN trade_executor.order_intents AS intent USING (intent_id);
 
+CREATE VIEW reading.chains AS
+    SELECT chain_id, account, symbol, is_open, opened_at, carried, leftover FROM trade_executor.chains;
+
 CREATE VIEW reading.differences AS
     SELECT id, account, kind, subject, expected, found, first_seen_at, last_seen_at, resolved_at
     FROM trade_executor.differences;
@@ -174,7 +182,8 @@ def upgrade() -> None:
     execute(TABLES)
     execute(VIEWS)
     execute(
-        "GRANT SELECT ON reading.intents, reading.orders, reading.fills, reading.differences, reading.executor_ledger"
+        "GRANT SELECT ON reading.intents, reading.orders, reading.fills, reading.chains, reading.differences,"
+        " reading.executor_ledger"
         " TO reader"
     )
 
