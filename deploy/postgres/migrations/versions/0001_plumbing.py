@@ -49,6 +49,7 @@ CREATE TABLE {schema}.outbox (
     PRIMARY KEY (account, sequence)
 );
 CREATE INDEX outbox_unpublished ON {schema}.outbox (account, sequence) WHERE published_at IS NULL;
+CREATE INDEX outbox_prunable ON {schema}.outbox (topic, published_at) WHERE published_at IS NOT NULL;
 """
 
 ROLE = """
