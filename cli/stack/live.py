@@ -1,6 +1,7 @@
 """The view in a terminal: processes, trading state, prices and the last fills, redrawn every second."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console, Group
@@ -18,7 +19,9 @@ from libs.embedded.process import ProcessState, ProcessStatus
 from libs.embedded.stack import Stack
 
 REDRAW_INTERVAL_S = 1.0
-FILLS_SHOWN = 8
+FILLS_SHOWN_MAX = 8
+LINES_BESIDES = 8
+"""Headline, titles, footer and the cursor's line: what is taller than the terminal would be cut at its end."""
 STATE_STYLES = {"ACTIVE": "bold green", "REDUCING": "bold yellow", "HALTED": "bold red"}
 
 
@@ -30,12 +33,14 @@ class LiveView(PlainView):
         endpoints = composition.endpoints()
         database = await Database.connect(endpoints["postgres"], application="trader", connections_max=1)
         try:
-            with Live(console=Console(stderr=True), refresh_per_second=2, transient=False) as live:
+            console = Console(stderr=True)
+            with Live(console=console, refresh_per_second=2, transient=False) as live:
                 while True:
                     processes = stack.snapshot()
                     try:
                         status = await read_status(database, account="main", processes=processes)
-                        fills = await read_recent(database, account="main", limit=FILLS_SHOWN)
+                        room = max(0, console.height - len(processes) - LINES_BESIDES)
+                        fills = await read_recent(database, account="main", limit=min(FILLS_SHOWN_MAX, room))
                         live.update(Group(headline(status), _processes(processes), _fills(fills), _footer(endpoints)))
                     except RetryableError as error:
                         live.update(Group(Text(f"The database does not answer: {error}"), _processes(processes)))
@@ -49,7 +54,7 @@ def headline(status: dict[str, Any]) -> Text:
     text = Text()
     text.append(f" {status['trading_state']} ", STATE_STYLES.get(status["trading_state"], "bold"))
     text.append(
-        f"  {status['mode']}  equity {text_of(status['equity'])}  PnL today {text_of(status['pnl_today'])}"
+        f"  {status['mode']}  equity {_money(status['equity'])}  PnL today {_money(status['pnl_today'])}"
         f"  positions {status['positions_open']}  orders {status['orders_open']}  trades {status['trades_today']}"
     )
     feeds = "  ".join(f"{feed['symbol']} {feed['age_ms']} ms" for feed in status["feeds"])
@@ -57,6 +62,10 @@ def headline(status: dict[str, Any]) -> Text:
     if status["reason"]:
         text.append(f"\n {status['reason']}")
     return text
+
+
+def _money(amount: Decimal | None) -> str:
+    return "-" if amount is None else f"{amount:.2f}"
 
 
 def _processes(processes: tuple[ProcessStatus, ...]) -> Table:

@@ -7,6 +7,7 @@ from cli.stack.composition import Composition
 from cli.status import read_status, status_line
 from libs.common.errors import RetryableError
 from libs.common.storage.postgres import Database
+from libs.embedded import log_file
 from libs.embedded.process import ProcessEvent, ProcessState
 from libs.embedded.stack import Phase, Stack
 
@@ -46,6 +47,7 @@ class PlainView:
                     tell(status_line(await read_status(database, account="main", processes=stack.snapshot())))
                 except RetryableError as error:
                     tell(f"status: {error}")
+                log_file.bound(stack.directory.log_file("trader"))  # what a detached stack tells goes there
                 await asyncio.sleep(STATUS_INTERVAL_S)
         finally:
             await database.close()

@@ -303,7 +303,7 @@ def test_a_port_that_somebody_took_is_replaced(running: StackUnderTest):
 def test_a_terminal_gets_a_live_view_and_ctrl_c_stops_everything(stack: StackUnderTest, screen: Callable[..., Screen]):
     shown = screen("up", "--data-dir", str(stack.data_dir))
 
-    until(lambda: shown.shows("ACTIVE", *PROCESSES, "equity 10000"), seconds=SCREEN_S_MAX, what="the live view")
+    until(lambda: shown.shows("ACTIVE", *PROCESSES, "PnL today"), seconds=SCREEN_S_MAX, what="the live view")
     until(lambda: shown.shows("last fills", "BUY"), seconds=SCREEN_S_MAX, what="fills in the live view")
     shown.press_ctrl_c()
 
