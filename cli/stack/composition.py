@@ -214,7 +214,7 @@ class Composition:
     async def _migrate(self) -> None:
         await run_to_end(
             (sys.executable, "-m", "cli", "db", "upgrade"),
-            environment={"PATH": "/usr/bin:/bin", **self._environment()},
+            environment={"PATH": "/usr/bin:/bin", "PYTHONSAFEPATH": "1", **self._environment()},
             working_directory=Path.cwd(),
             deadline_s=MIGRATION_S_MAX,
         )

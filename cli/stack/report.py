@@ -1,5 +1,6 @@
 """What happened in a run, as `--report` writes it: counts, latencies, equity, restarts, and whether all of it holds."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,14 +13,22 @@ from libs.common.messaging.kafka import Kafka
 from libs.common.storage.postgres import Connection, Database
 from libs.embedded.stack import Stack
 
+SETTLED_S: Final = 2.0
+"""By then what was signalled before the end has been answered, and the audit recorder has written both."""
+
 _EVENTS: Final = """
     SELECT topic, sum(offset_last - offset_first + 1) AS count FROM audit WHERE recorded_at >= $1
     GROUP BY topic ORDER BY topic
 """
-_SIGNALS: Final = "SELECT count(*) FROM signals WHERE created_at >= $1 AND signal_type <> 'HOLD'"
-_APPROVED: Final = "SELECT count(*) FROM risk_decisions WHERE decided_at >= $1 AND approved"
+_SIGNALS: Final = "SELECT count(*) FROM signals WHERE created_at BETWEEN $1 AND $2 AND signal_type <> 'HOLD'"
+_APPROVED: Final = """
+    SELECT count(*) FROM risk_decisions JOIN signals USING (signal_id)
+    WHERE created_at BETWEEN $1 AND $2 AND approved
+"""
 _REFUSED: Final = """
-    SELECT reason, count(*) AS count FROM refusals WHERE decided_at >= $1 GROUP BY reason ORDER BY count DESC, reason
+    SELECT reason, count(*) AS count FROM risk_decisions JOIN signals USING (signal_id)
+    WHERE created_at BETWEEN $1 AND $2 AND NOT approved
+    GROUP BY reason ORDER BY count DESC, reason
 """
 _ORDERS: Final = "SELECT count(*) FROM orders WHERE created_at >= $1"
 _FILLS: Final = "SELECT count(*), min(recorded_at) AS first_at FROM fills WHERE recorded_at >= $1"
@@ -66,8 +75,9 @@ class RunReporter:
         endpoints = composition.endpoints()
         database = await Database.connect(endpoints["postgres"], application="trader", connections_max=2)
         try:
+            await asyncio.sleep(SETTLED_S)
             async with database.connection() as connection:
-                content = await self._happened(connection)
+                content = await self._happened(connection, until=now)
             audit = await check_audit(database, stack.directory)
             invariants = await check_stack(
                 database,
@@ -89,16 +99,16 @@ class RunReporter:
             "invariants": invariants,
         }
 
-    async def _happened(self, connection: Connection) -> dict[str, Any]:
+    async def _happened(self, connection: Connection, *, until: datetime) -> dict[str, Any]:
         since = self._began_at
         first_fill = await connection.fetchrow(_FILLS, since)
         equity = [row["equity"] for row in await connection.fetch(_EQUITY, "main", since)]
         latencies = await connection.fetch(_LATENCIES, since)
         return {
             "events": {row["topic"]: int(row["count"]) for row in await connection.fetch(_EVENTS, since)},
-            "signals": await connection.fetchval(_SIGNALS, since),
-            "approved": await connection.fetchval(_APPROVED, since),
-            "refused": {row["reason"]: row["count"] for row in await connection.fetch(_REFUSED, since)},
+            "signals": await connection.fetchval(_SIGNALS, since, until),
+            "approved": await connection.fetchval(_APPROVED, since, until),
+            "refused": {row["reason"]: row["count"] for row in await connection.fetch(_REFUSED, since, until)},
             "orders": await connection.fetchval(_ORDERS, since),
             "fills": first_fill["count"] if first_fill else 0,
             "first_fill_at": first_fill["first_at"] if first_fill else None,

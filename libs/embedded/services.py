@@ -59,6 +59,7 @@ def service_spec(service: Service, *, directory: DataDirectory, health_port: int
         environment={
             **os.environ,
             "PYTHONDONTWRITEBYTECODE": "",  # without byte code a restart takes ten seconds longer
+            "PYTHONSAFEPATH": "1",  # a folder of the user's that is called like a package of ours is not ours
             "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
             **service.environment,
             service.health_port_variable: str(health_port),
