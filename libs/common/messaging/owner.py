@@ -21,7 +21,7 @@ from libs.common.contracts.topics import FOREVER, TOPIC_BY_NAME, TopicName
 from libs.common.errors import InvalidMessageError, OwnershipLostError, RetryableError, TraderError
 from libs.common.messaging.cause import Cause, enclose_all
 from libs.common.messaging.deadlines import deadline
-from libs.common.messaging.kafka import CALL_DEADLINE_S, Kafka
+from libs.common.messaging.kafka import CALL_DEADLINE_S, POLL_MS, Kafka
 from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
 from libs.common.messaging.ownership import Ownership
 from libs.common.messaging.polling import PartitionPoller
@@ -39,7 +39,7 @@ RETRIED: Final = (RetryableError, asyncpg.SerializationError, asyncpg.DeadlockDe
 
 RETRY_S_MIN: Final = 0.05
 RETRY_S_MAX: Final = 2.0
-LAST_RECORD_DEADLINE_S: Final = 5.0
+LAST_RECORDS_DEADLINE_S: Final = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -296,6 +296,7 @@ class Owner(Generic[R]):
             consumer.beginning_offsets(list(consumer.assignment())), CALL_DEADLINE_S, "Kafka offsets"
         )
         ends = await self._kafka.end_offsets(consumer)
+        read_last: dict[TopicPartition, Position] = {}
         for partition in sorted(consumer.assignment()):
             row = stored.get((self._kafka.topic_name(partition.topic).value, partition.partition))
             next_offset = row["next_offset"] if row is not None else 0
@@ -304,20 +305,32 @@ class Owner(Generic[R]):
             if row is not None and next_offset < beginnings[partition] and self._kept_forever(partition):
                 raise self._replaced(partition, next_offset - 1, row["last_event_id"], "a topic that begins after it")
             if row is not None and row["last_event_id"] and beginnings[partition] < next_offset:
-                await self._prove_last_record(consumer, partition, next_offset - 1, row["last_event_id"])
+                read_last[partition] = Position(next_offset, row["last_event_id"])
             consumer.seek(partition, max(next_offset, beginnings[partition]))
+        if read_last:
+            await deadline(self._prove(read_last), LAST_RECORDS_DEADLINE_S, "reading the last records again")
 
-    async def _prove_last_record(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, expected: str
-    ) -> None:
-        consumer.seek(partition, offset)
-        record = await deadline(
-            _one_record(consumer, partition), LAST_RECORD_DEADLINE_S, f"reading {partition.topic}/{partition.partition}"
-        )
+    async def _prove(self, read_last: Mapping[TopicPartition, Position]) -> None:
+        """Read the last record of each partition again, by a consumer of its own that waits for no larger batch."""
+        consumer = await self._kafka.consumer()
+        try:
+            consumer.assign(list(read_last))
+            for partition, position in read_last.items():
+                consumer.seek(partition, position.next_offset - 1)
+            unread = set(read_last)
+            while unread:
+                for partition, records in (await consumer.getmany(*unread, timeout_ms=POLL_MS)).items():
+                    self._prove_last_record(partition, records[0], read_last[partition])
+                    unread.remove(partition)
+        finally:
+            await self._kafka.stop(consumer)
+
+    def _prove_last_record(self, partition: TopicPartition, record: Any, expected: Position) -> None:
         headers = {name: content.decode(errors="replace") for name, content in record.headers}
         found = headers.get("event_id", "no event id")
-        if record.offset != offset or found != expected:
-            raise self._replaced(partition, offset, expected, found)
+        offset = expected.next_offset - 1
+        if record.offset != offset or found != expected.last_event_id:
+            raise self._replaced(partition, offset, expected.last_event_id, found)
 
     def _kept_forever(self, partition: TopicPartition) -> bool:
         return TOPIC_BY_NAME[self._kafka.topic_name(partition.topic)].retention_ms == FOREVER
@@ -334,13 +347,6 @@ class Owner(Generic[R]):
 
 def _after(record: RawRecord, event_id: str) -> Positions:
     return {(record.topic, record.partition): Position(record.offset + 1, event_id)}
-
-
-async def _one_record(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Any:
-    while True:
-        polled = await consumer.getmany(partition, timeout_ms=500, max_records=1)
-        for batch in polled.values():
-            return batch[0]
 
 
 async def _nothing(_: Any) -> Sequence[Event]:
