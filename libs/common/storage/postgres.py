@@ -61,7 +61,6 @@ class Database:
                     command_timeout=COMMAND_TIMEOUT_S,
                     max_inactive_connection_lifetime=0,
                     init=_prepare,
-                    reset=_keep,
                     server_settings={
                         "application_name": application[:63],
                         "statement_timeout": str(int(COMMAND_TIMEOUT_S * 1_000)),
@@ -130,10 +129,6 @@ def _is_open(connection: Connection) -> bool:
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec("jsonb", encoder=dump_json, decoder=json.loads, schema="pg_catalog")
-
-
-async def _keep(_: object) -> None:
-    """Leave a returned connection as it is: nobody changes its session, and asking the server costs a round trip."""
 
 
 def dump_json(content: Any) -> str:
