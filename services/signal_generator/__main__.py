@@ -6,9 +6,10 @@ from typing import Final
 from libs.common.contracts.events import CandleClosed, MarketStatusChanged, TradingStateChanged
 from libs.common.contracts.topics import TopicName
 from libs.common.runtime import Runtime, run_service
+from libs.policy import configured_strategy
 from services.signal_generator.adapters import KafkaCandleHistory
 from services.signal_generator.service import SignalGenerator
-from services.signal_generator.settings import Settings, configured_strategy
+from services.signal_generator.settings import Settings
 
 NAME: Final = "signal_generator"
 

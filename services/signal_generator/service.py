@@ -5,8 +5,7 @@ Invariant: the answer depends on the candles before it, never on when or by whic
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from libs.common.clock import epoch_ms
 from libs.common.contracts.event import Envelope, Event
@@ -19,12 +18,9 @@ from libs.common.contracts.events import (
 )
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.observability import metrics
-from libs.trading.money import to_decimal
+from libs.policy import Exits, exits_of
 from libs.trading.strategies import Enter, Exit, Hold, HoldReason, Strategy
 from services.signal_generator.domain import HoldLog, Surroundings, SymbolDesk
-
-PRICE_STEP: Final = Decimal("0.00000001")
-"""Binance's finest price; the risk manager rounds to the instrument's own."""
 
 HOLD_RECORD_S_MIN: Final = 60
 
@@ -116,17 +112,13 @@ class SignalGenerator:
 
     def _entry(self, desk: SymbolDesk, candle: CandleClosed, entry: Enter) -> Sequence[Event]:
         quality = entry.quality.value
-        stop_loss, take_profit = to_decimal(entry.stop_loss, PRICE_STEP), to_decimal(entry.take_profit, PRICE_STEP)
-        obstacles = self._surroundings.obstacles(candle.symbol)
-        if quality < self._quality_min:
-            obstacles = (f"quality {quality} below {self._quality_min}", *entry.quality.reasons)
-        elif not 0 < stop_loss < candle.close < take_profit:
-            obstacles = (HoldReason.STOPS_ARE_IMPOSSIBLE,)  # the finest price leaves no room between entry and exits
-        if obstacles:
+        exits = exits_of(entry, candle.close, self._quality_min)
+        if not isinstance(exits, Exits):
+            return self._held(desk, candle, exits, quality=quality)
+        if obstacles := self._surroundings.obstacles(candle.symbol):
             return self._held(desk, candle, obstacles, quality=quality)
         metrics.SIGNALS_DECIDED.labels(decision="enter").inc()
         reasons = (*entry.reasons, *entry.quality.reasons)
-        exits = _Exits(stop_loss, take_profit)
         return (_signal(desk, candle, Side.BUY, Role.ENTRY, quality=quality, reasons=reasons, exits=exits),)
 
     def _exit(self, desk: SymbolDesk, candle: CandleClosed, wish: Exit) -> Sequence[Event]:
@@ -157,16 +149,6 @@ class SignalGenerator:
         )
 
 
-class _Exits(NamedTuple):
-    """Where the protection of an entry stands."""
-
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-
-
-_NO_EXITS: Final = _Exits()
-
-
 def _signal(
     desk: SymbolDesk,
     candle: CandleClosed,
@@ -175,7 +157,7 @@ def _signal(
     *,
     quality: int,
     reasons: tuple[str, ...],
-    exits: _Exits = _NO_EXITS,
+    exits: Exits | None = None,
 ) -> SignalGenerated:
     """Return the wish on a candle; its time is the candle's end, so that a belated decision shows its age."""
     return SignalGenerated(
@@ -186,8 +168,8 @@ def _signal(
         side=side,
         role=role,
         reference_price=candle.close,
-        stop_loss=exits.stop_loss,
-        take_profit=exits.take_profit,
+        stop_loss=exits.stop_loss if exits else None,
+        take_profit=exits.take_profit if exits else None,
         quality_score=quality,
         reasons=reasons,
         interval_s=candle.interval_s,

@@ -1,12 +1,6 @@
-"""What only the signal generator needs to know, and what the configuration means for its strategy."""
+"""What only the signal generator needs to know."""
 
-from decimal import Decimal
-from typing import Any
-
-from libs.common.configuration import TradingConfiguration
-from libs.common.errors import ConfigurationError
 from libs.common.settings import ServiceSettings
-from libs.trading.strategies import Strategy, create_strategy
 
 
 class Settings(ServiceSettings):
@@ -17,29 +11,3 @@ class Settings(ServiceSettings):
     """
 
     group_member: str = "0"
-
-
-def configured_strategy(configuration: TradingConfiguration, symbol: str) -> Strategy:
-    """Return a new instance of the configured strategy; its exits are set by the configuration's own keys.
-
-    Raises:
-        ConfigurationError: The strategy or one of its parameters is unknown or out of range.
-    """
-    section, risk = configuration.strategy, configuration.risk_management
-    exits: dict[str, Any] = {
-        "stops": section.stops,
-        "stop_loss_atr": section.stop_atr,
-        "take_profit_atr": section.take_atr,
-        "stop_loss_pct": risk.stop_loss_pct,
-        "take_profit_pct": risk.take_profit_pct,
-    }
-    parameters = {
-        name: float(value) if isinstance(value, Decimal) else value
-        for name, value in (exits | section.parameters).items()
-    }
-    try:
-        return create_strategy(section.name, symbol, configuration.engine.trading_interval, parameters)
-    except ValueError as error:
-        raise ConfigurationError(
-            where="configuration: strategy", expected="a known strategy and its parameters", found=str(error)
-        ) from error

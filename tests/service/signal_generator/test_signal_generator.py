@@ -21,13 +21,13 @@ from libs.common.contracts.events import (
 )
 from libs.common.contracts.vocabulary import Role, Side, TradingState
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.policy import configured_strategy
 from libs.trading.market import Candle
 from libs.trading.market import Side as CoreSide
 from libs.trading.quality import QualityScore
 from libs.trading.strategies import Decision, Enter, Exit, Hold, HoldReason
 from services.signal_generator.adapters import complete_before
 from services.signal_generator.service import SignalGenerator
-from services.signal_generator.settings import configured_strategy
 
 BTC = "BTC/USDT"
 EventT = TypeVar("EventT", bound=Event)

@@ -10,9 +10,9 @@ from libs.common.contracts.events import CandleClosed
 from libs.common.messaging.kafka import Kafka
 from libs.common.messaging.publisher import Publisher
 from libs.common.storage.redis import RedisStore
+from libs.policy import configured_strategy
 from libs.trading.strategies import Enter, Exit, Hold
 from services.signal_generator.domain import core_candle
-from services.signal_generator.settings import configured_strategy
 from tests.support.clock import FakeClock
 
 SYMBOL = "BTC/USDT"
