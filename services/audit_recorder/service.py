@@ -18,7 +18,7 @@ from libs.common.clock import Clock
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
-from libs.common.messaging.owner import Position, Positions
+from libs.common.messaging.positions import Position, Positions
 from libs.common.messaging.records import RawRecord
 from libs.common.observability import metrics
 from services.audit_recorder.domain.chains import ChainState, Extension, extend

@@ -22,7 +22,7 @@ from libs.common.messaging.kafka import Kafka, Producer
 from libs.common.messaging.outbox import OutboxRelay
 from libs.common.messaging.owner import Handler, Owner
 from libs.common.messaging.ownership import Ownership
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Connection, Database, Session
 from tests.support.events import AT, every_event
 from tests.support.migrated import MigratedDatabase
 
@@ -91,17 +91,30 @@ class DeafProducer(Producer):
 
 
 class ForgetfulDatabase(Database):
-    """Commits, and loses the connection before the answer arrives, as often as it is told to."""
+    """Commits, but says `losses` times that the answer to the commit was lost."""
 
     losses = 0
+
+    def session(self) -> Session:
+        """Return a session whose commits may go unanswered."""
+        return ForgetfulSession(self)
+
+
+class ForgetfulSession(Session):
+    """A session of a `ForgetfulDatabase`."""
+
+    def __init__(self, database: ForgetfulDatabase) -> None:
+        super().__init__(database)
+        self._forgetful = database
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a transaction whose commit may go unanswered."""
         async with super().transaction() as connection:
             yield connection
-        if self.losses:
-            self.losses -= 1
+        if self._forgetful.losses:
+            self._forgetful.losses -= 1
+            await self.give_back()
             raise RetryableError("expected the answer to COMMIT, found a closed connection")
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 from libs.common.contracts.event import Event
 from libs.common.messaging.cause import Cause
-from libs.common.messaging.owner import Owner, Positions
+from libs.common.messaging.owner import Owner
+from libs.common.messaging.positions import Positions
 from libs.common.messaging.records import RawRecord
 from libs.common.observability import metrics
 
@@ -46,6 +47,6 @@ class BatchOwner(Owner[R]):
             positions = await self._handle_records(records, repositories)
             return ()
 
-        await self._transact(work, cause=Cause.none(), first=records[0], positions=lambda: positions)
+        await self._transact(work, cause=Cause.none(), positions=lambda: positions)
         for record in records:
             metrics.MESSAGES_HANDLED.labels(topic=record.topic, type="recorded").inc()

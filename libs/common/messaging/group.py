@@ -18,6 +18,7 @@ from libs.common.errors import InvalidMessageError, RetryableError
 from libs.common.messaging.cause import Cause
 from libs.common.messaging.deadlines import deadline
 from libs.common.messaging.kafka import CALL_DEADLINE_S, POLL_MS, Kafka
+from libs.common.messaging.lag import LOOK_INTERVAL_S, LagWatch
 from libs.common.messaging.publisher import Publisher
 from libs.common.messaging.records import RawRecord
 from libs.common.observability import metrics
@@ -31,7 +32,6 @@ RECORDS_PER_POLL_MAX: Final = 200
 RETRY_S_MIN: Final = 0.05
 RETRY_S_MAX: Final = 2.0
 ANSWERED_S_MAX: Final = 5.0
-SILENCE_S_MAX: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -72,18 +72,16 @@ class GroupLoop:
         self._clock = clock
         self._on_assigned = on_assigned
         self._progress = progress
-        self._lag: dict[str, int] = {}
-        self._answered_at_s: float | None = None
-        self._records_at_s = 0.0
+        self._watched = LagWatch(kafka, topics=topics, clock=clock)
 
     @property
     def lag(self) -> dict[str, int]:
         """Records still to read per topic, in the partitions assigned to this member."""
-        return dict(self._lag)
+        return self._watched.lag
 
     async def answered(self) -> bool:
         """Readiness: partitions are assigned and the broker answered lately."""
-        return self._answered_at_s is not None and self._clock.monotonic_s() - self._answered_at_s <= ANSWERED_S_MAX
+        return self._watched.answered_lately(ANSWERED_S_MAX)
 
     async def run(self) -> None:
         """Read, handle, publish and commit, for ever; joins the group again after an error."""
@@ -92,11 +90,11 @@ class GroupLoop:
             try:
                 await self._run_as_member()
             except (KafkaError, RetryableError) as error:
-                if self._answered_at_s is not None:
+                if self._watched.answered:
                     retry_s = RETRY_S_MIN
                 metrics.CONSUMERS_REBUILT.inc()
                 _log.warning("Joining the group again", group=self._group, error=str(error))
-                self._answered_at_s = None
+                self._watched.forget()
                 await asyncio.sleep(retry_s)
                 retry_s = min(2 * retry_s, RETRY_S_MAX)
 
@@ -106,7 +104,7 @@ class GroupLoop:
         try:
             assignment = _Assignment()
             consumer.subscribe([self._kafka.wire_topic(name) for name in self._topics], listener=assignment)
-            self._records_at_s = self._clock.monotonic_s()
+            self._watched.begin()
             watch = asyncio.create_task(self._watch(consumer))
             while not watch.done():
                 await self._turn(consumer, assignment)
@@ -129,7 +127,7 @@ class GroupLoop:
             await self._on_assigned(consumer, fresh)
         if not polled:
             return
-        self._records_at_s = self._clock.monotonic_s()
+        self._watched.read()
         done: dict[TopicPartition, int] = {}
         for partition, records in polled.items():
             for record in records:
@@ -177,23 +175,11 @@ class GroupLoop:
         )
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """Look at the ends once a second; raise when data is there and none arrives."""
+        """Look at what is left to read, for ever; raise when the broker is silent, or data is there and none comes."""
         while True:
-            await asyncio.sleep(1.0)
-            if not consumer.assignment():
-                continue
-            ends = await self._kafka.end_offsets(consumer)
-            lag: dict[str, int] = {name.value: 0 for name in self._topics}
-            for partition, end in ends.items():
-                position = await deadline(consumer.position(partition), CALL_DEADLINE_S, "Kafka position")
-                lag[self._kafka.topic_name(partition.topic).value] += max(0, end - position)
-            self._lag = lag
-            self._answered_at_s = self._clock.monotonic_s()
-            for name, records in lag.items():
-                metrics.CONSUMER_LAG.labels(topic=name).set(records)
-            if any(lag.values()) and self._clock.monotonic_s() - self._records_at_s > SILENCE_S_MAX:
-                message = f"Kafka group {self._group}: expected unread records within {SILENCE_S_MAX:g} s, found none"
-                raise RetryableError(message)
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            if consumer.assignment():
+                await self._watched.look(consumer)
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

@@ -22,8 +22,16 @@ from libs.common.observability import metrics
 CALL_DEADLINE_S: Final = 5.0
 START_DEADLINE_S: Final = 10.0
 STOP_DEADLINE_S: Final = 2.0
-POLL_MS: Final = 500
+POLL_MS: Final = 1_000
+FETCH_WAIT_MS: Final = 1_000
+"""The broker answers a fetch so late when there is nothing, and at once when there is something."""
+BATCH_WAIT_MS: Final = 500
+"""The same for who waits for larger batches: so late are they at most."""
+FETCHER_PERIOD_MS: Final = 1_000
+"""aiokafka turns so often without a reason; seeking, fetched and consumed records wake it at once."""
 GROUP_SESSION_MS: Final = 6_000
+GROUP_HEARTBEAT_MS: Final = 2_000
+"""A third of the session: two may be lost."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +72,7 @@ class Kafka:
         Args:
             group: The consumer group; None: partitions are assigned by hand.
             instance: The static member id, so that a restart within the session needs no rebalance.
-            fetch_bytes_min: The broker answers once it has so much, or after `POLL_MS`: larger batches, later.
+            fetch_bytes_min: The broker answers once it has so much, or after `BATCH_WAIT_MS`: larger batches, later.
 
         Raises:
             RetryableError: The cluster cannot be reached.
@@ -80,10 +88,11 @@ class Kafka:
             isolation_level="read_committed",
             request_timeout_ms=int(CALL_DEADLINE_S * 1_000),
             session_timeout_ms=GROUP_SESSION_MS,
-            heartbeat_interval_ms=1_000,
+            heartbeat_interval_ms=GROUP_HEARTBEAT_MS,
             max_poll_interval_ms=60_000,
-            fetch_max_wait_ms=POLL_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS if fetch_bytes_min == 1 else BATCH_WAIT_MS,
             fetch_min_bytes=fetch_bytes_min,
+            consumer_timeout_ms=FETCHER_PERIOD_MS,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )

@@ -12,35 +12,23 @@ import asyncpg
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.contracts.codec import WireRecord, encode
-from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.codec import WireRecord
 from libs.common.contracts.topics import FOREVER, TOPICS, TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.kafka import Producer
+from libs.common.messaging.sealing import OutboxRow
 from libs.common.observability import metrics
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
 
 RELAY_ROWS_MAX: Final = 500
-IDLE_S: Final = 1.0
+MARK_DELAY_S: Final = 0.1
+"""Marks wait until nothing is to be published, so that they delay no order."""
+LOOK_INTERVAL_S: Final = 30.0
 RETRY_S: Final = 0.2
 PRUNE_INTERVAL_S: Final = 600.0
 PRUNE_ROWS_MAX: Final = 10_000
-NO_ACCOUNT: Final = ""
-"""The order in which events without an account of their own are published."""
-
 _log = structlog.get_logger(__name__)
 
-_APPEND: Final = """
-    WITH head AS (
-        INSERT INTO outbox_heads AS current (account, sequence) VALUES ($1, cardinality($2::text[]))
-        ON CONFLICT (account) DO UPDATE SET sequence = current.sequence + excluded.sequence
-        RETURNING sequence - cardinality($2::text[]) AS before
-    )
-    INSERT INTO outbox (account, sequence, topic, key, value, headers, recorded_at)
-    SELECT $1, head.before + entry.ordinal, entry.topic, entry.key, entry.value, entry.headers, clock_timestamp()
-    FROM head, unnest($2::text[], $3::text[], $4::text[], $5::jsonb[])
-        WITH ORDINALITY AS entry (topic, key, value, headers, ordinal)
-"""
 _UNPUBLISHED: Final = """
     SELECT account, sequence, topic, key, value, headers,
         extract(epoch FROM clock_timestamp() - recorded_at)::float8 AS age_s
@@ -48,7 +36,8 @@ _UNPUBLISHED: Final = """
 """
 _MARK: Final = """
     UPDATE outbox SET published_at = clock_timestamp()
-    FROM unnest($1::text[], $2::bigint[]) AS sent (account, sequence)
+    FROM unnest($1::text[], $2::bigint[]) AS sent (account, sequence),
+         (SELECT set_config('synchronous_commit', 'off', true)) AS without_waiting_for_the_disk
     WHERE outbox.account = sent.account AND outbox.sequence = sent.sequence
 """
 _PRUNE: Final = """
@@ -59,36 +48,37 @@ _PRUNE: Final = """
 """
 
 
-async def append_to_outbox(connection: Connection, envelopes: Sequence[Envelope[Event]]) -> None:
-    """Write events to the outbox within the caller's transaction, keeping their order per account."""
-    by_account: dict[str, list[WireRecord]] = {}
-    for envelope in envelopes:
-        account = getattr(envelope.event, "account", None) or NO_ACCOUNT
-        by_account.setdefault(account, []).append(encode(envelope))
-    for account in sorted(by_account):  # one order of locks for everybody
-        records = by_account[account]
-        await connection.execute(
-            _APPEND,
-            account,
-            [record.topic.value for record in records],
-            [record.key for record in records],
-            [record.value.decode() for record in records],
-            [{name: content.decode() for name, content in record.headers} for record in records],
-        )
-
-
 class OutboxRelay:
-    """Publishes committed rows in account order, at least once; marks them when the broker has them."""
+    """Publishes committed rows in account order, at least once; marks them when the broker has them.
+
+    Rows come straight from the transaction that left them. Whenever some may be missing, at the start, after a failure
+    or where an account's sequence has a gap, they are read from the table instead.
+    """
 
     def __init__(self, *, database: Database, producer: Producer, clock: Clock) -> None:
         self._database = database
         self._producer = producer
         self._clock = clock
         self._woken = asyncio.Event()
+        self._fresh: list[OutboxRow] = []
+        self._published: dict[str, int] = {}
+        self._unmarked: list[OutboxRow] = []
+        self._must_look = True
         self._pruned_at_s = clock.monotonic_s()
 
-    def wake(self) -> None:
-        """Say that rows were committed."""
+    def committed(self, rows: Sequence[OutboxRow]) -> None:
+        """Take what a transaction has left, in the order of the commits."""
+        if len(self._fresh) + len(rows) > RELAY_ROWS_MAX:
+            return self.look()
+        self._fresh.extend(rows)
+        if rows:
+            self._woken.set()
+        return None
+
+    def look(self) -> None:
+        """Have the table read: it may hold rows that nobody told of."""
+        self._must_look = True
+        self._fresh.clear()
         self._woken.set()
 
     async def run(self) -> None:
@@ -102,32 +92,81 @@ class OutboxRelay:
         while True:
             self._woken.clear()
             try:
-                while await self._relay() == RELAY_ROWS_MAX:
-                    pass
+                await self._relay()
                 await self._prune()
+                if await self._wait(MARK_DELAY_S if self._unmarked else LOOK_INTERVAL_S):
+                    continue
+                if self._unmarked:
+                    await self._mark()
+                else:
+                    self._must_look = True  # in case of a fault that nothing else shows
             except (RetryableError, asyncpg.PostgresError) as error:
+                self._must_look = True
                 _log.warning("The outbox waits", error=str(error))
                 await asyncio.sleep(RETRY_S)
-                continue
-            try:
-                async with asyncio.timeout(IDLE_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
 
-    async def _relay(self) -> int:
+    async def _wait(self, seconds: float) -> bool:
+        """Return whether there is something to publish before the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._woken.wait()
+        except TimeoutError:
+            return False
+
+    async def _relay(self) -> None:
+        """Publish everything that waits."""
+        while self._must_look or self._fresh:
+            rows = await self._stored() if self._must_look else self._following()
+            if not rows:
+                continue
+            await self._producer.send([(row.record, None) for row in rows])
+            metrics.OUTBOX_RELAYED.inc(len(rows))
+            self._published |= {row.account: row.sequence for row in rows}
+            self._unmarked += rows
+            if len(self._unmarked) >= RELAY_ROWS_MAX:
+                await self._mark()
+        metrics.OUTBOX_OLDEST_SECONDS.set(0.0)
+
+    async def _stored(self) -> Sequence[OutboxRow]:
+        """Return rows that are in the table; what is committed from now on comes as well, and is known by its number.
+
+        The marks come first, or what was published would be read again.
+        """
+        self._must_look = False
+        self._fresh.clear()
+        await self._mark()
         async with self._database.connection() as connection:
             rows = await connection.fetch(_UNPUBLISHED, RELAY_ROWS_MAX)
         metrics.OUTBOX_OLDEST_SECONDS.set(max((row["age_s"] for row in rows), default=0.0))
+        self._must_look |= len(rows) == RELAY_ROWS_MAX
+        return [OutboxRow(row["account"], row["sequence"], _record(row)) for row in rows]
+
+    def _following(self) -> Sequence[OutboxRow]:
+        """Take the fresh rows that were not published yet; none where one before them is missing."""
+        rows, self._fresh = self._fresh, []
+        published = dict(self._published)
+        following = []
+        for row in rows:
+            before = published.get(row.account)
+            if before is None or row.sequence > before + 1:
+                self._must_look = True
+                return []
+            if row.sequence == before + 1:
+                published[row.account] = row.sequence
+                following.append(row)
+        return following
+
+    async def _mark(self) -> None:
+        """Mark what the broker has. A lost mark republishes a row, which readers know by its id."""
+        rows, self._unmarked = self._unmarked, []
         if not rows:
-            return 0
-        await self._producer.send([(_record(row), None) for row in rows])
-        metrics.OUTBOX_RELAYED.inc(len(rows))
-        async with self._database.transaction() as connection:
-            # Losing a mark republishes a row, which readers know by its id: no need to wait for the disk.
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute(_MARK, [row["account"] for row in rows], [row["sequence"] for row in rows])
-        return len(rows)
+            return
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(_MARK, [row.account for row in rows], [row.sequence for row in rows])
+        except BaseException:
+            self._unmarked = rows + self._unmarked
+            raise
 
     async def _prune(self) -> None:
         now_s = self._clock.monotonic_s()

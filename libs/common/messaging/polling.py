@@ -16,12 +16,13 @@ from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import deadline
 from libs.common.messaging.kafka import CALL_DEADLINE_S, POLL_MS, Kafka
+from libs.common.messaging.lag import LOOK_INTERVAL_S, LagWatch
 from libs.common.messaging.records import RawRecord
 from libs.common.observability import metrics
 
 RECORDS_PER_POLL_MAX: Final = 500
-SILENCE_S_MAX: Final = 5.0
-LAG_INTERVAL_S: Final = 1.0
+CATCH_UP_POLL_MS: Final = 100
+"""Whoever waits for us to have caught up shall not wait for a whole poll besides."""
 RETRY_S_MAX: Final = 2.0
 
 Seek = Callable[[AIOKafkaConsumer], Awaitable[None]]
@@ -40,24 +41,21 @@ class PartitionPoller:
         self._fetch_bytes_min = fetch_bytes_min
         self._topics = topics
         self._seek = seek
-        self._clock = clock
-        self._lag: dict[TopicName, int] = {}
-        self._answered_at_s: float | None = None
-        self._records_at_s = clock.monotonic_s()
+        self._watched = LagWatch(kafka, topics=topics, clock=clock)
 
     @property
     def lag(self) -> dict[str, int]:
         """Records still to read per topic, as of the last look at the ends."""
-        return {name.value: records for name, records in self._lag.items()}
+        return self._watched.lag
 
     @property
     def caught_up(self) -> bool:
         """Whether the last look at the ends found nothing left to read."""
-        return self._answered_at_s is not None and not any(self._lag.values())
+        return self._watched.caught_up
 
     def answered_lately(self, seconds: float) -> bool:
         """Return whether the broker answered a round trip within the last `seconds`."""
-        return self._answered_at_s is not None and self._clock.monotonic_s() - self._answered_at_s <= seconds
+        return self._watched.answered_lately(seconds)
 
     async def batches(self) -> AsyncGenerator[Sequence[RawRecord], None]:
         """Yield batches for ever, empty ones included: they let the caller notice time passing."""
@@ -69,7 +67,7 @@ class PartitionPoller:
                 consumer = await self._kafka.consumer(fetch_bytes_min=self._fetch_bytes_min)
                 consumer.assign(self._kafka.partitions(self._topics))
                 await self._seek(consumer)
-                self._records_at_s = self._clock.monotonic_s()
+                self._watched.begin()
                 watch = asyncio.create_task(self._watch(consumer))
                 while not watch.done():
                     yield await self._poll(consumer)
@@ -88,30 +86,19 @@ class PartitionPoller:
                     await self._kafka.stop(consumer)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> Sequence[RawRecord]:
+        wait_ms = POLL_MS if self.caught_up else CATCH_UP_POLL_MS
         polled = await deadline(
-            consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX),
-            CALL_DEADLINE_S + POLL_MS / 1_000,
+            consumer.getmany(timeout_ms=wait_ms, max_records=RECORDS_PER_POLL_MAX),
+            CALL_DEADLINE_S + wait_ms / 1_000,
             "Kafka poll",
         )
         records = [RawRecord.of(record, self._kafka) for batch in polled.values() for record in batch]
         if records:
-            self._records_at_s = self._clock.monotonic_s()
+            self._watched.read()
         return records
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """Look at the ends once a second; raise when data is there and none arrives."""
+        """Look at what is left to read, for ever; raise when the broker is silent, or data is there and none comes."""
         while True:
-            ends = await self._kafka.end_offsets(consumer)
-            lag: dict[TopicName, int] = dict.fromkeys(self._topics, 0)
-            for partition, end in ends.items():
-                position = await deadline(consumer.position(partition), CALL_DEADLINE_S, "Kafka position")
-                lag[self._kafka.topic_name(partition.topic)] += max(0, end - position)
-            self._lag = lag
-            self._answered_at_s = self._clock.monotonic_s()
-            for name, records in lag.items():
-                metrics.CONSUMER_LAG.labels(topic=name).set(records)
-            silent_s = self._clock.monotonic_s() - self._records_at_s
-            if any(lag.values()) and silent_s > SILENCE_S_MAX:
-                message = f"Kafka consumer: expected unread records within {SILENCE_S_MAX:g} s, found none"
-                raise RetryableError(message)
-            await asyncio.sleep(LAG_INTERVAL_S)
+            await self._watched.look(consumer)
+            await asyncio.sleep(LOOK_INTERVAL_S)

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.topics import TopicName
+from libs.common.contracts.topics import TOPIC_BY_NAME, TopicName
 from libs.common.errors import InvalidMessageError
 from libs.common.messaging.deadlines import deadline
 from libs.common.messaging.kafka import CALL_DEADLINE_S, Kafka
@@ -22,6 +22,8 @@ from libs.common.observability import metrics
 
 Observer = Callable[[Envelope[Any]], Awaitable[None]]
 Start = Literal["beginning", "end"] | timedelta
+Starts = Start | Mapping[TopicName, Start]
+"""Where all topics start, or each of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class TopicReader:
         topics: What to read.
         observers: What to do with each event type; other types are passed over.
         start: "beginning", "end", or how far back in time.
-        conflate: Keep only the latest event of each type and key within a batch (market data only).
+        conflate: Of market data keep only the latest event of each type and key within a batch.
         clock: Tells how far back "how far back" is.
     """
 
@@ -49,13 +51,13 @@ class TopicReader:
         topics: Sequence[TopicName],
         observers: Mapping[type[Event], Observer],
         clock: Clock,
-        start: Start = "end",
+        start: Starts = "end",
         conflate: bool = False,
     ) -> None:
         self._component = component
         self._publisher = publisher
         self._observers = observers
-        self._start = start
+        self._starts = start if isinstance(start, Mapping) else dict.fromkeys(topics, start)
         self._conflate = conflate
         self._clock = clock
         self._next: dict[tuple[TopicName, int], int] = {}
@@ -102,7 +104,7 @@ class TopicReader:
             if type(envelope.event) not in self._observers:
                 continue
             place: tuple[object, ...] = (record.topic, record.partition, record.offset)
-            if self._conflate:
+            if self._conflate and TOPIC_BY_NAME[record.topic].market_data:
                 place = (type(envelope.event), record.key)
                 if understood.pop(place, None) is not None:
                     metrics.MESSAGES_CONFLATED.labels(topic=record.topic).inc()
@@ -115,19 +117,28 @@ class TopicReader:
         partitions = sorted(consumer.assignment())
         ends = await self._kafka.end_offsets(consumer)
         beginnings = await deadline(consumer.beginning_offsets(partitions), CALL_DEADLINE_S, "Kafka offsets")
-        starts = ends
-        if isinstance(self._start, timedelta):
-            since_ms = epoch_ms(self._clock.now() - self._start)
-            found = await deadline(
-                consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)), CALL_DEADLINE_S, "Kafka offsets"
-            )
-            starts = ends | {partition: place.offset for partition, place in found.items() if place is not None}
-        elif self._start == "beginning":
-            starts = beginnings
+        starts = ends | await self._starts_by_time(consumer, partitions)
         for partition in partitions:
-            place = (self._kafka.topic_name(partition.topic), partition.partition)
+            topic = self._kafka.topic_name(partition.topic)
+            start = beginnings[partition] if self._starts[topic] == "beginning" else starts[partition]
+            place = (topic, partition.partition)
             # Kept even where nothing was read: what is written while we are disconnected must not be passed over.
-            offset = self._next.setdefault(place, starts[partition])
+            offset = self._next.setdefault(place, start)
             if not beginnings[partition] <= offset <= ends[partition]:
                 offset = self._next[place] = beginnings[partition]
             consumer.seek(partition, offset)
+
+    async def _starts_by_time(
+        self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return the first offset within its time of each partition that starts at a time and has any since."""
+        now = self._clock.now()
+        since_ms = {
+            partition: epoch_ms(now - start)
+            for partition in partitions
+            if isinstance(start := self._starts[self._kafka.topic_name(partition.topic)], timedelta)
+        }
+        if not since_ms:
+            return {}
+        found = await deadline(consumer.offsets_for_times(since_ms), CALL_DEADLINE_S, "Kafka offsets")
+        return {partition: place.offset for partition, place in found.items() if place is not None}

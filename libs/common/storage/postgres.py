@@ -5,8 +5,9 @@ own command timeout, the server's statement timeout, and ours around acquiring a
 """
 
 import json
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +21,7 @@ COMMAND_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 2.0
+_JSONB_VERSION: Final = b"\x01"
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -38,6 +40,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self._sessions: list[Session] = []
 
     @classmethod
     async def connect(cls, dsn: str, *, application: str, connections_max: int = 4) -> "Database":
@@ -107,6 +110,11 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    def session(self) -> "Session":
+        """Return a connection of one's own, for as long as the pool is open."""
+        self._sessions.append(Session(self))
+        return self._sessions[-1]
+
     async def ping(self) -> bool:
         """Return whether the server answers."""
         async with self.connection() as connection:
@@ -114,10 +122,48 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool, by force if it does not close in time."""
+        for session in self._sessions:
+            await session.give_back()
         try:
             await deadline(self._pool.close(), CLOSE_TIMEOUT_S, "Postgres close")
         except (RetryableError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
+
+
+class Session:
+    """A connection kept from one transaction to the next, for a user who begins none before the last one has ended.
+
+    Invariant: a connection on which anything failed goes back to the pool, which resets or closes it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lent = AsyncExitStack()
+        self._connection: Connection | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend the connection inside a transaction that commits when the block ends without an error.
+
+        Raises:
+            RetryableError: As `Database.connection`; whether a commit that failed took effect is unknown.
+        """
+        connection = self._connection
+        if connection is None or not _is_open(connection):
+            await self.give_back()
+            connection = self._connection = await self._lent.enter_async_context(self._database.connection())
+        try:
+            async with connection.transaction():
+                yield connection
+        except BaseException:
+            self._connection = None
+            await self._lent.__aexit__(*sys.exc_info())  # tells a lost server from another error
+            raise
+
+    async def give_back(self) -> None:
+        """Return the connection to the pool; the next transaction takes another."""
+        self._connection = None
+        await self._lent.aclose()
 
 
 def _is_open(connection: Connection) -> bool:
@@ -128,7 +174,14 @@ def _is_open(connection: Connection) -> bool:
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    await connection.set_type_codec("jsonb", encoder=dump_json, decoder=json.loads, schema="pg_catalog")
+    # In the binary format, which composites need: a version byte, then the text.
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda content: _JSONB_VERSION + dump_json(content).encode(),
+        decoder=lambda content: json.loads(content[len(_JSONB_VERSION) :]),
+        schema="pg_catalog",
+        format="binary",
+    )
 
 
 def dump_json(content: Any) -> str:

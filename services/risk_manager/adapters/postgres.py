@@ -15,7 +15,7 @@ from libs.common.control.halts import HaltRecord
 from libs.common.storage.postgres import Connection
 from services.risk_manager.adapters import statements
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
-from services.risk_manager.domain.figures import RecentOrders, StoredMark
+from services.risk_manager.domain.figures import AccountSnapshot, RecentOrders, StoredMark
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause
 from services.risk_manager.service.ports import DecisionFacts
 
@@ -35,41 +35,45 @@ class PostgresRiskRecords:
         """Run `effect` once the transaction is durable."""
         self._after_commit(effect)
 
-    async def is_decided(self, account: str, signal_id: str) -> bool:
-        """Tell whether the signal has its answer for this account."""
-        return await self._connection.fetchval(statements.IS_DECIDED, account, signal_id) is not None
+    async def snapshot(self, account: str, signal_id: str, *, now: datetime) -> AccountSnapshot:
+        """Return everything stored that a decision on a signal looks at.
 
-    async def save_decision(self, answer: OrderApproved | OrderRefused, facts: DecisionFacts) -> None:
-        """Keep a decision for ever."""
-        approved = answer if isinstance(answer, OrderApproved) else None
-        refused = answer if isinstance(answer, OrderRefused) else None
+        Raises:
+            LookupError: The account has no trading state: a bug, for recovery stores one before anything is handled.
+        """
+        row = await self._connection.fetchrow(
+            statements.SNAPSHOT, account, signal_id, now - _RATE_WINDOW, now - _DUPLICATE_WINDOW_MAX
+        )
+        if row is None:
+            raise _no_state(account)
+        return AccountSnapshot(
+            decided=row["decided"],
+            state=_state(row),
+            mark=_mark(row["mark"]) if row["mark"] is not None else None,
+            positions=[_position(held) for held in row["positions"] or ()],
+            claims=[_claim(claim) for claim in row["claims"] or ()],
+            recent=RecentOrders(
+                orders_last_minute=row["orders_last_minute"],
+                last_entries=dict(zip(row["symbols"] or (), row["entered_at"] or (), strict=True)),
+            ),
+        )
+
+    async def save_refusal(self, answer: OrderRefused, facts: DecisionFacts) -> None:
+        """Keep a refusal for ever."""
+        await self._connection.execute(statements.SAVE_DECISION, *_decision_values(answer, facts))
+
+    async def save_approval(self, answer: OrderApproved, facts: DecisionFacts, claim: Claim) -> None:
+        """Keep an approval for ever, and what it claims."""
         await self._connection.execute(
-            statements.SAVE_DECISION,
-            answer.account,
-            answer.signal_id,
-            approved is not None,
-            answer.strategy,
-            answer.symbol,
-            answer.side,
-            answer.role,
-            refused.reason if refused else "",
-            refused.limit if refused else "",
-            refused.observed if refused else "",
-            approved.intent_id if approved else None,
-            approved.quantity if approved else None,
-            approved.limit_price if approved else None,
-            approved.reference_price if approved else None,
-            approved.stop_loss if approved else None,
-            approved.take_profit if approved else None,
-            facts.notional,
-            approved.expires_at if approved else None,
-            facts.state,
-            facts.halt_epoch,
-            facts.risk_epoch,
-            facts.configuration_version,
-            facts.configuration_hash,
-            dict(facts.inputs),
-            answer.occurred_at,
+            statements.SAVE_APPROVAL,
+            *_decision_values(answer, facts),
+            claim.phase,
+            claim.filled_quantity,
+            claim.filled_amount,
+            claim.revision,
+            claim.round_trips,
+            claim.approved_at,
+            claim.updated_at,
         )
 
     async def claim(self, intent_id: uuid.UUID) -> Claim | None:
@@ -103,19 +107,9 @@ class PostgresRiskRecords:
             claim.updated_at,
         )
 
-    async def recent_orders(self, account: str, *, now: datetime) -> RecentOrders:
-        """Return what was approved lately."""
-        rows = await self._connection.fetch(
-            statements.RECENT_ORDERS, account, now - _RATE_WINDOW, now - _DUPLICATE_WINDOW_MAX
-        )
-        return RecentOrders(
-            orders_last_minute=sum(row["orders"] for row in rows),
-            last_entries={row["symbol"]: row["last_entry_at"] for row in rows if row["last_entry_at"] is not None},
-        )
-
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         """Return the account's positions, flat ones included."""
-        return [HeldPosition(**row) for row in await self._connection.fetch(statements.POSITIONS, account)]
+        return [_position(row) for row in await self._connection.fetch(statements.POSITIONS, account)]
 
     async def save_position(self, position: HeldPosition, *, at: datetime) -> bool:
         """Store a position; False if a newer one is there."""
@@ -136,10 +130,7 @@ class PostgresRiskRecords:
     async def mark(self, account: str) -> StoredMark | None:
         """Return the account's last equity mark."""
         row = await self._connection.fetchrow(statements.MARK, account)
-        if row is None:
-            return None
-        bids = {symbol: Decimal(bid) for symbol, bid in row["bids"].items()}
-        return StoredMark(**{**row, "bids": bids})
+        return None if row is None else _mark(row)
 
     async def save_mark(self, mark: EquityMarked) -> bool:
         """Store the account's last equity mark; False if a newer one is there."""
@@ -164,20 +155,7 @@ class PostgresRiskRecords:
     async def find_state(self, account: str) -> AccountState | None:
         """Return the account's stored trading state with its latched halts; None before its first start."""
         row = await self._connection.fetchrow(statements.STATE, account)
-        if row is None:
-            return None
-        return AccountState(
-            account=account,
-            since=row["since"],
-            wants_active=row["wants_active"],
-            causes=frozenset(ReducingCause(cause) for cause in row["causes"]),
-            halts=tuple(HaltRecord.model_validate(record) for record in row["latched"]),
-            halt_epoch=row["halt_epoch"],
-            revision=row["revision"],
-            trigger=StopTrigger(row["trigger"]) if row["trigger"] else None,
-            reason=row["reason"],
-            issuer=row["issuer"],
-        )
+        return None if row is None else _state(row)
 
     async def state(self, account: str) -> AccountState:
         """Return the stored trading state of an account that was started before.
@@ -187,7 +165,7 @@ class PostgresRiskRecords:
         """
         state = await self.find_state(account)
         if state is None:
-            raise LookupError(f"expected a trading state of account {account!r}, found none")
+            raise _no_state(account)
         return state
 
     async def save_state(self, state: AccountState) -> None:
@@ -253,3 +231,81 @@ class PostgresRiskRecords:
 
 def _claim(row: Record) -> Claim:
     return Claim(**{**row, "side": Side(row["side"]), "role": Role(row["role"]), "phase": Phase(row["phase"])})
+
+
+def _position(row: Record) -> HeldPosition:
+    return HeldPosition(
+        account=row["account"],
+        symbol=row["symbol"],
+        revision=row["revision"],
+        quantity=row["quantity"],
+        cost=row["cost"],
+        round_trips=row["round_trips"],
+        strategy=row["strategy"],
+        is_open=row["is_open"],
+    )
+
+
+def _mark(row: Record) -> StoredMark:
+    return StoredMark(
+        account=row["account"],
+        equity=row["equity"],
+        confirmed=row["confirmed"],
+        marked_at=row["marked_at"],
+        day=row["day"],
+        day_start_equity=row["day_start_equity"],
+        peak_24h=row["peak_24h"],
+        quote_free=row["quote_free"],
+        bids={symbol: Decimal(bid) for symbol, bid in row["bids"].items()},
+    )
+
+
+def _state(row: Record) -> AccountState:
+    return AccountState(
+        account=row["account"],
+        since=row["since"],
+        wants_active=row["wants_active"],
+        causes=frozenset(ReducingCause(cause) for cause in row["causes"]),
+        halts=tuple(HaltRecord.model_validate(record) for record in row["latched"]),
+        halt_epoch=row["halt_epoch"],
+        revision=row["revision"],
+        trigger=StopTrigger(row["trigger"]) if row["trigger"] else None,
+        reason=row["reason"],
+        issuer=row["issuer"],
+    )
+
+
+def _no_state(account: str) -> LookupError:
+    return LookupError(f"expected a trading state of account {account!r}, found none")
+
+
+def _decision_values(answer: OrderApproved | OrderRefused, facts: DecisionFacts) -> tuple[object, ...]:
+    approved = answer if isinstance(answer, OrderApproved) else None
+    refused = answer if isinstance(answer, OrderRefused) else None
+    return (
+        answer.account,
+        answer.signal_id,
+        approved is not None,
+        answer.strategy,
+        answer.symbol,
+        answer.side,
+        answer.role,
+        refused.reason if refused else "",
+        refused.limit if refused else "",
+        refused.observed if refused else "",
+        approved.intent_id if approved else None,
+        approved.quantity if approved else None,
+        approved.limit_price if approved else None,
+        approved.reference_price if approved else None,
+        approved.stop_loss if approved else None,
+        approved.take_profit if approved else None,
+        facts.notional,
+        approved.expires_at if approved else None,
+        facts.state,
+        facts.halt_epoch,
+        facts.risk_epoch,
+        facts.configuration_version,
+        facts.configuration_hash,
+        dict(facts.inputs),
+        answer.occurred_at,
+    )

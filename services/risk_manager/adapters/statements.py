@@ -2,7 +2,32 @@
 
 from typing import Final
 
-IS_DECIDED: Final = "SELECT 1 FROM risk_decisions WHERE account = $1 AND signal_id = $2"
+SNAPSHOT: Final = """
+    SELECT account, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer, (
+        SELECT coalesce(jsonb_agg(record ORDER BY latched_at, halt_id), '[]') FROM halts
+        WHERE halts.account = $1 AND cleared_at IS NULL
+    ) AS latched,
+    EXISTS (SELECT 1 FROM risk_decisions WHERE account = $1 AND signal_id = $2) AS decided,
+    (SELECT mark FROM equity_marks AS mark WHERE mark.account = $1) AS mark,
+    (SELECT array_agg(held) FROM risk_positions AS held WHERE held.account = $1) AS positions, (
+        SELECT array_agg(claim ORDER BY claim.approved_at) FROM risk_exposure AS claim
+        WHERE claim.account = $1 AND claim.phase <> 'RELEASED'
+    ) AS claims,
+    recent.orders_last_minute, recent.symbols, recent.entered_at
+    FROM trading_state CROSS JOIN LATERAL (
+        SELECT coalesce(sum(orders), 0)::int AS orders_last_minute,
+               array_agg(symbol) FILTER (WHERE entered_at IS NOT NULL) AS symbols,
+               array_agg(entered_at) FILTER (WHERE entered_at IS NOT NULL) AS entered_at
+        FROM (
+            SELECT symbol, count(*) FILTER (WHERE approved_at > $3) AS orders,
+                   max(approved_at) FILTER (WHERE role = 'ENTRY') AS entered_at
+            FROM risk_exposure WHERE account = $1 AND approved_at > $4 GROUP BY symbol
+        ) AS by_symbol
+    ) AS recent
+    WHERE account = $1
+"""
+"""Everything that a decision looks at, in one round trip."""
+
 SAVE_DECISION: Final = """
     INSERT INTO risk_decisions (
         account, signal_id, approved, strategy, symbol, side, role, reason, limit_text, observed,
@@ -32,11 +57,17 @@ SAVE_CLAIM: Final = """
         phase = excluded.phase, notional = excluded.notional, filled_quantity = excluded.filled_quantity,
         filled_amount = excluded.filled_amount, revision = excluded.revision, updated_at = excluded.updated_at
 """
-RECENT_ORDERS: Final = """
-    SELECT symbol, count(*) FILTER (WHERE approved_at > $2) AS orders,
-           max(approved_at) FILTER (WHERE role = 'ENTRY') AS last_entry_at
-    FROM risk_exposure WHERE account = $1 AND approved_at > $3 GROUP BY symbol
-"""
+SAVE_APPROVAL: Final = f"""
+    WITH claimed AS (
+        INSERT INTO risk_exposure (
+            account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
+            filled_amount, revision, round_trips, approved_at, updated_at
+        )
+        VALUES ($1, $11, $2, $4, $5, $6, $7, $26, $17, $12, $27, $28, $29, $30, $31, $32)
+    )
+    {SAVE_DECISION}
+"""  # noqa: S608 - both parts are ours
+"""A decision and its claim, which agree in what both tell."""
 
 POSITIONS: Final = """
     SELECT account, symbol, revision, quantity, cost, round_trips, strategy, is_open

@@ -1,9 +1,12 @@
 """The figures that decisions rest on: of an account as they are stored, of a market as they were observed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+
+from services.risk_manager.domain.claims import Claim, HeldPosition
+from services.risk_manager.domain.trading_state import AccountState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,25 @@ class RecentOrders:
 
     orders_last_minute: int = 0
     last_entries: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """What is stored of an account at the moment of a decision.
+
+    Attributes:
+        decided: The signal has its answer for this account.
+        mark: The last equity mark; None before the first one.
+        positions: Flat ones included.
+        claims: Those that are not released.
+    """
+
+    decided: bool
+    state: AccountState
+    mark: StoredMark | None
+    positions: Sequence[HeldPosition]
+    claims: Sequence[Claim]
+    recent: RecentOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from services.risk_manager.domain.decision import (
     refusal_of,
     sale_of,
 )
+from services.risk_manager.domain.figures import AccountSnapshot
 from services.risk_manager.domain.limits import exposure_of, limits_of
 from services.risk_manager.domain.trading_state import AccountState
 from services.risk_manager.service.ports import (
@@ -84,9 +85,9 @@ class SignalJudge:
             raise InvalidMessageError("unknown account", expected=", ".join(accounts), found=signal.account)
         answers: list[Event] = []
         for account in accounts if signal.account is None else (signal.account,):
-            if not await records.is_decided(account, signal.signal_id):
-                state = await records.state(account)
-                answers.append(await self._answer(signal, state, records))
+            snapshot = await records.snapshot(account, signal.signal_id, now=self._clock.now())
+            if not snapshot.decided:
+                answers.append(await self._answer(signal, snapshot, records))
         return answers
 
     async def liquidate(self, halt: HaltRecord, state: AccountState, records: RiskRecords) -> Sequence[Event]:
@@ -94,7 +95,7 @@ class SignalJudge:
 
         Args:
             halt: A verified command's, or an emergency's that is configured to liquidate.
-            state: The account's state with that halt latched: its epoch is the approvals'.
+            state: The account's stored state with that halt latched: its epoch is the approvals'.
             records: The stored risk state.
         """
         mark = await records.mark(state.account)
@@ -102,50 +103,49 @@ class SignalJudge:
         for position in await records.positions(state.account):
             in_scope = halt.stops(state.account, symbol=position.symbol, strategy=position.strategy)
             if position.is_open and in_scope:
-                order = sale_of(position, halt, mark, now=self._clock.now())
-                if not await records.is_decided(state.account, order.signal_id):
-                    answers.append(await self._decide(order, state, records))
+                now = self._clock.now()
+                order = sale_of(position, halt, mark, now=now)
+                snapshot = await records.snapshot(state.account, order.signal_id, now=now)
+                if not snapshot.decided:
+                    answers.append(await self._decide(order, snapshot, records))
         return answers
 
-    async def _answer(self, signal: SignalGenerated, state: AccountState, records: RiskRecords) -> Event:
+    async def _answer(self, signal: SignalGenerated, snapshot: AccountSnapshot, records: RiskRecords) -> Event:
         if signal.role in _PROPOSED:
-            return await self._decide(signal, state, records)
+            return await self._decide(signal, snapshot, records)
         refusal = Refusal(ServiceRefusal.ROLE_NEEDS_AN_ORDER_FROM_ABOVE, "ENTRY or EXIT", signal.role)
-        return await self._refuse(signal, state, refusal, records)
+        return await self._refuse(signal, snapshot.state, refusal, records)
 
-    async def _decide(self, signal: SignalGenerated, state: AccountState, records: RiskRecords) -> Event:
+    async def _decide(self, signal: SignalGenerated, snapshot: AccountSnapshot, records: RiskRecords) -> Event:
         instrument = self._instruments.get(signal.symbol)
         if instrument is None:
             refusal = Refusal(ServiceRefusal.INSTRUMENT_IS_UNKNOWN, f"the exchange's rules of {signal.symbol}", "none")
-            return await self._refuse(signal, state, refusal, records)
-        setting = await self._setting(signal, state, instrument, records)
+            return await self._refuse(signal, snapshot.state, refusal, records)
+        setting = await self._setting(signal, snapshot, instrument)
         with metrics.RISK_CHECK_SECONDS.time():
             decision = decide(setting)
             if isinstance(decision, core.Approved) and signal.role is Role.ENTRY:
                 decision = await self._reserved(decision, setting)
         if isinstance(decision, Refusal):
-            return await self._refuse(signal, state, decision, records, setting)
+            return await self._refuse(signal, snapshot.state, decision, records, setting)
         return await self._approve(decision, setting, records)
 
-    async def _setting(
-        self, signal: SignalGenerated, state: AccountState, instrument: Instrument, records: RiskRecords
-    ) -> Setting:
-        now = self._clock.now()
-        mark = await records.mark(state.account)
-        positions = await records.positions(state.account)
-        claims = await records.open_claims(state.account)
-        recent = await records.recent_orders(state.account, now=now)
+    async def _setting(self, signal: SignalGenerated, snapshot: AccountSnapshot, instrument: Instrument) -> Setting:
+        mark = snapshot.mark
+        quote = newest(await self._market.quote(signal.symbol), quote_of(signal))
         return Setting(
-            now=now,
+            now=self._clock.now(),
             signal=signal,
-            account=state.account,
-            state=state,
-            positions=positions,
-            claims=claims,
-            exposure=exposure_of(mark=mark, positions=positions, claims=claims, recent=recent),
+            account=snapshot.state.account,
+            state=snapshot.state,
+            positions=snapshot.positions,
+            claims=snapshot.claims,
+            exposure=exposure_of(
+                mark=mark, positions=snapshot.positions, claims=snapshot.claims, recent=snapshot.recent
+            ),
             limits=limits_of(self._configuration, equity=mark.equity if mark is not None else None),
             facts=self._market.facts(signal.symbol),
-            quote=newest(await self._market.quote(signal.symbol), quote_of(signal)),
+            quote=quote,
             instrument=instrument,
         )
 
@@ -172,8 +172,7 @@ class SignalJudge:
             configuration_version=self._configuration.version,
         )
         claim = claim_of(decision, setting)
-        await records.save_claim(claim)
-        await records.save_decision(answer, self._facts(setting.state, setting, claim.notional))
+        await records.save_approval(answer, self._facts(setting.state, setting, claim.notional), claim)
         records.after_commit(lambda: self._book.claim_changed(claim))
         metrics.RISK_DECISIONS.labels(outcome="approved", reason="").inc()
         return answer
@@ -187,7 +186,7 @@ class SignalJudge:
         setting: Setting | None = None,
     ) -> OrderRefused:
         answer = refusal_of(signal, state.account, refusal, now=self._clock.now())
-        await records.save_decision(answer, self._facts(state, setting, None))
+        await records.save_refusal(answer, self._facts(state, setting, None))
         metrics.RISK_DECISIONS.labels(outcome="refused", reason=refusal.reason).inc()
         return answer
 

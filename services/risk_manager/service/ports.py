@@ -14,7 +14,7 @@ from libs.common.control.commands import CommandHistory
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition
-from services.risk_manager.domain.figures import MarketFacts, RecentOrders, StoredMark
+from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
 
 
@@ -44,12 +44,20 @@ class RiskRecords(Protocol):
         """Run `effect` once the transaction is durable."""
         ...
 
-    async def is_decided(self, account: str, signal_id: str) -> bool:
-        """Tell whether the signal has its answer for this account."""
+    async def snapshot(self, account: str, signal_id: str, *, now: datetime) -> AccountSnapshot:
+        """Return everything stored that a decision on a signal looks at.
+
+        Raises:
+            LookupError: The account has no trading state: a bug, for recovery stores one before anything is handled.
+        """
         ...
 
-    async def save_decision(self, answer: OrderApproved | OrderRefused, facts: DecisionFacts) -> None:
-        """Keep a decision for ever."""
+    async def save_refusal(self, answer: OrderRefused, facts: DecisionFacts) -> None:
+        """Keep a refusal for ever."""
+        ...
+
+    async def save_approval(self, answer: OrderApproved, facts: DecisionFacts, claim: Claim) -> None:
+        """Keep an approval for ever, and what it claims."""
         ...
 
     async def claim(self, intent_id: uuid.UUID) -> Claim | None:
@@ -62,10 +70,6 @@ class RiskRecords(Protocol):
 
     async def save_claim(self, claim: Claim) -> None:
         """Store a claim's absolute values."""
-        ...
-
-    async def recent_orders(self, account: str, *, now: datetime) -> RecentOrders:
-        """Return what was approved lately."""
         ...
 
     async def positions(self, account: str) -> Sequence[HeldPosition]:

@@ -10,8 +10,8 @@ from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.batch_owner import BATCH_RECORDS_MAX, BatchHandler, BatchOwner
 from libs.common.messaging.outbox import OutboxRelay
-from libs.common.messaging.owner import Position, Positions
 from libs.common.messaging.ownership import Ownership
+from libs.common.messaging.positions import Position, Positions
 from libs.common.messaging.records import RawRecord
 from tests.support.eventually import eventually
 from tests.support.owners import CLOCK, ROLE, Installation, Tally, a_fill, an_alert

@@ -1,13 +1,15 @@
 """The relay publishes every account's events in the order of their numbers, whatever commits first."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import pytest
 
 from libs.common.contracts.topics import TopicName
 from libs.common.messaging.cause import Cause, enclose_all
-from libs.common.messaging.outbox import OutboxRelay, append_to_outbox
+from libs.common.messaging.outbox import OutboxRelay
+from libs.common.messaging.sealing import OutboxRow, seal
 from libs.common.observability import metrics
 from libs.common.storage.postgres import Connection, Database
 from tests.support.clock import FakeClock
@@ -19,6 +21,7 @@ from tests.support.wire import events_arrive, events_on, running
 @pytest.fixture
 async def database(installation: Installation) -> AsyncIterator[Database]:
     database = await installation.connect("test")
+    await installation.fetchval("INSERT INTO ownership (role, epoch, holder) VALUES ('test', 1, 'test') RETURNING 1")
     yield database
     await database.close()
 
@@ -40,7 +43,7 @@ async def test_of_two_transactions_of_one_account_the_later_waits_for_the_earlie
             await asyncio.wait({waiting}, timeout=0.5)  # it would have committed by now, if it did not have to wait
             assert not waiting.done()
         await waiting
-        relay.wake()
+        relay.look()
         answers = await events_arrive(installation.kafka, TopicName.ALERTS, 3)
     await producer.close()
 
@@ -55,7 +58,7 @@ async def test_another_account_does_not_wait(installation: Installation, databas
         await _append(connection, "late")
         async with database.transaction() as other:
             await _append(other, "early", account="other")
-        relay.wake()
+        relay.look()
 
         (answer,) = await events_arrive(installation.kafka, TopicName.ALERTS, 1)
         assert answer.event.subject == "early"
@@ -85,6 +88,54 @@ async def test_more_rows_than_one_turn_takes_are_published_in_order(
     await producer.close()
 
     assert [answer.event.subject for answer in answers] == [f"{number:04}" for number in range(1_100)]
+
+
+async def test_what_a_transaction_left_is_published_without_reading_the_table(
+    installation: Installation, database: Database
+) -> None:
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    async with running(relay.run()):
+        async with database.transaction() as connection:
+            rows = await _append(connection, "first")
+        relay.committed(rows)
+        await eventually(partial(_nothing_unpublished, installation))
+
+        async with database.transaction() as connection:
+            rows = await _append(connection, "never committed")
+            relay.committed(rows)
+            answers = await events_arrive(installation.kafka, TopicName.ALERTS, 2)
+
+    assert [answer.event.subject for answer in answers] == ["first", "never committed"]
+
+
+async def test_where_a_number_is_missing_the_table_tells_what_it_was(
+    installation: Installation, database: Database
+) -> None:
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    async with running(relay.run()):
+        for subjects in (("first",), ("unheard of",), ("third", "fourth")):
+            async with database.transaction() as connection:
+                rows = await _append(connection, *subjects)
+            if subjects != ("unheard of",):
+                relay.committed(rows)
+        answers = await events_arrive(installation.kafka, TopicName.ALERTS, 4)
+        await eventually(partial(_nothing_unpublished, installation))
+
+    assert [answer.event.subject for answer in answers] == ["first", "unheard of", "third", "fourth"]
+
+
+async def test_more_than_it_keeps_in_memory_is_read_from_the_table(
+    installation: Installation, database: Database
+) -> None:
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    for number in range(3):
+        async with database.transaction() as connection:
+            relay.committed(await _append(connection, *(f"{number}{place:03}" for place in range(400))))
+
+    async with running(relay.run()):
+        answers = await events_arrive(installation.kafka, TopicName.ALERTS, 1_200)
+
+    assert [answer.event.subject for answer in answers] == [f"{n}{place:03}" for n in range(3) for place in range(400)]
 
 
 async def test_the_age_of_what_waits_is_measured_while_the_broker_is_away(
@@ -124,12 +175,17 @@ async def test_published_rows_go_when_their_topics_records_do_and_those_about_mo
         await eventually(two_are_left)
 
 
+async def _nothing_unpublished(installation: Installation) -> bool:
+    return not await installation.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+
+
 async def _fail_after(database: Database, subject: str) -> None:
     async with database.transaction() as connection:
         await _append(connection, subject)
         raise KeyError
 
 
-async def _append(connection: Connection, *subjects: str, account: str = "main") -> None:
+async def _append(connection: Connection, *subjects: str, account: str = "main") -> Sequence[OutboxRow]:
     alerts = [an_alert(subject, account=account) for subject in subjects]
-    await append_to_outbox(connection, enclose_all(alerts, cause=Cause.none(), now=CLOCK.now()))
+    envelopes = enclose_all(alerts, cause=Cause.none(), now=CLOCK.now())
+    return await seal(connection, role="test", epoch=1, positions={}, envelopes=envelopes)

@@ -11,7 +11,7 @@ from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import MessageDeadLettered, OrderFilled
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import InvalidMessageError, RetryableError
-from libs.common.messaging.owner import CommittedUnseenError
+from libs.common.messaging.sealing import CommittedUnseenError
 from tests.support.eventually import eventually
 from tests.support.owners import DeafProducer, ForgetfulDatabase, Installation, Tally, a_fill, add_fill, an_alert
 from tests.support.wire import events_arrive, events_on, read, running, write, write_records

@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.contracts.topics import TopicName
 from libs.common.messaging.kafka import Kafka
-from libs.common.messaging.owner import TopicReplacedError
+from libs.common.messaging.positions import TopicReplacedError
 from tests.support.eventually import eventually
 from tests.support.owners import Installation, a_fill
 from tests.support.stores import StoreHost

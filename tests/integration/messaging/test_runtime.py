@@ -16,7 +16,7 @@ from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, MarketStatusChanged, OrderFilled
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import ConfigurationError
-from libs.common.messaging.owner import Position, Positions
+from libs.common.messaging.positions import Position, Positions
 from libs.common.messaging.records import RawRecord
 from libs.common.runtime import Runtime, _run
 from libs.common.settings import ServiceSettings

@@ -179,14 +179,34 @@ async def test_a_decision_its_claim_and_what_becomes_of_them_are_stored(transact
     assert isinstance(refused, OrderRefused)
     (claim,) = await transact(lambda records: records.open_claims("main"))
     assert (claim.intent_id, claim.phase, claim.notional) == (approved.intent_id, Phase.RESERVED, Decimal("199.6995"))
-    recent = await transact(lambda records: records.recent_orders("main", now=NOW + timedelta(seconds=1)))
-    assert (recent.orders_last_minute, recent.last_entries) == (1, {"BTC/USDT": NOW})
+    snapshot = await transact(lambda records: records.snapshot("main", "third", now=NOW + timedelta(seconds=1)))
+    assert (snapshot.recent.orders_last_minute, snapshot.recent.last_entries) == (1, {"BTC/USDT": NOW})
 
     update = enveloped(an_update(approved, status=OrderStatus.EXPIRED, final=True))
     await transact(lambda records: keeper.on_order_updated(update, records))
 
     assert await transact(lambda records: records.open_claims("main")) == []
     assert (await transact(lambda records: records.claim(approved.intent_id))).phase is Phase.RELEASED
+
+
+async def test_a_snapshot_tells_everything_at_once(transact: Transact) -> None:
+    state = a_state(halts=(HaltRecord(halt_id="h", account="main", halted_at=NOW),), halt_epoch=1)
+    await transact(lambda records: records.save_state(state))
+    empty = await transact(lambda records: records.snapshot("main", "signal-1", now=NOW))
+    mark = a_mark("9999.123456789012345678", marks={"BTC/USDT": Decimal("50000.01")})
+    position = held(a_position("0.123456789012345678"))
+    await transact(lambda records: records.save_mark(mark))
+    await transact(lambda records: records.save_position(position, at=NOW))
+
+    full = await transact(lambda records: records.snapshot("main", "signal-1", now=NOW))
+
+    assert (empty.decided, empty.mark, list(empty.positions), list(empty.claims)) == (False, None, [], [])
+    assert (empty.recent.orders_last_minute, empty.recent.last_entries) == (0, {})
+    assert full.state == state
+    assert full.mark == await transact(lambda records: records.mark("main"))
+    assert list(full.positions) == [position]
+    with pytest.raises(LookupError):
+        await transact(lambda records: records.snapshot("unknown", "signal-1", now=NOW))
 
 
 async def test_an_exit_is_stored_without_a_limit_price(transact: Transact) -> None:
@@ -196,7 +216,7 @@ async def test_an_exit_is_stored_without_a_limit_price(transact: Transact) -> No
     (answer,) = await transact(lambda records: a_judge().on_signal(enveloped(an_exit()), records))
 
     assert isinstance(answer, OrderApproved)
-    assert await transact(lambda records: records.is_decided("main", "exit-1"))
+    assert (await transact(lambda records: records.snapshot("main", "exit-1", now=NOW))).decided
 
 
 async def test_people_read_states_refusals_and_exposure_through_views(migrated: MigratedDatabase) -> None:

@@ -26,7 +26,7 @@ from libs.common.contracts.events import (
 from libs.common.contracts.topics import TopicName
 from libs.common.contracts.vocabulary import Role, TradingState
 from libs.common.messaging.cause import Cause
-from libs.common.messaging.owner import Position
+from libs.common.messaging.positions import Position
 from libs.common.messaging.records import RawRecord
 from libs.common.storage.postgres import Database
 from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune

@@ -26,7 +26,7 @@ from libs.common.control.operators import OperatorKey, Operators
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
-from services.risk_manager.domain.figures import MarketFacts, RecentOrders, StoredMark
+from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, RecentOrders, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
 from services.risk_manager.service.ports import DecisionFacts, Reservation, ReservationOutcome, RiskRecords
 from tests.support.clock import FakeClock
@@ -188,12 +188,30 @@ class FakeRecords(RiskRecords):
     def after_commit(self, effect: Callable[[], None]) -> None:
         self._effects.append(effect)
 
-    async def is_decided(self, account: str, signal_id: str) -> bool:
-        return (account, signal_id) in self.decisions
+    async def snapshot(self, account: str, signal_id: str, *, now: datetime) -> AccountSnapshot:
+        if account not in self.states:
+            raise LookupError(account)
+        claims = [claim for claim in self.claims.values() if claim.account == account]
+        return AccountSnapshot(
+            decided=(account, signal_id) in self.decisions,
+            state=self.states[account],
+            mark=self.marks.get(account),
+            positions=await self.positions(account),
+            claims=await self.open_claims(account),
+            recent=RecentOrders(
+                orders_last_minute=sum(claim.approved_at > now - timedelta(minutes=1) for claim in claims),
+                last_entries={claim.symbol: claim.approved_at for claim in claims if claim.role is Role.ENTRY},
+            ),
+        )
 
-    async def save_decision(self, answer: OrderApproved | OrderRefused, facts: DecisionFacts) -> None:
+    async def save_refusal(self, answer: OrderRefused, facts: DecisionFacts) -> None:
         assert (answer.account, answer.signal_id) not in self.decisions
         self.decisions[answer.account, answer.signal_id] = (answer, facts)
+
+    async def save_approval(self, answer: OrderApproved, facts: DecisionFacts, claim: Claim) -> None:
+        assert (answer.account, answer.signal_id) not in self.decisions
+        self.decisions[answer.account, answer.signal_id] = (answer, facts)
+        self.claims[claim.intent_id] = claim
 
     async def claim(self, intent_id: uuid.UUID) -> Claim | None:
         return self.claims.get(intent_id)
@@ -205,13 +223,6 @@ class FakeRecords(RiskRecords):
 
     async def save_claim(self, claim: Claim) -> None:
         self.claims[claim.intent_id] = claim
-
-    async def recent_orders(self, account: str, *, now: datetime) -> RecentOrders:
-        claims = [claim for claim in self.claims.values() if claim.account == account]
-        return RecentOrders(
-            orders_last_minute=sum(claim.approved_at > now - timedelta(minutes=1) for claim in claims),
-            last_entries={claim.symbol: claim.approved_at for claim in claims if claim.role is Role.ENTRY},
-        )
 
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         return [position for (owner, _), position in self.held.items() if owner == account]
