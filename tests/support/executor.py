@@ -22,7 +22,7 @@ from libs.exchange.orders.port import Balance, TradeReport
 from libs.trading.market import Side
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.differences import Difference
-from services.trade_executor.domain.orders import ExecutorOrder, RecordedFill
+from services.trade_executor.domain.orders import ExecutorOrder, Occupancy, RecordedFill
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
@@ -67,6 +67,14 @@ class FakeRecords:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+
+    async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
+        unresolved = [order for order in await self.unresolved(account) if order.symbol == symbol]
+        return Occupancy(
+            is_recorded=intent_id in self._tables.orders,
+            has_unresolved=bool(unresolved),
+            has_open_chain=bool(await self.open_chains(account, symbol)),
+        )
 
     async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
         return self._tables.orders.get(intent_id)

@@ -24,14 +24,21 @@ from services.trade_executor.adapters.rows import (
 )
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.differences import Difference
-from services.trade_executor.domain.orders import ExecutorOrder
+from services.trade_executor.domain.orders import ExecutorOrder, Occupancy
 
-_UNRESOLVED: Final = """
-    WHERE state.account = $1 AND (
-        (state.status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN') AND intent.signed_at_ms IS NOT NULL)
-        OR (state.status = 'QUARANTINED' AND state.released_at IS NULL)
-    ) ORDER BY intent.created_at
-"""
+_IS_UNRESOLVED: Final = """(
+    (state.status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN') AND intent.signed_at_ms IS NOT NULL)
+    OR (state.status = 'QUARANTINED' AND state.released_at IS NULL)
+)"""
+_UNRESOLVED: Final = f"WHERE state.account = $1 AND {_IS_UNRESOLVED} ORDER BY intent.created_at"
+_OCCUPANCY: Final = f"""
+    SELECT EXISTS (SELECT FROM order_intents WHERE intent_id = $3) AS is_recorded,
+        EXISTS (
+            SELECT FROM order_intents AS intent JOIN orders AS state USING (intent_id)
+            WHERE state.account = $1 AND state.symbol = $2 AND {_IS_UNRESOLVED}
+        ) AS has_unresolved,
+        EXISTS (SELECT FROM chains WHERE account = $1 AND symbol = $2 AND is_open) AS has_open_chain
+"""  # noqa: S608 - the condition is ours
 _WORKING: Final = (
     "WHERE state.account = $1 AND state.status IN ('ACCEPTED', 'PARTIALLY_FILLED') ORDER BY intent.created_at"
 )
@@ -80,6 +87,11 @@ class PostgresRecords:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
+        """Return what stands in the way of an approval."""
+        row = await self._connection.fetchrow(_OCCUPANCY, account, symbol, intent_id)
+        return Occupancy(**dict(row or {}))
 
     async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
         """Return an order by its intent."""
@@ -145,24 +157,11 @@ class PostgresRecords:
 
     async def insert(self, order: ExecutorOrder) -> None:
         """Add an order; an entry opens its chain."""
-        intent = intent_values(order)
-        await self._connection.execute(insert_statement("order_intents", tuple(intent)), *intent.values())
-        state = {
-            "intent_id": order.intent_id,
-            "account": order.account,
-            "symbol": order.symbol,
-            **state_values(order),
-        }
-        await self._connection.execute(insert_statement("orders", tuple(state)), *state.values())
-        if order.chain_id == order.intent_id:
-            await self._connection.execute(
-                "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)",
-                order.chain_id,
-                order.account,
-                order.symbol,
-                not order.is_over,
-                order.created_at,
-            )
+        intent, state = intent_values(order), state_values(order)
+        chain_is_open = not order.is_over if order.chain_id == order.intent_id else None
+        await self._connection.execute(
+            insert_statement(tuple(intent), tuple(state)), *intent.values(), *state.values(), chain_is_open
+        )
 
     async def update(self, order: ExecutorOrder) -> None:
         """Replace an order's state, and the request that an unsent one is signed with."""

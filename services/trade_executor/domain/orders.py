@@ -190,6 +190,21 @@ class ExecutorOrder:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupancy:
+    """What stands in the way of an approval for a symbol of an account.
+
+    Attributes:
+        is_recorded: The approval has its intent already.
+        has_unresolved: An order of the symbol may be at the exchange without our knowing.
+        has_open_chain: A position of the symbol may still need something.
+    """
+
+    is_recorded: bool
+    has_unresolved: bool
+    has_open_chain: bool
+
+
 @dataclass(frozen=True, slots=True)
 class FillTotals:
     """The executions of one order that are recorded."""

@@ -15,7 +15,7 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id
-from services.trade_executor.domain.orders import Authority, ExecutorOrder, Origin
+from services.trade_executor.domain.orders import Authority, ExecutorOrder, Occupancy, Origin
 from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.errands import Errands, Send
 from services.trade_executor.service.events import order_updated
@@ -58,21 +58,22 @@ class Approvals:
     async def on_approved(self, envelope: Envelope[OrderApproved], records: Records) -> Sequence[Event]:
         """Record the intent of an approval; what is to be sent is sent after the commit."""
         approval = envelope.event
-        if await records.order(approval.intent_id) is not None:
+        occupancy = await records.occupancy(approval.account, approval.symbol, intent_id=approval.intent_id)
+        if occupancy.is_recorded:
             return []  # answered, or being answered: an approval is used once
         order = self._intent(envelope)
         if approval.account not in self._venues.gateways:
             return await self._refuse(records, order, "UNKNOWN_ACCOUNT")
         match (order.role, order.side):
             case (Role.ENTRY, Side.BUY):
-                return await self._enter(records, order)
+                return await self._enter(records, order, occupancy)
             case (Role.EXIT | Role.LIQUIDATION, Side.SELL):
                 return await self._exit(records, order)
             case _:
                 return await self._refuse(records, order, "UNSUPPORTED")
 
-    async def _enter(self, records: Records, order: ExecutorOrder) -> Sequence[Event]:
-        objection = self._objection(order) or await self._entry_objection(records, order)
+    async def _enter(self, records: Records, order: ExecutorOrder, occupancy: Occupancy) -> Sequence[Event]:
+        objection = self._objection(order) or self._entry_objection(order, occupancy)
         if objection is not None:
             return await self._refuse(records, order, objection)
         signed = replace(order, signed_at_ms=self._venues.exchange_ms(order.account))
@@ -101,13 +102,13 @@ class Approvals:
             return "EXPIRED"
         return self._brake.objection(order.role, order.account, symbol=order.symbol, strategy=order.strategy)
 
-    async def _entry_objection(self, records: Records, order: ExecutorOrder) -> str | None:
+    def _entry_objection(self, order: ExecutorOrder, occupancy: Occupancy) -> str | None:
         objection = self._rule_objection(order) or self._standing.objection(order.account)
         if objection is not None:
             return objection
-        if any(other.symbol == order.symbol for other in await records.unresolved(order.account)):
+        if occupancy.has_unresolved:
             return "SYMBOL_HAS_UNKNOWN_ORDER"
-        return "POSITION_OPEN" if await records.open_chains(order.account, order.symbol) else None
+        return "POSITION_OPEN" if occupancy.has_open_chain else None
 
     def _rule_objection(self, order: ExecutorOrder) -> str | None:
         listing = self._venues.listing(order.symbol)

@@ -13,11 +13,15 @@ from libs.common.messaging.cause import Cause
 from libs.exchange.orders.port import Balance, TradeReport
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.differences import Difference
-from services.trade_executor.domain.orders import ExecutorOrder
+from services.trade_executor.domain.orders import ExecutorOrder, Occupancy
 
 
 class Records(Protocol):
     """The executor's tables, bound to one transaction."""
+
+    async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
+        """Return what stands in the way of an approval."""
+        ...
 
     async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
         """Return an order by its intent."""
