@@ -33,6 +33,7 @@ from tests.support.clock import FakeClock
 RequestT = TypeVar("RequestT", NewOrder, NewOco)
 SYMBOL = "BTC/USDT"
 FEE_RATE = Decimal("0.001")
+TRADES_PAGE = 1_000
 
 
 def a_listing(**changes: object) -> Listing:
@@ -80,6 +81,7 @@ class FakeExchange:
     requests: list[NewOrder | NewOco] = field(default_factory=list)
     late: list[NewOrder | NewOco] = field(default_factory=list)
     reachable: bool = True
+    lookups_answered: bool = True
     hidden_trades: bool = False
     offset_ms: int | None = 0
     budget_wait_s: float = 0.0
@@ -120,7 +122,7 @@ class FakeExchange:
             replace(trade, client_order_id=None)
             for trade in self.executions
             if not self.hidden_trades and (from_id is None or trade.trade_id >= from_id)
-        ]
+        ][:TRADES_PAGE]
 
     async def trades_of(self, symbol: str, exchange_order_id: str) -> Sequence[TradeReport]:
         self._require()
@@ -273,7 +275,7 @@ class FakeExchange:
         )
 
     def _look_up(self, report: OrderReport | None) -> Lookup:
-        if not self.reachable:
+        if not (self.reachable and self.lookups_answered):
             return Lookup(finding=Finding.UNAVAILABLE)
         if report is None:
             return Lookup(finding=Finding.NOT_FOUND)
