@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.trader import TRADER
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "config" / "demo.json"
@@ -32,7 +33,7 @@ def trader(tmp_path: Path) -> Trader:
 
     def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
+            [*TRADER, *arguments],
             capture_output=True,
             text=True,
             timeout=COMMAND_S_MAX,

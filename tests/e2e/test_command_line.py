@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, until
+from tests.support.trader import TRADER
 
 SCREEN_S_MAX = 90.0
 STOPPED_S_MAX = 20.0
@@ -49,7 +50,7 @@ class Screen:
         os.set_blocking(terminal, False)
         self._terminal = terminal
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli", *arguments],
+            [*TRADER, *arguments],
             stdin=inside,
             stdout=inside,
             stderr=inside,
@@ -224,7 +225,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(running: StackUnderTest
 
 def test_watching_prints_a_line_a_second_until_ctrl_c(running: StackUnderTest):
     watching = subprocess.Popen(
-        [sys.executable, "-m", "cli", "watch", "--json", "--data-dir", str(running.data_dir)],
+        [*TRADER, "watch", "--json", "--data-dir", str(running.data_dir)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -316,7 +317,7 @@ def test_a_terminal_gets_a_live_view_and_ctrl_c_stops_everything(stack: StackUnd
 
 def test_the_exchange_runs_alone_and_says_where(stack: StackUnderTest):
     alone = subprocess.Popen(
-        [sys.executable, "-m", "cli", "exchange", "--json", "--data-dir", str(stack.data_dir)],
+        [*TRADER, "exchange", "--json", "--data-dir", str(stack.data_dir)],
         stdout=subprocess.PIPE,
         text=True,
     )

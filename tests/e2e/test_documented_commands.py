@@ -5,7 +5,6 @@ import hmac
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import urllib.parse
 import urllib.request
@@ -16,6 +15,7 @@ import pytest
 
 from tests.support.documents import README, README_KO, ROOT, RUNBOOK, shell_lines, trader_arguments
 from tests.support.stack import StackUnderTest, until
+from tests.support.trader import TRADER
 
 STARTED_BY_THE_FIXTURE = {"up", "down"}
 CHANGING = {"halt", "resume", "start", "stop"}
@@ -131,7 +131,7 @@ def accepts_a_directory(arguments: list[str]) -> bool:
 def plain(*arguments: str, status: int = 0) -> str:
     """Run a command that is about no stack, where a newcomer would; return all that it said."""
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
+        [*TRADER, *arguments],
         cwd=ROOT,
         env=os.environ,
         capture_output=True,

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 import asyncpg
 import psutil
+
+from tests.support.trader import TRADER
 
 START_S_MAX = 180.0
 COMMAND_S_MAX = 60.0
@@ -58,7 +59,7 @@ class StackUnderTest:
             CommandFailed: It ended with another status.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments, "--data-dir", str(self.data_dir)],
+            [*TRADER, *arguments, "--data-dir", str(self.data_dir)],
             capture_output=True,
             text=True,
             timeout=seconds,

@@ -1,0 +1,19 @@
+"""How tests start the `trader` command: as a user does, unless the lane has it measured.
+
+Only the command's own process is measured. What it starts is not: a traced service takes several times as long, and
+end-to-end tests are about time.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parents[2]
+_MEASURED: Final = (
+    *("-m", "coverage", "run", f"--rcfile={os.devnull}", "--branch", "--parallel-mode"),
+    *(f"--data-file={_ROOT / '.coverage'}", f"--source={_ROOT / 'cli'},{_ROOT / 'libs'}"),
+)
+
+TRADER: Final = (sys.executable, *(_MEASURED if os.environ.get("MEASURE_TRADER") else ()), "-m", "cli")
+"""The command line of `trader`, without its arguments."""
