@@ -3,7 +3,7 @@
 Invariant: `value` is None until `period` values have come, and a number ever after.
 """
 
-from math import fsum
+from libs.trading.indicators.rolling import RollingSum, require_period
 
 # Values after which the seed weighs about (1 - 2/(period+1))^(4 x period) = e^-8 = 0.03 %.
 _EMA_WINDOW_PERIODS = 5
@@ -43,14 +43,11 @@ class Ema:
 class Sma:
     """Simple moving average of the last `period` values."""
 
-    __slots__ = ("_next", "_period", "_sum", "_values", "value", "window")
+    __slots__ = ("_period", "_sum", "value", "window")
 
     def __init__(self, period: int) -> None:
-        require_period(period, lowest=1)
         self._period = period
-        self._values: list[float] = []
-        self._next = 0
-        self._sum = 0.0
+        self._sum = RollingSum(period)
         self.value: float | None = None
         self.window = period
 
@@ -61,27 +58,7 @@ class Sma:
 
     def update(self, value: float) -> float | None:
         """Take the next value and return the average, None while there is none."""
-        values = self._values
-        if len(values) < self._period:
-            values.append(value)
-        else:
-            self._sum += value - values[self._next]
-            values[self._next] = value
-        self._next += 1
-        if self._next == self._period:
-            # Once a round the sum is made anew, so that rounding errors cannot pile up: still O(1) a value on average.
-            self._next = 0
-            self._sum = fsum(values)
-        if len(values) == self._period:
-            self.value = self._sum / self._period
+        total = self._sum.update(value)
+        if total is not None:
+            self.value = total / self._period
         return self.value
-
-
-def require_period(period: int, *, lowest: int) -> None:
-    """Refuse a period that no average can have.
-
-    Raises:
-        ValueError: `period` is less than `lowest`.
-    """
-    if period < lowest:
-        raise ValueError(f"expected a period of at least {lowest}, found {period}")

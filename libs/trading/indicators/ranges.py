@@ -3,7 +3,7 @@
 Invariant: as in TA-Lib, the first candle has no true range, because nothing closed before it.
 """
 
-from libs.trading.indicators.averages import require_period
+from libs.trading.indicators.rolling import require_period
 
 # Values after which the seed weighs about (1 - 1/period)^(8 x period) = e^-8 = 0.03 %.
 _ATR_WINDOW_PERIODS = 9
