@@ -31,7 +31,7 @@ from libs.common.messaging.owner import Handler as OwnerHandler
 from libs.common.messaging.owner import Owner
 from libs.common.messaging.ownership import Ownership
 from libs.common.messaging.publisher import Publisher
-from libs.common.messaging.reader import Observer, Start, TopicReader
+from libs.common.messaging.reader import Observer, Starts, TopicReader
 from libs.common.observability import metrics
 from libs.common.observability.health import Health, serve
 from libs.common.observability.logs import configure_logging
@@ -44,7 +44,7 @@ EXIT_CONFIGURATION: Final = 4
 SHUTDOWN_S_MAX: Final = 8.0
 FLUSH_S_MAX: Final = 2.0
 CANCEL_S_MAX: Final = 1.0
-HEARTBEAT_INTERVAL_S: Final = 1.0
+HEARTBEAT_INTERVAL_S: Final = 2.0
 LOOP_PROGRESS_S_MAX: Final = 10.0
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
@@ -108,7 +108,7 @@ class Runtime(Generic[SettingsT]):
         *,
         topics: Sequence[TopicName],
         observers: Mapping[type[Event], Observer],
-        start: Start = "end",
+        start: Starts = "end",
         conflate: bool = False,
         name: str = "reader",
     ) -> TopicReader:

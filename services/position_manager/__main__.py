@@ -64,19 +64,16 @@ async def serve(runtime: Runtime[Settings]) -> None:
             ),
             on_owned=recover,
         )
-        quotes = runtime.reader(
-            topics=(TopicName.MARKET_TICKS,), observers={QuoteChanged: marker.on_quote}, conflate=True, name="quotes"
-        )
-        states = runtime.reader(
-            topics=(TopicName.CONTROL_STATE,),
-            observers={TradingStateChanged: marker.on_trading_state},
-            start="beginning",
-            name="trading state",
+        observations = runtime.reader(
+            topics=(TopicName.MARKET_TICKS, TopicName.CONTROL_STATE),
+            observers={QuoteChanged: marker.on_quote, TradingStateChanged: marker.on_trading_state},
+            start={TopicName.MARKET_TICKS: "end", TopicName.CONTROL_STATE: "beginning"},
+            conflate=True,
+            name="quotes and trading state",
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(owner.run(), name="owner")
-            tasks.create_task(quotes.run(), name="quotes")
-            tasks.create_task(states.run(), name="trading state")
+            tasks.create_task(observations.run(), name="quotes and trading state")
             tasks.create_task(_mark(runtime, owner, marker), name="marks")
 
 

@@ -28,17 +28,12 @@ async def serve(runtime: Runtime[Settings]) -> None:
         quality_min=configuration.strategy.quality_min,
         history=KafkaCandleHistory(runtime.kafka),
     )
-    statuses = runtime.reader(
-        topics=[TopicName.MARKET_STATUS],
-        observers={MarketStatusChanged: generator.on_status},
-        conflate=True,
-        name="market status",
-    )
     states = runtime.reader(
-        topics=[TopicName.CONTROL_STATE],
-        observers={TradingStateChanged: generator.on_state},
-        start="beginning",
-        name="trading state",
+        topics=[TopicName.MARKET_STATUS, TopicName.CONTROL_STATE],
+        observers={MarketStatusChanged: generator.on_status, TradingStateChanged: generator.on_state},
+        start={TopicName.MARKET_STATUS: "end", TopicName.CONTROL_STATE: "beginning"},
+        conflate=True,
+        name="market status and trading state",
     )
     candles = runtime.group(
         topics=[TopicName.MARKET_CANDLES],
@@ -46,8 +41,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         member=runtime.settings.group_member,
     )
     async with asyncio.TaskGroup() as loops:
-        loops.create_task(statuses.run(), name="market status")
-        loops.create_task(states.run(), name="trading state")
+        loops.create_task(states.run(), name="market status and trading state")
         loops.create_task(candles.run(), name="candles")
 
 

@@ -170,7 +170,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name=TopicName.HEARTBEATS,
         event_types=(events.HeartbeatSent,),
         key="component",
-        description="Progress of every process, every second.",
+        description="Progress of every process, every two seconds.",
         retention_ms=DAY_MS,
         retention_bytes=128 * MEBIBYTE,
     ),

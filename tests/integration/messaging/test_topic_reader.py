@@ -13,12 +13,12 @@ from aiokafka.errors import KafkaConnectionError
 from libs.common.clock import epoch_ms
 from libs.common.contracts.codec import WireRecord, encode
 from libs.common.contracts.event import Envelope
-from libs.common.contracts.events import AlertRaised
+from libs.common.contracts.events import AlertRaised, MarketStatusChanged
 from libs.common.contracts.topics import TopicName
 from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.kafka import Kafka
 from libs.common.messaging.publisher import Publisher
-from libs.common.messaging.reader import Start, TopicReader
+from libs.common.messaging.reader import Start, Starts, TopicReader
 from libs.common.observability import metrics
 from tests.support.eventually import eventually
 from tests.support.owners import CLOCK, an_alert
@@ -34,6 +34,9 @@ class Seen:
 
     async def observe(self, envelope: Envelope[AlertRaised]) -> None:
         self.subjects.append(envelope.event.subject)
+
+    async def observe_status(self, envelope: Envelope[MarketStatusChanged]) -> None:
+        self.subjects.append(f"{envelope.event.symbol} {envelope.event.data_age_ms}")
 
     async def are(self, *subjects: str) -> bool:
         return self.subjects == [*subjects]
@@ -132,14 +135,34 @@ async def test_a_recreated_topic_is_read_from_its_beginning(topics: Kafka) -> No
 
 
 async def test_of_a_conflated_batch_only_the_newest_of_each_key_is_handed_over(topics: Kafka) -> None:
-    before = metrics.MESSAGES_CONFLATED.labels(topic="alerts")._value.get()
-    await write(topics, *(an_alert(f"main {number}") for number in range(5)), an_alert("other", account="other"))
+    before = metrics.MESSAGES_CONFLATED.labels(topic="market.status")._value.get()
+    await create_topics(topics, TopicName.MARKET_STATUS)
+    await write(topics, *(a_status("BTC/USDT", age_ms) for age_ms in range(5)), a_status("ETH/USDT", 0))
 
-    async with reading(topics, start="beginning", conflate=True) as seen:
+    async with reading(topics, of=(TopicName.MARKET_STATUS,), start="beginning", conflate=True) as seen:
         await eventually(seen.reader.answered)
 
-        assert seen.subjects == ["main 4", "other"]
-    assert metrics.MESSAGES_CONFLATED.labels(topic="alerts")._value.get() - before == 4
+        assert sorted(seen.subjects) == ["BTC/USDT 4", "ETH/USDT 0"]
+    assert metrics.MESSAGES_CONFLATED.labels(topic="market.status")._value.get() - before == 4
+
+
+async def test_nothing_but_market_data_is_conflated(topics: Kafka) -> None:
+    await write(topics, *(an_alert(f"main {number}") for number in range(3)))
+
+    async with reading(topics, start="beginning", conflate=True) as seen:
+        await eventually(lambda: seen.are("main 0", "main 1", "main 2"))
+
+
+async def test_each_topic_can_have_a_start_of_its_own(topics: Kafka) -> None:
+    await create_topics(topics, TopicName.MARKET_STATUS)
+    await write(topics, an_alert("old"), a_status("BTC/USDT", 1))
+    starts: dict[TopicName, Start] = {TopicName.ALERTS: "beginning", TopicName.MARKET_STATUS: "end"}
+
+    async with reading(topics, of=tuple(starts), start=starts) as seen:
+        await eventually(seen.reader.answered)
+        await write(topics, a_status("BTC/USDT", 2))
+
+        await eventually(lambda: seen.are("old", "BTC/USDT 2"))
 
 
 async def test_poison_is_put_aside_and_reading_goes_on(topics: Kafka) -> None:
@@ -162,14 +185,21 @@ async def test_types_that_nobody_observes_are_passed_over(topics: Kafka) -> None
 
 
 @asynccontextmanager
-async def reading(kafka: Kafka, *, start: Start, conflate: bool = False, observed: bool = True) -> AsyncIterator[Seen]:
+async def reading(
+    kafka: Kafka,
+    *,
+    start: Starts,
+    of: Sequence[TopicName] = (TopicName.ALERTS,),
+    conflate: bool = False,
+    observed: bool = True,
+) -> AsyncIterator[Seen]:
     publisher = Publisher(kafka, clock=CLOCK)
     observers: dict[Any, Any] = {}
     reader = TopicReader(
         kafka,
         component="reader",
         publisher=publisher,
-        topics=(TopicName.ALERTS,),
+        topics=of,
         observers=observers,
         clock=CLOCK,
         start=start,
@@ -177,9 +207,21 @@ async def reading(kafka: Kafka, *, start: Start, conflate: bool = False, observe
     )
     seen = Seen(reader)
     if observed:
-        observers[AlertRaised] = seen.observe
+        observers |= {AlertRaised: seen.observe, MarketStatusChanged: seen.observe_status}
     async with running(publisher.run(), reader.run()):
         yield seen
+
+
+def a_status(symbol: str, data_age_ms: int) -> MarketStatusChanged:
+    return MarketStatusChanged(
+        occurred_at=CLOCK.now(),
+        symbol=symbol,
+        reachable=True,
+        calm=True,
+        trading=True,
+        data_age_ms=data_age_ms,
+        clock_skew_ms=0,
+    )
 
 
 async def _write_at(kafka: Kafka, subject: str, *, seconds_ago: float) -> None:
