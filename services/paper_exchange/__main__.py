@@ -22,7 +22,8 @@ from services.paper_exchange.settings import PaperExchangeSettings, load_setting
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 4
-TURN_S = 0.005
+TURN_MS_MIN = 5
+"""What happens on the market within so short a time is shown together."""
 SHUTDOWN_S_MAX = 1.0
 
 
@@ -102,7 +103,8 @@ async def _turn(exchange: Exchange, health: Health) -> None:
             exchange.periodic.publish()
             feed = exchange.feed
             health.turned(place_ms=venue.history.place_ms, frames=feed.frames_total, listeners=feed.account_listeners)
-        await asyncio.sleep(TURN_S)
+        quiet_ms = venue.quiet_ms(PERIOD_MS - now_ms % PERIOD_MS)
+        await asyncio.sleep(max(quiet_ms, TURN_MS_MIN) / 1_000)
 
 
 def _crash_on_bug(crash: "asyncio.Future[None]", health: Health) -> Any:

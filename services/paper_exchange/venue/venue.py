@@ -133,6 +133,12 @@ class Venue:
         self._floor.now_ms = now_ms
         return now_ms
 
+    def quiet_ms(self, most_ms: int) -> int:
+        """Return how long from now on nothing will happen on the tape, `most_ms` at most."""
+        ends_ms = self.timeline.place_at(self.now_ms + most_ms)
+        event = next(iter(self._tape.events(self.history.place_ms, ends_ms)), None)
+        return most_ms if event is None else max(0, self.timeline.wall_at(event.at_ms) - self.now_ms)
+
     def average_price(self, symbol: str) -> int:
         """Return the average price of the last minutes in ticks."""
         minutes = LISTED[symbol].average_minutes

@@ -253,3 +253,18 @@ def test_after_a_stall_the_market_goes_on_where_it_stood(tmp_path):
     assert order.status == "NEW"
     bench.wait(1_500)
     assert order.status == "FILLED"
+
+
+def test_nothing_happens_before_the_next_event_of_the_tape(tmp_path):
+    bench = VenueBench(tmp_path, FALLING)
+    bench.wait(1_950)
+
+    assert (bench.venue.quiet_ms(40), bench.venue.quiet_ms(100)) == (40, 50)
+    bench.wait(50)
+    assert bench.venue.quiet_ms(100) == 100
+
+
+def test_nothing_happens_on_a_market_that_stands_still(tmp_path):
+    bench = VenueBench(tmp_path, FALLING)
+
+    assert bench.start(speed=0).quiet_ms(5_000) == 5_000
