@@ -19,10 +19,17 @@ from libs.embedded.process import OnEvent, ProcessEvent, ProcessExit, ProcessSpe
 __all__ = ["KILLED_WITHIN_S", "ManagedProcess", "run_to_end"]
 
 PROBE_DEADLINE_S = 2.0
-PROBE_INTERVAL_S = 1.0
+PROBE_INTERVAL_READY_S = 2.0
+PROBE_INTERVAL_RUNNING_S = 0.5
 PROBE_INTERVAL_STARTING_S = 0.1
 KILLED_WITHIN_S = 5.0
 LAST_LINES = 20
+
+_PROBE_INTERVALS_S = {
+    ProcessState.STARTING: PROBE_INTERVAL_STARTING_S,
+    ProcessState.READY: PROBE_INTERVAL_READY_S,
+}
+"""Whoever waits for a process to be ready shall not wait for us; while it is, its end shows without a question."""
 
 
 class ManagedProcess:
@@ -158,8 +165,7 @@ class ManagedProcess:
                 self._enter(ProcessState.READY)
             elif not ready and self._state is ProcessState.READY:
                 self._enter(ProcessState.RUNNING)
-            starting = self._state is ProcessState.STARTING
-            await asyncio.sleep(PROBE_INTERVAL_STARTING_S if starting else PROBE_INTERVAL_S)
+            await asyncio.sleep(_PROBE_INTERVALS_S.get(self._state, PROBE_INTERVAL_RUNNING_S))
 
     async def _probe(self) -> bool:
         try:

@@ -27,7 +27,7 @@ from services.market_monitor.service.monitor import LatestPrice, MarketMonitor, 
 TIMER_INTERVAL_S: Final = 0.05
 CLOCK_INTERVAL_S: Final = 1.0
 SYMBOLS_INTERVAL_S: Final = 60.0
-REPAIR_INTERVAL_S: Final = 0.25
+REPAIR_INTERVAL_S: Final = 0.5
 REPAIR_DEADLINE_S: Final = 60.0
 HISTORY_FIRST_S_MAX: Final = 5.0
 PRICES_INTERVAL_S: Final = 0.25

@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
 
     targets: dict[str, HttpUrl] = Field(default_factory=dict, max_length=100)
     critical: tuple[str, ...] = ("trade_executor", "risk_manager")
-    poll_interval_s: float = Field(default=0.5, ge=0.05, le=10)
+    poll_interval_s: float = Field(default=1.0, ge=0.05, le=10)
     alert_after_s: float = Field(default=3.0, gt=0, le=600)
     halt_after_s: float = Field(default=10.0, gt=0, le=3_600)
     webhook_url: HttpUrl | None = None

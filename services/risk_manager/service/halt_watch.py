@@ -18,7 +18,8 @@ from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.permits import LastLook
 from services.risk_manager.service.ports import RiskRecords
 
-WATCH_INTERVAL_S: Final = 0.05
+WATCH_INTERVAL_S: Final = 0.2
+"""How long a halt that neither Kafka nor Redis carries may go unnoticed; well below the permits' `VIEW_AGE_S_MAX`."""
 
 _log = structlog.get_logger(__name__)
 

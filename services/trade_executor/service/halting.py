@@ -32,7 +32,8 @@ from services.trade_executor.service.ports import LatchSource, PermitSource, Rec
 from services.trade_executor.service.venues import Venues
 
 Path = Literal["kafka", "redis", "file"]
-LATCH_INTERVAL_S: Final = 0.1
+LATCH_INTERVAL_S: Final = 0.2
+"""How long a halt that Kafka does not carry may go unnoticed; the permit's lapse or revocation acts beside it."""
 PERMIT_INTERVAL_S: Final = 1.0
 PERMIT_SILENCE_S: Final = 10.0
 HALTS_REMEMBERED_MAX: Final = 10_000
