@@ -41,6 +41,8 @@ SETTINGS = {
     # Ready again soon after a kill: until its old session has expired, a broker is refused (9 s by default).
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
+    # Without events the controller writes nothing: nobody waits for its idle records, which come twice a second.
+    "metadata.max.idle.interval.ms": "10000",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     # Retention removes whole segments: they are small, so that a topic's byte bound holds to 16 MiB a partition.
@@ -80,6 +82,7 @@ class KafkaStore:
         self._port = port
         self._controller_port = controller_port
         self._runtime = runtime
+        self._client: AIOKafkaAdminClient | None = None
 
     @property
     def address(self) -> str:
@@ -100,7 +103,10 @@ class KafkaStore:
         )
 
     async def close(self) -> None:
-        """Do nothing: readiness is asked over a new connection each time."""
+        """Close the connection that readiness is asked over."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
     @property
     def _configuration(self) -> Path:
@@ -148,14 +154,19 @@ class KafkaStore:
     async def _ready(self) -> bool:
         if not await listens(self._port):
             return False
-        client = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=int(_ANSWER_DEADLINE_S * 1_000))
         try:
             async with asyncio.timeout(_ANSWER_DEADLINE_S):
-                await client.start()
+                client = self._client or await self._connect()
                 topics = await client.describe_topics()
                 await client.find_coordinator(_PROBE_GROUP)
         except (KafkaError, OSError, TimeoutError):
+            await self.close()
             return False
-        finally:
-            await client.close()
         return all(partition["leader"] >= 0 for topic in topics for partition in topic["partitions"])
+
+    async def _connect(self) -> AIOKafkaAdminClient:
+        self._client = AIOKafkaAdminClient(
+            bootstrap_servers=self.address, request_timeout_ms=int(_ANSWER_DEADLINE_S * 1_000)
+        )
+        await self._client.start()
+        return self._client
