@@ -4,7 +4,7 @@ Invariant: the live services and the backtest take these from here, so that one 
 """
 
 from libs.policy.limits import limits_of
-from libs.policy.screening import Exits, exits_of
+from libs.policy.screening import PRICE_STEP, Exits, exits_of
 from libs.policy.strategies import configured_strategy
 
-__all__ = ["Exits", "configured_strategy", "exits_of", "limits_of"]
+__all__ = ["PRICE_STEP", "Exits", "configured_strategy", "exits_of", "limits_of"]
