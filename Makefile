@@ -33,7 +33,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	@rm -f .coverage .coverage.*
 	$(MEASURED) tests/unit tests/service tests/architecture -n 2 --timeout 300
 	$(MEASURED) tests/contract tests/integration --timeout 180
-	MEASURE_TRADER=1 $(PYTEST) tests/e2e --timeout 600
+	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e --timeout 600
 	@$(MAKE) --no-print-directory coverage
 
 test-unit: $(READY) ## The fast tests, under a minute

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2]
+_DATA_FILE: Final = os.environ.get("MEASURE_TRADER")
+"""Where the lane wants the measurements."""
 _MEASURED: Final = (
-    *("-m", "coverage", "run", f"--rcfile={os.devnull}", "--branch", "--parallel-mode"),
-    *(f"--data-file={_ROOT / '.coverage'}", f"--source={_ROOT / 'cli'},{_ROOT / 'libs'}"),
+    *("-m", "coverage", "run", f"--rcfile={os.devnull}", "--branch", "--parallel-mode", f"--data-file={_DATA_FILE}"),
+    f"--source={_ROOT / 'cli'},{_ROOT / 'libs'}",
 )
 
-TRADER: Final = (sys.executable, *(_MEASURED if os.environ.get("MEASURE_TRADER") else ()), "-m", "cli")
+TRADER: Final = (sys.executable, *(_MEASURED if _DATA_FILE else ()), "-m", "cli")
 """The command line of `trader`, without its arguments."""
