@@ -46,6 +46,27 @@ def trend_component(separation_atr: float) -> QualityComponent:
     return QualityComponent("trend", points, 30, f"averages {separation_atr:+.2f} ATR apart")
 
 
+def momentum_component(histogram_atr: float) -> QualityComponent:
+    """Score how fast the MACD leaves its signal line: 0 at none, 30 points from a tenth of an average range on."""
+    points = 30 * _ramp(abs(histogram_atr), 0.0, 0.1)
+    return QualityComponent("momentum", points, 30, f"MACD {histogram_atr:+.3f} ATR from its signal line")
+
+
+def reversal_component(beyond: float) -> QualityComponent:
+    """Score how far beyond its level an index of 0 to 100 went: 0 at none, 30 points from 10 on."""
+    return QualityComponent("reversal", 30 * _ramp(beyond, 0.0, 10.0), 30, f"RSI {beyond:.1f} beyond its level")
+
+
+def breakout_component(beyond_atr: float) -> QualityComponent:
+    """Score how far beyond its bound the price broke out: 0 at none, 30 points from half an average range on."""
+    return QualityComponent("breakout", 30 * _ramp(beyond_atr, 0.0, 0.5), 30, f"{beyond_atr:.2f} ATR beyond the bound")
+
+
+def agreement_component(score: float) -> QualityComponent:
+    """Score how much the rules agree: 0 at a score of 0, 30 points when all do."""
+    return QualityComponent("agreement", 30 * _ramp(score, 0.0, 1.0), 30, f"score {score:+.2f}")
+
+
 def volatility_component(true_range_atr: float) -> QualityComponent:
     """Score the calm of the deciding candle: 25 points up to 1.5 average true ranges, 0 from 4 on (a shock)."""
     points = 25 * (1 - _ramp(true_range_atr, 1.5, 4.0))

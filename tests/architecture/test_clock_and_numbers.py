@@ -33,7 +33,7 @@ CLOCKS = {
 }
 FLOAT_PLACES = {
     "libs/trading/money.py": "prices that indicators computed come back as decimals of the tick",
-    "libs/trading/strategies/ema_cross.py": "parameters of indicators",
+    "libs/trading/strategies/parameters.py": "parameters of indicators",
 }
 
 

@@ -6,7 +6,7 @@ holds.
 
 from math import nan
 
-from libs.trading.indicators.rolling import Highest, Lowest
+from libs.trading.indicators.rolling import RollingExtremes
 
 
 class Donchian:
@@ -15,23 +15,21 @@ class Donchian:
     A breakout is measured against the channel as it was before the candle that breaks out.
     """
 
-    __slots__ = ("_highest", "_lowest", "lower", "middle", "upper", "window")
+    __slots__ = ("_extremes", "lower", "middle", "upper", "window")
 
     def __init__(self, period: int = 20) -> None:
-        self._highest = Highest(period)
-        self._lowest = Lowest(period)
+        self._extremes = RollingExtremes(period)
         self.upper = self.lower = self.middle = nan
         self.window = period
 
     @property
     def is_warm(self) -> bool:
         """Whether there is a channel."""
-        return self._highest.value is not None
+        return self._extremes.is_warm
 
     def update(self, high: float, low: float) -> None:
         """Take the next candle."""
-        highest = self._highest.update(high)
-        lowest = self._lowest.update(low)
-        if highest is not None and lowest is not None:
-            self.upper, self.lower = highest, lowest
-            self.middle = (highest + lowest) / 2.0
+        extremes = self._extremes
+        extremes.update(high, low)
+        self.upper, self.lower = extremes.highest, extremes.lowest
+        self.middle = (self.upper + self.lower) / 2.0

@@ -7,7 +7,7 @@ that buys what fell too far, 0 would be the strongest wish to buy.
 from math import nan
 
 from libs.trading.indicators.averages import Ema, Sma
-from libs.trading.indicators.rolling import NOTHING, Highest, Lowest, require_period
+from libs.trading.indicators.rolling import NOTHING, RollingExtremes, require_period
 
 _NEUTRAL = 50.0
 
@@ -107,11 +107,10 @@ class Stochastic:
     `is_warm`.
     """
 
-    __slots__ = ("_d", "_highest", "_k", "_lowest", "d", "k", "window")
+    __slots__ = ("_d", "_extremes", "_k", "d", "k", "window")
 
     def __init__(self, k_period: int = 5, k_smoothing: int = 3, d_period: int = 3) -> None:
-        self._highest = Highest(k_period)
-        self._lowest = Lowest(k_period)
+        self._extremes = RollingExtremes(k_period)
         self._k = Sma(k_smoothing)
         self._d = Sma(d_period)
         self.k = self.d = nan
@@ -124,12 +123,12 @@ class Stochastic:
 
     def update(self, high: float, low: float, close: float) -> None:
         """Take the next candle."""
-        highest = self._highest.update(high)
-        lowest = self._lowest.update(low)
-        if highest is None or lowest is None:
+        extremes = self._extremes
+        extremes.update(high, low)
+        if not extremes.is_warm:
             return
-        spread = highest - lowest
-        k = self._k.update(100.0 * (close - lowest) / spread if spread > 0.0 else _NEUTRAL)
+        spread = extremes.highest - extremes.lowest
+        k = self._k.update(100.0 * (close - extremes.lowest) / spread if spread > 0.0 else _NEUTRAL)
         if k is None:
             return
         d = self._d.update(k)

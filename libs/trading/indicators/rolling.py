@@ -10,7 +10,7 @@ Invariant: the results are those of the last `period` values alone, with no more
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from math import nan
+from math import inf, nan
 
 NOTHING = 1e-300
 """Less than this is no movement: in a market that stands still for ever averages decay until their digits run out."""
@@ -85,49 +85,62 @@ class RollingMoments:
             self.squares = end_squares + self._squares + between * between * share * (self._period - count)
 
 
-class Highest:
-    """The highest of the last `period` values."""
+class RollingExtremes:
+    """The highest high and the lowest low of the last `period` pairs; NaN before there are as many."""
 
-    __slots__ = ("_beginning", "_ends", "_period", "_round", "value")
+    __slots__ = (
+        "_ends_high",
+        "_ends_low",
+        "_high",
+        "_low",
+        "_period",
+        "_round_high",
+        "_round_low",
+        "highest",
+        "lowest",
+    )
 
     def __init__(self, period: int) -> None:
         require_period(period, lowest=1)
         self._period = period
-        self._round: list[float] = []
-        self._beginning = 0.0
-        self._ends: list[float] = []  # highest of the last 1, 2, … values of the round before; empty before it
-        self.value: float | None = None
+        self._round_high: list[float] = []
+        self._round_low: list[float] = []
+        self._high = -inf
+        self._low = inf
+        self._ends_high: list[float] = []  # extremes of the last 1, 2, … pairs of the round before; empty before it
+        self._ends_low: list[float] = []
+        self.highest = nan
+        self.lowest = nan
 
-    def update(self, value: float) -> float | None:
-        """Take the next value and return the highest, None before `period` values."""
-        if not self._round or value > self._beginning:
-            self._beginning = value
-        self._round.append(value)
-        count = len(self._round)
+    @property
+    def is_warm(self) -> bool:
+        """Whether there are extremes."""
+        return bool(self._ends_high)
+
+    def update(self, high: float, low: float) -> None:
+        """Take the next pair."""
+        # max() and min() of two would read better and cost three times as much.
+        if high > self._high:  # noqa: PLR1730 - speed, see above
+            self._high = high
+        if low < self._low:  # noqa: PLR1730 - speed, see above
+            self._low = low
+        self._round_high.append(high)
+        self._round_low.append(low)
+        count = len(self._round_high)
         if count == self._period:
-            self.value = self._beginning
-            self._ends = list(accumulate(reversed(self._round), max))
-            self._round.clear()
-        elif self._ends:
-            end = self._ends[~count]
-            self.value = end if end > self._beginning else self._beginning  # noqa: FURB136 - max() costs thrice as much
-        return self.value
+            self.highest, self.lowest = self._high, self._low
+            self._begin_round()
+        elif self._ends_high:
+            end_high, end_low = self._ends_high[~count], self._ends_low[~count]
+            self.highest = end_high if end_high > self._high else self._high  # noqa: FURB136 - speed, see above
+            self.lowest = end_low if end_low < self._low else self._low  # noqa: FURB136 - speed, see above
 
-
-class Lowest:
-    """The lowest of the last `period` values."""
-
-    __slots__ = ("_negated", "value")
-
-    def __init__(self, period: int) -> None:
-        self._negated = Highest(period)
-        self.value: float | None = None
-
-    def update(self, value: float) -> float | None:
-        """Take the next value and return the lowest, None before `period` values."""
-        highest = self._negated.update(-value)
-        self.value = None if highest is None else -highest
-        return self.value
+    def _begin_round(self) -> None:
+        self._ends_high = list(accumulate(reversed(self._round_high), max))
+        self._ends_low = list(accumulate(reversed(self._round_low), min))
+        self._round_high.clear()
+        self._round_low.clear()
+        self._high, self._low = -inf, inf
 
 
 def _moments(values: Iterable[float]) -> Iterator[tuple[float, float]]:

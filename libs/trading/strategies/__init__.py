@@ -4,8 +4,9 @@ Invariant: what a strategy decides is exactly a function of its parameters and t
 """
 
 from libs.trading.strategies.decisions import Decision, Enter, Exit, Hold, HoldReason
-from libs.trading.strategies.ema_cross import EmaCross, EmaCrossParameters, Stops
-from libs.trading.strategies.registry import STRATEGIES, create_strategy
+from libs.trading.strategies.ema_cross import EmaCross, EmaCrossParameters
+from libs.trading.strategies.exits import ExitParameters, Stops
+from libs.trading.strategies.registry import STRATEGIES, create_strategy, parameters_of
 from libs.trading.strategies.strategy import Strategy
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "EmaCrossParameters",
     "Enter",
     "Exit",
+    "ExitParameters",
     "Hold",
     "HoldReason",
     "Stops",
     "Strategy",
     "create_strategy",
+    "parameters_of",
 ]

@@ -19,12 +19,19 @@ class HoldReason(StrEnum):
     PARTIAL_CANDLE = "partial_candle"
     IMPLAUSIBLE_CANDLE = "implausible_candle"
     NO_CROSS = "no_cross"
+    NO_REVERSAL = "no_reversal"
+    NO_BREAKOUT = "no_breakout"
+    NO_CONSENSUS = "no_consensus"
     STOPS_ARE_IMPOSSIBLE = "stops_are_impossible"
 
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """Buy, and protect what was bought with these exits."""
+    """Buy, and protect what was bought with these exits.
+
+    `trailing_distance` is how far below the highest price since the entry the stop follows it (see
+    `libs.trading.trailing`); None: it stays where it is.
+    """
 
     symbol: str
     side: Side
@@ -33,6 +40,7 @@ class Enter:
     take_profit: float
     quality: QualityScore
     reasons: tuple[str, ...]
+    trailing_distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

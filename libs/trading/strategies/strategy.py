@@ -8,6 +8,7 @@ from typing import Protocol
 
 from libs.trading.market import Candle
 from libs.trading.strategies.decisions import Decision
+from libs.trading.strategies.exits import ExitParameters
 
 
 class Strategy(Protocol):
@@ -19,8 +20,8 @@ class Strategy(Protocol):
         ...
 
     @property
-    def parameters(self) -> object:
-        """The validated parameters, a frozen dataclass."""
+    def parameters(self) -> ExitParameters:
+        """The validated parameters, those of the exits among them."""
         ...
 
     @property

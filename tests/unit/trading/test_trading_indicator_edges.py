@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.trading.indicators import Adx, Bollinger, Donchian, Macd, Obv, Rsi, Sma, Stochastic, Vwap
-from libs.trading.indicators.rolling import Highest, Lowest, RollingMoments, RollingSum
+from libs.trading.indicators.rolling import RollingExtremes, RollingMoments, RollingSum
 
 prices = st.floats(min_value=1e-3, max_value=1e6)
 series = st.lists(prices, min_size=1, max_size=40)
@@ -48,11 +48,13 @@ def test_rolling_moments_are_those_of_the_last_period(values, period):
 
 @given(values=series, period=periods)
 def test_extremes_are_values_of_the_last_period(values, period):
-    highest, lowest = Highest(period), Lowest(period)
+    extremes = RollingExtremes(period)
     for count, value in enumerate(values, start=1):
-        window = values[max(count - period, 0) : count] if count >= period else None
-        assert highest.update(value) == (None if window is None else max(window))
-        assert lowest.update(value) == (None if window is None else min(window))
+        extremes.update(value, -value)
+        assert extremes.is_warm is (count >= period)
+        if count >= period:
+            highest = max(values[count - period : count])
+            assert (extremes.highest, extremes.lowest) == (highest, -highest)
 
 
 def test_a_thousandfold_price_that_left_the_window_leaves_nothing_behind():

@@ -30,7 +30,7 @@ SERIES: dict[str, Callable[[], Sequence[Candle]]] = {
     "walk of a wild coin": lambda: random_walk(2, price=0.5, deviation=0.01),
 }
 
-SIMPLE = talib.MA_Type.SMA
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined] # exported, though its stub does not say so
 
 
 class Market(NamedTuple):
