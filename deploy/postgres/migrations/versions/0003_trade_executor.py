@@ -190,7 +190,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what upgrade created."""
-    execute("DROP VIEW reading.intents, reading.orders, reading.fills, reading.differences, reading.executor_ledger")
+    execute(
+        "DROP VIEW reading.intents, reading.orders, reading.fills, reading.chains, reading.differences,"
+        " reading.executor_ledger"
+    )
     execute(
         "DROP TABLE trade_executor.fills, trade_executor.chains, trade_executor.orders, trade_executor.order_intents,"
         " trade_executor.ledger, trade_executor.transfers, trade_executor.trade_cursors, trade_executor.differences"

@@ -1,0 +1,88 @@
+"""Every migration can be taken back and applied again: what `upgrade` made, `downgrade` removes."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from libs.common.storage import migrations
+from tests.support.migrated import PASSWORD
+
+OBJECTS = """
+    SELECT namespace.nspname || '.' || class.relname || ' ' || class.relkind::text AS name
+    FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE namespace.nspname !~ '^(pg_|information_schema)' AND class.relname !~ '^alembic_version'
+    UNION ALL
+    SELECT namespace.nspname || '.' || function.proname || ' function'
+    FROM pg_proc AS function JOIN pg_namespace AS namespace ON namespace.oid = function.pronamespace
+    WHERE namespace.nspname !~ '^(pg_|information_schema)'
+    UNION ALL
+    SELECT nspname || ' schema' FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'
+"""
+
+
+async def objects(url: str) -> set[str]:
+    """Return everything that stands in a database, by name and kind."""
+    connection = await asyncpg.connect(url)
+    try:
+        return {str(row["name"]) for row in await connection.fetch(OBJECTS)}
+    finally:
+        await connection.close()
+
+
+def configured() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations.MIGRATIONS))
+    return config
+
+
+async def objects_after(url: str, step: Callable[[Config, str], None], revision: str) -> set[str]:
+    """Take a step with the migrations and return what stands then."""
+
+    def take(connection: Connection) -> None:
+        config = configured()
+        config.attributes["connection"] = connection
+        step(config, revision)
+
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    async with engine.connect() as connection:
+        await connection.run_sync(take)
+        await connection.commit()
+    await engine.dispose()
+    return await objects(url)
+
+
+async def test_each_migration_is_taken_back_and_applied_again(database: str):
+    revisions = [*ScriptDirectory.from_config(configured()).walk_revisions()]
+    empty = await objects(database)
+    states = [empty, *[await objects_after(database, command.upgrade, "+1") for _ in revisions]]
+
+    for before in reversed(states[:-1]):
+        assert await objects_after(database, command.downgrade, "-1") == before
+    again = await objects_after(database, command.upgrade, "head")
+
+    assert again == states[-1]
+    assert all(fewer < more for fewer, more in pairwise(states)), "each adds something"
+
+
+async def test_the_newest_version_is_reached_once_by_any_number_of_jobs(database: str):
+    parts = urlsplit(database)
+
+    def upgrade() -> str:
+        return migrations.upgrade_database(
+            address=f"{parts.hostname}:{parts.port}{parts.path}",
+            owner=parts.username or "",
+            password=parts.password or "",
+            role_passwords=dict.fromkeys(migrations.ROLES, PASSWORD),
+        )
+
+    versions = await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(3)))
+
+    assert len(set(versions)) == 1
