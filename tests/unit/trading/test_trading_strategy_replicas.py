@@ -1,0 +1,64 @@
+"""A strategy is a function of its declared window: an instance that is warmed up anew decides the same."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from libs.trading.market import Candle
+from libs.trading.strategies import STRATEGIES, Decision, Enter, Exit, Strategy, create_strategy
+from tests.unit.trading.trading_series import LENGTH, random_walk, recorded
+
+SERIES: dict[str, Callable[[], Sequence[Candle]]] = {"recorded": recorded, "walk": lambda: random_walk(4)}
+
+# Shorter than the defaults, so that 50,000 candles turn over many windows.
+PARAMETERS: dict[str, dict[str, float | str]] = {
+    "ema_cross": {"ema_fast": 5, "ema_slow": 12},
+    "rsi_reversion": {"rsi_period": 7},
+    "macd_trend": {"macd_fast": 5, "macd_slow": 11, "macd_signal": 4},
+    "bollinger_breakout": {"bollinger_period": 13},
+    "donchian_trend": {"donchian_entry": 11, "donchian_exit": 5},
+    "consensus": {"ema_fast": 5, "ema_slow": 12, "rsi_period": 7, "macd_slow": 13, "macd_signal": 4},
+}
+
+
+def a_strategy(name: str) -> Strategy:
+    parameters = PARAMETERS[name] | {"atr_period": 7, "stops": "atr", "trailing_stop_atr": 3}
+    return create_strategy(name, "BTC/USDT", 60, parameters)
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_rewarmed_instance_decides_the_same_bit_for_bit(name, series):
+    candles = SERIES[series]()
+    veteran = a_strategy(name)
+    expected = [veteran.on_candle(candle) for candle in candles]
+    spoken = [decision for decision in expected if isinstance(decision, Enter | Exit)]
+    drawn = random.Random(name)
+    window = veteran.window
+
+    for _ in range(8):
+        since = drawn.randrange(LENGTH - 3 * window)
+        replica = a_strategy(name)
+        rewarmed = [replica.on_candle(candle) for candle in candles[since : since + 3 * window]]
+        assert rewarmed[window - 1 :] == expected[since + window - 1 : since + 3 * window]
+
+    assert len(spoken) > 500, "a strategy that never speaks proves nothing"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_decision_is_that_of_its_window_alone(name):
+    """The whole 50,000 in stretches, each of which a new instance takes over after its window."""
+    candles = random_walk(5)
+    veteran = a_strategy(name)
+    expected = [veteran.on_candle(candle) for candle in candles]
+    window = veteran.window
+    stretch = 5 * window
+
+    decided: list[Decision] = expected[: window - 1]
+    for since in range(0, LENGTH - window + 1, stretch):
+        replica = a_strategy(name)
+        decisions = [replica.on_candle(candle) for candle in candles[since : since + window - 1 + stretch]]
+        decided += decisions[window - 1 :]
+
+    assert decided == expected
