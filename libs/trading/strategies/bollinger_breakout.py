@@ -5,7 +5,7 @@ Invariant: each break is told once, on the candle that makes it; the bands are t
 """
 
 from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
 
 from libs.trading.indicators import Bollinger
 from libs.trading.market import Candle
@@ -70,7 +70,7 @@ class BollingerBreakoutRule(Rule):
     def strength(self, atr: float) -> QualityComponent:
         """Return how far beyond the band, or below the middle, the close stands."""
         beyond = self._above_upper if self.wish is Wish.ENTER else -self._above_middle
-        return breakout_component(beyond / atr if atr and not isnan(beyond) else 0.0)
+        return breakout_component(beyond / atr if atr else 0.0)
 
     def reason(self) -> str:
         """Return what the close broke."""

@@ -6,7 +6,7 @@ Invariant: the channel is the one before the candle that breaks it; a break is t
 """
 
 from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
 
 from libs.trading.indicators import Donchian
 from libs.trading.market import Candle
@@ -78,7 +78,7 @@ class DonchianTrendRule(Rule):
     def strength(self, atr: float) -> QualityComponent:
         """Return how far beyond the channel the close stands."""
         beyond = self._above if self.wish is Wish.ENTER else self._below
-        return breakout_component(beyond / atr if atr and not isnan(beyond) else 0.0)
+        return breakout_component(beyond / atr if atr else 0.0)
 
     def reason(self) -> str:
         """Return what the close broke."""

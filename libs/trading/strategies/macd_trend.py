@@ -5,7 +5,6 @@ Invariant: each cross is told once, on the candle that completes it.
 """
 
 from dataclasses import dataclass
-from math import isnan
 
 from libs.trading.indicators import Macd
 from libs.trading.market import Candle
@@ -70,8 +69,7 @@ class MacdTrendRule(Rule):
 
     def strength(self, atr: float) -> QualityComponent:
         """Return how fast the lines part."""
-        histogram = self._macd.histogram
-        return momentum_component(histogram / atr if atr and not isnan(histogram) else 0.0)
+        return momentum_component(self._macd.histogram / atr if atr else 0.0)
 
     def reason(self) -> str:
         """Return which way the lines crossed."""

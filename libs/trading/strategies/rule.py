@@ -59,7 +59,7 @@ class Rule(ABC):
 
     @abstractmethod
     def strength(self, atr: float) -> QualityComponent:
-        """Return how clear the wish is; prices are measured in `atr`, 0 where nothing moves."""
+        """Return how clear the wish is, where there is one; prices are measured in `atr`, 0 where nothing moves."""
 
     @abstractmethod
     def reason(self) -> str:

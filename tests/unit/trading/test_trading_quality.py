@@ -6,6 +6,10 @@ from hypothesis import strategies as st
 
 from libs.trading.quality import (
     QualityScore,
+    agreement_component,
+    breakout_component,
+    momentum_component,
+    reversal_component,
     reward_component,
     trend_component,
     volatility_component,
@@ -21,6 +25,18 @@ numbers = st.floats(min_value=0, max_value=1e6)
         (trend_component(0.0), 0),
         (trend_component(0.125), 15),  # half of the way to 0.25
         (trend_component(-0.25), 30),
+        (momentum_component(0.0), 0),
+        (momentum_component(-0.05), 15),  # half of the way to a tenth
+        (momentum_component(0.1), 30),
+        (reversal_component(0.0), 0),
+        (reversal_component(5.0), 15),  # half of the way to 10
+        (reversal_component(10.0), 30),
+        (breakout_component(-1.0), 0),
+        (breakout_component(0.25), 15),  # half of the way to a half
+        (breakout_component(0.5), 30),
+        (agreement_component(-0.1), 0),
+        (agreement_component(0.5), 15),
+        (agreement_component(1.0), 30),
         (volatility_component(1.5), 25),
         (volatility_component(2.75), 12.5),  # half of the way from 1.5 to 4
         (volatility_component(4.0), 0),
