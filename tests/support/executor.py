@@ -2,11 +2,9 @@
 
 # ruff: noqa: ARG002 - a fake has all parameters of its port, and few of its cares
 
-import copy
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -16,13 +14,7 @@ from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdate
 from libs.common.control.halts import LatchView
 from libs.common.control.operators import Operators
 from libs.common.control.permit import Permit
-from libs.common.errors import RetryableError
-from libs.common.messaging.cause import Cause
-from libs.exchange.orders.port import Balance, TradeReport
-from libs.trading.market import Side
-from services.trade_executor.domain.chains import Chain
-from services.trade_executor.domain.differences import Difference
-from services.trade_executor.domain.orders import ExecutorOrder, Occupancy, RecordedFill
+from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
@@ -39,177 +31,11 @@ from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.venues import Venues
 from tests.support.clock import FakeClock
+from tests.support.executor_records import ACCOUNT, FakeTransactions, Tables
 from tests.support.fake_exchange import SYMBOL, FakeExchange
 
 E = TypeVar("E", bound=Event)
-ACCOUNT = "main"
 INSTALLATION = "test00"
-
-
-@dataclass
-class Tables:
-    """What a crash leaves."""
-
-    orders: dict[uuid.UUID, ExecutorOrder] = field(default_factory=dict)
-    fills: dict[tuple[int, str], RecordedFill] = field(default_factory=dict)
-    open_chains: dict[uuid.UUID, bool] = field(default_factory=dict)
-    carried: dict[uuid.UUID, Decimal] = field(default_factory=dict)
-    leftover: dict[uuid.UUID, Decimal] = field(default_factory=dict)
-    ledger: dict[str, Decimal] = field(default_factory=dict)
-    cursor: int | None = None
-    transfers: set[tuple[str, Decimal, datetime]] = field(default_factory=set)
-    differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-
-
-class FakeRecords:
-    """`Records` over tables in memory."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
-        unresolved = [order for order in await self.unresolved(account) if order.symbol == symbol]
-        return Occupancy(
-            is_recorded=intent_id in self._tables.orders,
-            has_unresolved=bool(unresolved),
-            has_open_chain=bool(await self.open_chains(account, symbol)),
-        )
-
-    async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
-        return self._tables.orders.get(intent_id)
-
-    async def order_by_client_id(self, account: str, client_order_id: str) -> ExecutorOrder | None:
-        return self._first(lambda order: order.client_order_id == client_order_id)
-
-    async def order_by_exchange_id(self, account: str, symbol: str, exchange_order_id: str) -> ExecutorOrder | None:
-        return self._first(lambda order: order.exchange_order_id == exchange_order_id)
-
-    async def chain(self, chain_id: uuid.UUID, *, base: str) -> Chain | None:
-        orders = [order for order in self._tables.orders.values() if order.chain_id == chain_id]
-        ids = {order.intent_id for order in orders}
-        orders.sort(key=lambda order: (order.intent_id != chain_id, order.created_at, order.client_order_id))
-        fills = [fill for fill in self._tables.fills.values() if fill.intent_id in ids]
-        carried = self._tables.carried.get(chain_id, Decimal(0))
-        return Chain(orders=orders, fills=fills, base=base, carried=carried) if orders else None
-
-    async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
-        return [chain_id for chain_id, is_open in self._tables.open_chains.items() if is_open]
-
-    async def dusty_chain(self, account: str, symbol: str) -> uuid.UUID | None:
-        dusty = [chain_id for chain_id in self._dust(symbol) if self._tables.leftover[chain_id] > 0]
-        return max(dusty, key=lambda chain_id: self._tables.orders[chain_id].created_at, default=None)
-
-    async def take_over_dust(self, chain_id: uuid.UUID) -> None:
-        for closed in self._dust(self._tables.orders[chain_id].symbol):
-            if closed != chain_id:
-                carried = self._tables.carried.get(chain_id, Decimal(0))
-                self._tables.carried[chain_id] = carried + self._tables.leftover.pop(closed)
-
-    async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
-        self._tables.open_chains[chain_id] = is_open
-        self._tables.leftover[chain_id] = leftover
-
-    def _dust(self, symbol: str) -> list[uuid.UUID]:
-        return [
-            chain_id
-            for chain_id, leftover in self._tables.leftover.items()
-            if leftover and not self._tables.open_chains[chain_id] and self._tables.orders[chain_id].symbol == symbol
-        ]
-
-    async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
-        return [order for order in self._tables.orders.values() if order.is_unresolved]
-
-    async def working(self, account: str) -> Sequence[ExecutorOrder]:
-        return [order for order in self._tables.orders.values() if order.is_working]
-
-    async def watched(self, account: str) -> Sequence[ExecutorOrder]:
-        return [
-            order
-            for order in self._tables.orders.values()
-            if order.released_at is not None and order.status.value == "QUARANTINED"
-        ]
-
-    async def insert(self, order: ExecutorOrder) -> None:
-        assert order.intent_id not in self._tables.orders
-        self._tables.orders[order.intent_id] = order
-        if order.chain_id == order.intent_id:
-            self._tables.open_chains[order.chain_id] = not order.is_over
-
-    async def update(self, order: ExecutorOrder) -> None:
-        assert order.revision == self._tables.orders[order.intent_id].revision + 1
-        self._tables.orders[order.intent_id] = order
-
-    async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
-        assert all(intent_id in self._tables.orders for intent_id in intent_ids)
-
-    async def add_fill(self, order: ExecutorOrder, trade: TradeReport, *, base: str, quote: str) -> bool:
-        key = (trade.trade_id, trade.exchange_order_id)
-        if key in self._tables.fills:
-            return False
-        self._tables.fills[key] = RecordedFill(order.intent_id, trade)
-        sign = 1 if trade.side is Side.BUY else -1
-        self._book(base, sign * trade.quantity)
-        self._book(quote, -sign * trade.quantity * trade.price)
-        self._book(trade.commission_asset, -trade.commission)
-        return True
-
-    async def trade_cursor(self, account: str, symbol: str) -> int | None:
-        return self._tables.cursor
-
-    async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
-        self._tables.cursor = trade_id
-
-    async def ledger(self, account: str) -> Mapping[str, Decimal]:
-        return dict(self._tables.ledger)
-
-    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
-        self._tables.ledger = {asset: balance.total for asset, balance in balances.items()}
-
-    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
-        if (asset, delta, at) in self._tables.transfers:
-            return False
-        self._tables.transfers.add((asset, delta, at))
-        self._book(asset, delta)
-        return True
-
-    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
-        known = self._tables.differences
-        self._tables.differences = {(one.kind, one.subject): one for one in differences}
-        return bool(self._tables.differences.keys() - known.keys())
-
-    def _book(self, asset: str, delta: Decimal) -> None:
-        self._tables.ledger[asset] = self._tables.ledger.get(asset, Decimal(0)) + delta
-
-    def _first(self, wanted: Callable[[ExecutorOrder], bool]) -> ExecutorOrder | None:
-        return next((order for order in self._tables.orders.values() if wanted(order)), None)
-
-
-class FakeTransactions:
-    """An owner whose transactions take effect wholly or not at all."""
-
-    def __init__(self, tables: Tables, *, epoch: int) -> None:
-        self.tables = tables
-        self.epoch = epoch
-        self.failures = 0
-        self._actions: list[Callable[[], None]] = []
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        self._actions.append(action)
-
-    async def apply(self, work: Callable[[Any], Awaitable[Sequence[Event]]], *, cause: Cause | None = None) -> None:
-        self._actions.clear()
-        if self.failures:
-            self.failures -= 1
-            raise RetryableError("Postgres: expected an answer, found none")
-        draft = copy.copy(self.tables)
-        for name, value in vars(self.tables).items():
-            setattr(draft, name, copy.copy(value))
-        draft.events.extend(await work(FakeRecords(draft)))
-        vars(self.tables).update(vars(draft))
-        actions, self._actions = self._actions, []
-        for action in actions:
-            action()
 
 
 @dataclass

@@ -17,7 +17,8 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from services.trade_executor.service.errands import LookLater, Send
 from tests.support.clock import FakeClock
-from tests.support.executor import ACCOUNT, Executor, an_approval, an_envelope, an_exit
+from tests.support.executor import Executor, an_approval, an_envelope, an_exit
+from tests.support.executor_records import ACCOUNT
 from tests.support.fake_exchange import SYMBOL, Answer, FakeExchange, a_listing, a_signing
 
 HELD = Decimal("0.00999")  # 0.01 BTC - 0.1 % fee

@@ -21,7 +21,8 @@ from services.trade_executor.domain.identifiers import client_order_id
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
-from tests.support.executor import ACCOUNT, INSTALLATION, Executor, an_approval, an_envelope, an_exit
+from tests.support.executor import INSTALLATION, Executor, an_approval, an_envelope, an_exit
+from tests.support.executor_records import ACCOUNT
 from tests.support.fake_exchange import SYMBOL, Answer, FakeExchange, a_signing
 
 HALT = HaltRecord.model_validate({"halt_id": "halt-1", "halted_at": datetime(2026, 1, 5, tzinfo=UTC)})

@@ -15,7 +15,8 @@ from services.trade_executor.domain.identifiers import client_order_id, sender_o
 from services.trade_executor.service.errands import Send
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
-from tests.support.executor import ACCOUNT, Executor, an_approval
+from tests.support.executor import Executor, an_approval
+from tests.support.executor_records import ACCOUNT
 from tests.support.fake_exchange import SYMBOL, FakeExchange, a_signing
 
 

@@ -15,7 +15,8 @@ from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id
 from tests.support.clock import FakeClock
-from tests.support.executor import ACCOUNT, Executor, an_approval, an_envelope, an_exit
+from tests.support.executor import Executor, an_approval, an_envelope, an_exit
+from tests.support.executor_records import ACCOUNT
 from tests.support.fake_exchange import SYMBOL, FakeExchange, a_signing
 
 
