@@ -35,7 +35,7 @@ def read_parquet(path: Path) -> Columns:
         ) from error
     columns = Columns(str(path))
     try:
-        with parquet.ParquetFile(path) as file:
+        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
             names = file.schema_arrow.names
             places = positions(names, str(path))
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=[names[place] for place in places.values()]):

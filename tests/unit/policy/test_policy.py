@@ -1,0 +1,68 @@
+"""What a configuration means to the core."""
+
+from decimal import Decimal
+
+import pytest
+
+from libs.common.configuration import parse_configuration
+from libs.common.errors import ConfigurationError
+from libs.policy import Exits, configured_strategy, exits_of, limits_of
+from libs.trading.market import Side
+from libs.trading.quality import QualityScore
+from libs.trading.strategies import Enter, HoldReason
+from services.risk_manager.domain import limits as risk_manager
+
+CLOSE = Decimal(100)
+
+
+def an_entry(*, quality: int = 60, stop_loss: float = 99.0, take_profit: float = 102.0) -> Enter:
+    return Enter(
+        symbol="BTC/USDT",
+        side=Side.BUY,
+        price=100.0,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        quality=QualityScore(quality, ("volume 3/20: thin",)),
+        reasons=("crossed",),
+    )
+
+
+def test_an_entry_of_exactly_the_least_quality_passes_with_its_exits_as_money():
+    assert exits_of(an_entry(quality=50), CLOSE, 50) == Exits(Decimal("99.00000000"), Decimal("102.00000000"))
+
+
+def test_an_entry_of_less_quality_is_held_with_the_reasons():
+    assert exits_of(an_entry(quality=49), CLOSE, 50) == ("quality 49 below 50", "volume 3/20: thin")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [an_entry(stop_loss=1e-12), an_entry(stop_loss=99.999999999), an_entry(take_profit=100.000000001)],
+    ids=["stop at zero", "stop at the close", "target at the close"],
+)
+def test_exits_that_the_finest_price_cannot_tell_apart_are_impossible(entry: Enter):
+    assert exits_of(entry, CLOSE, 50) == (HoldReason.STOPS_ARE_IMPOSSIBLE,)
+
+
+def test_the_strategy_is_made_for_the_interval_that_is_asked_for():
+    configuration = parse_configuration({"strategy": {"parameters": {"ema_fast": 3}}}, where="test")
+
+    strategy = configured_strategy(configuration, "BTC/USDT", interval_s=60)
+
+    assert getattr(strategy.parameters, "ema_fast", None) == 3
+
+
+def test_an_unknown_strategy_is_a_configuration_error():
+    configuration = parse_configuration({"strategy": {"name": "ema_kross"}}, where="test")
+
+    with pytest.raises(ConfigurationError, match="did you mean 'ema_cross'"):
+        configured_strategy(configuration, "BTC/USDT")
+
+
+@pytest.mark.parametrize("equity", [None, Decimal(10_000), Decimal(-1)])
+def test_the_limits_are_those_of_the_risk_manager(equity: Decimal | None):
+    configuration = parse_configuration(
+        {"strategy": {"quality_min": 1}, "safety": {"duplicate_window_s": 0, "exposure_pct_max": 30}}, where="test"
+    )
+
+    assert limits_of(configuration, equity=equity) == risk_manager.limits_of(configuration, equity=equity)
