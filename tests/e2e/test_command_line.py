@@ -238,6 +238,17 @@ def test_watching_prints_a_line_a_second_until_ctrl_c(running: StackUnderTest):
     assert all(set(status) == set(STATUS) for status in statuses)
 
 
+def test_watching_in_a_terminal_redraws_the_status(running: StackUnderTest, screen: Callable[..., Screen]):
+    shown = screen("watch", "--data-dir", str(running.data_dir))
+
+    until(lambda: shown.shows("ACTIVE", "PnL today", "BTC/USDT"), seconds=30, what="the status")
+    shown.press_ctrl_c()
+
+    until(shown.ended, seconds=STOPPED_S_MAX, what="the end of the command")
+    assert shown.process.returncode == 130
+    assert "Traceback" not in shown.read()
+
+
 def test_an_operator_key_that_others_can_read_is_refused(running: StackUnderTest):
     key = Path(running.endpoints()["operator_key_file"])
     key.chmod(0o644)
