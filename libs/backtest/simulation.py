@@ -14,7 +14,7 @@ from libs.backtest.account import Account, OpenTrade, Trade
 from libs.backtest.candles.columns import Candles, Numbers
 from libs.backtest.costs import Costs
 from libs.backtest.curve import DAY_MS, EquityCurve
-from libs.backtest.decisions import Progress, decisions
+from libs.backtest.decisions import Chance, Progress, chances
 from libs.backtest.judging import Judge
 from libs.backtest.venue import FillKind, Venue
 from libs.common.configuration import TradingConfiguration
@@ -22,7 +22,7 @@ from libs.common.contracts.vocabulary import StopTrigger
 from libs.policy import Exits, configured_strategy, exits_of
 from libs.trading.instruments import Instrument
 from libs.trading.risk import DailyLoss, Refused, Role, TradingState
-from libs.trading.strategies import Enter, Exit, HoldReason, Strategy
+from libs.trading.strategies import Enter, HoldReason, Strategy, Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,8 @@ def simulate(
     """
     strategy = configured_strategy(configuration, candles.symbol, interval_s=candles.interval_s)
     simulation = Simulation(candles, configuration=configuration, instrument=instrument, costs=costs, cash=cash)
-    for index, decision in decisions(strategy, candles, on_progress):
-        simulation.on_decision(index, decision)
+    for chance in chances(strategy, candles, on_progress):
+        simulation.on_chance(chance)
     return simulation.finished(strategy)
 
 
@@ -121,18 +121,18 @@ class Simulation:
         self._held: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
 
-    def on_decision(self, index: int, decision: Enter | Exit) -> None:
-        """Act on what was decided at the close of a candle."""
-        self._pass_to(index + 1)
-        if isinstance(decision, Enter):
-            self._counts["entries"] += 1
-            self._enter(index, decision)
-        else:
+    def on_chance(self, chance: Chance) -> None:
+        """Act on what is decided at the close of a candle."""
+        self._pass_to(chance.index + 1)
+        if chance.wish is Wish.EXIT:
             self._counts["exits"] += 1
             if self._account.is_open:
-                self._leave(index, Role.EXIT, FillKind.STRATEGY)
+                self._leave(chance.index, Role.EXIT, FillKind.STRATEGY)
             else:
                 self._counts["unneeded"] += 1
+        elif isinstance(entry := chance.decide(), Enter):
+            self._counts["entries"] += 1
+            self._enter(chance.index, entry)
 
     def finished(self, strategy: Strategy) -> Outcome:
         """Account for the candles that are left, and return what came of it all."""

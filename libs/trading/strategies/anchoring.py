@@ -20,9 +20,11 @@ Who has the missing candles (a gap of the transport, not of the market) makes a 
 Invariant: equal last `window` candles, equal state.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from libs.trading.market import Candle
 from libs.trading.strategies.decisions import HoldReason
@@ -41,11 +43,18 @@ class CandleState(Protocol):
 StateT = TypeVar("StateT", bound=CandleState)
 
 
+class Run(NamedTuple):
+    """One state over a history: the place of its first candle, and from and to which candle (exclusive) it decides."""
+
+    start: int
+    begin: int
+    end: int
+
+
 class Anchored(Generic[StateT]):
     """Keeps the state that decides and, for a while before each anchor, its successor."""
 
     __slots__ = (
-        "_create",
         "_deciding",
         "_due_at_ms",
         "_epoch_ms",
@@ -54,11 +63,12 @@ class Anchored(Generic[StateT]):
         "_successor",
         "_turn_at_ms",
         "_warm_up_ms",
+        "create",
         "window",
     )
 
     def __init__(self, create: Callable[[], StateT], *, interval_s: int, warm_up: int) -> None:
-        self._create = create
+        self.create = create
         self._interval_ms = interval_s * 1000
         self._warm_up_ms = warm_up * self._interval_ms
         self._epoch_ms = _EPOCH_WARM_UPS * self._warm_up_ms
@@ -95,6 +105,22 @@ class Anchored(Generic[StateT]):
         self._deciding.update(candle)
         return self._deciding
 
+    def runs(self, times: Sequence[int]) -> Iterator[Run]:
+        """Yield the states that `advance` would make of candles that opened then, were it to take all of them."""
+        interval_ms = self._interval_ms
+        warm_up, epoch = self._warm_up_ms // interval_ms, self._epoch_ms // interval_ms
+        first = 0
+        while first < len(times):
+            end = _end_of_stretch(times, first, interval_ms)
+            to_anchored = (-self._warm_up_ms - times[first]) % self._epoch_ms // interval_ms
+            starts = [*range(first + to_anchored, end, epoch)]
+            if first and to_anchored >= warm_up:
+                starts.insert(0, first)  # after a gap
+            for start, following in pairwise([*starts, end]):
+                if start + warm_up < end:
+                    yield Run(start, start + warm_up, min(following + warm_up, end))
+            first = end
+
     def _turn(self, open_at_ms: int, *, is_after_gap: bool) -> None:
         """Drop, promote and start states as the place of the candle demands, and find the next place that does."""
         if is_after_gap:
@@ -106,8 +132,16 @@ class Anchored(Generic[StateT]):
         start_at_ms = open_at_ms + (-self._warm_up_ms - open_at_ms) % self._epoch_ms
         if is_after_gap or open_at_ms == start_at_ms:
             # The start after a gap gives way to an anchored one that comes before it is warm: that one everybody makes.
-            self._successor = self._create()
+            self._successor = self.create()
             self._due_at_ms = open_at_ms + self._warm_up_ms
         if open_at_ms == start_at_ms:
             start_at_ms += self._epoch_ms
         self._turn_at_ms = start_at_ms if self._successor is None else min(start_at_ms, self._due_at_ms)
+
+
+def _end_of_stretch(times: Sequence[int], first: int, interval_ms: int) -> int:
+    """Return the place after the last candle up to which none is missing since `first`."""
+    origin_ms = times[first] - first * interval_ms
+    return bisect_left(
+        range(len(times)), True, lo=first, key=lambda place: times[place] - place * interval_ms > origin_ms
+    )

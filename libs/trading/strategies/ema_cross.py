@@ -5,6 +5,7 @@ trading rules and the stochastic properties of stock returns", Journal of Financ
 Invariant: each cross is told once, on the candle that completes it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from libs.trading.indicators import Ema
@@ -12,6 +13,7 @@ from libs.trading.market import Candle
 from libs.trading.quality import QualityComponent, trend_component
 from libs.trading.strategies.decisions import HoldReason
 from libs.trading.strategies.exits import ExitParameters
+from libs.trading.strategies.history import History
 from libs.trading.strategies.parameters import period
 from libs.trading.strategies.rule import Rule, RuleStrategy, Wish
 
@@ -57,14 +59,38 @@ class EmaCrossRule(Rule):
         fast = self._fast.update(candle.close)
         slow = self._slow.update(candle.close)
         self.wish = None
-        if fast is None or slow is None:
-            return
-        before, now = self._separation, fast - slow
+        if fast is not None and slow is not None:
+            self._tell(self._separation, fast - slow)
+
+    def scan(self, history: History, begin: int, end: int) -> Iterator[int]:
+        """Take candles of a history: as `update` does, in a fifth of the time."""
+        rest = enumerate(history.close[begin:end], begin)
+        fast_rate, slow_rate = self._fast.rate, self._slow.rate
+        for first, value in rest:
+            fast, slow = self._fast.update(value), self._slow.update(value)
+            if fast is None or slow is None:
+                continue
+            self._tell(self._separation, fast - slow)
+            if self.wish is not None:
+                yield first
+            before = self._separation
+            for index, close in rest:
+                fast += (close - fast) * fast_rate
+                slow += (close - slow) * slow_rate
+                now = fast - slow
+                if before <= 0.0 < now or before >= 0.0 > now:
+                    self._tell(before, now)
+                    yield index
+                before = now
+
+    def _tell(self, before: float, now: float) -> None:
         self._separation = now
         if before <= 0.0 < now:
             self.wish = Wish.ENTER
         elif before >= 0.0 > now:
             self.wish = Wish.EXIT
+        else:
+            self.wish = None
 
     @property
     def stance(self) -> int:

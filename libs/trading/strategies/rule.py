@@ -5,7 +5,7 @@ is never taken for a move of the market.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from libs.trading.quality import (
 from libs.trading.strategies.anchoring import Anchored
 from libs.trading.strategies.decisions import Decision, Enter, Exit, Hold, HoldReason
 from libs.trading.strategies.exits import ExitParameters
+from libs.trading.strategies.history import History
 
 _HOLDS = {reason: Hold((reason,)) for reason in HoldReason}
 
@@ -51,6 +52,13 @@ class Rule(ABC):
     @abstractmethod
     def update(self, candle: Candle) -> None:
         """Take the next candle."""
+
+    def scan(self, history: History, begin: int, end: int) -> Iterator[int]:
+        """Take candles of a history and yield the place of each on which there is a wish."""
+        for index in range(begin, end):
+            self.update(history.candle(index))
+            if self.wish is not None:
+                yield index
 
     @property
     @abstractmethod
@@ -106,10 +114,24 @@ class RuleStrategy:
         state = self._states.advance(candle)
         if isinstance(state, HoldReason):
             return _HOLDS[state]
-        wish = state.rule.wish
-        if wish is None:
-            return self._idle
-        return self._enter(candle, state) if wish is Wish.ENTER else self._exit(candle, state)
+        return self._idle if state.rule.wish is None else self.decision(candle, state)
+
+    def over(self, history: History) -> Iterator["Opportunity"]:
+        """Yield where in a history a new instance would wish something; what it decides there is asked of each.
+
+        Args:
+            history: Of the strategy's symbol and interval.
+        """
+        for run in self._states.runs(history.open_at_ms):
+            state = self._states.create()
+            state.place = run.start
+            for index in state.rule.scan(history, run.start, run.end):
+                if index >= run.begin:
+                    yield Opportunity(index, self, state, history)
+
+    def decision(self, candle: Candle, state: "State") -> Decision:
+        """Return what follows from a rule's wish on its newest candle."""
+        return self._enter(candle, state) if state.rule.wish is Wish.ENTER else self._exit(candle, state)
 
     def _enter(self, candle: Candle, state: "State") -> Decision:
         parameters, price, atr = self.parameters, candle.close, state.atr
@@ -140,10 +162,11 @@ class RuleStrategy:
 class State:
     """One anchored run: the rule, and the range and the volume of the market around it."""
 
-    __slots__ = ("_atr", "_volume", "rule", "window")
+    __slots__ = ("_atr", "_volume", "place", "rule", "window")
 
     def __init__(self, rule: Rule, atr_period: int) -> None:
         self.rule = rule
+        self.place = 0  # of the next candle of a history
         self._atr = Atr(atr_period)
         self._volume = Ema(rule.pace)
         self.window = max(rule.window, self._atr.window, self._volume.window)
@@ -159,6 +182,12 @@ class State:
         self._atr.update(candle.high, candle.low, candle.close)
         self._volume.update(candle.volume)
 
+    def catch_up(self, history: History, end: int) -> None:
+        """Measure the candles of a history up to `end` (exclusive), which the rule has taken already."""
+        begin, self.place = self.place, end
+        self._atr.update_all(history.high[begin:end], history.low[begin:end], history.close[begin:end])
+        self._volume.update_all(history.volume[begin:end])
+
     def components(self, candle: Candle) -> tuple[QualityComponent, ...]:
         """Return the components of the quality that follow from the indicators."""
         atr = self.atr
@@ -169,3 +198,26 @@ class State:
             volatility_component(true_range / atr if atr else 0.0),
             volume_component(candle.volume / volume if volume else 0.0),
         )
+
+
+class Opportunity:
+    """A candle of a history on which a rule wishes something; it can be asked until the next one is.
+
+    Attributes:
+        index: The candle's place.
+        wish: What the rule wishes.
+    """
+
+    __slots__ = ("_history", "_state", "_strategy", "index", "wish")
+
+    def __init__(self, index: int, strategy: RuleStrategy, state: State, history: History) -> None:
+        self.index = index
+        self.wish = state.rule.wish
+        self._strategy = strategy
+        self._state = state
+        self._history = history
+
+    def decide(self) -> Decision:
+        """Return what the strategy decides on the candle."""
+        self._state.catch_up(self._history, self.index + 1)
+        return self._strategy.decision(self._history.candle(self.index), self._state)

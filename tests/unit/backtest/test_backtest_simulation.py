@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from libs.backtest.candles import Candles, shipped_candles
 from libs.backtest.costs import Costs
+from libs.backtest.decisions import Decided
 from libs.backtest.instruments import instrument_of
 from libs.backtest.simulation import Outcome, Simulation, simulate
 from libs.backtest.venue import FillKind
@@ -71,7 +72,7 @@ def played(
         cash=Decimal(10_000),
     )
     for index, decision in decisions:
-        simulation.on_decision(index, decision)
+        simulation.on_chance(Decided(index, decision))
     return simulation.finished(configured_strategy(configuration, "BTC/USDT"))
 
 

@@ -158,7 +158,7 @@ def test_without_any_range_there_is_nothing_to_measure_the_strength_of_a_rule_by
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_new_rule_has_neither_wish_nor_stance(name):
     strategy = a_strategy(name, exit_score=-1) if name == "consensus" else a_strategy(name)
-    state = strategy._states._create()  # type: ignore[attr-defined] # as it is before its first candle
+    state = strategy._states.create()  # type: ignore[attr-defined] # as it is before its first candle
 
     assert (state.rule.wish, state.rule.stance, state.atr) == (None, 0, 0.0)
 
