@@ -18,7 +18,8 @@ from libs.common.contracts.topics import TopicName
 from libs.common.errors import ConfigurationError
 from libs.common.messaging.positions import Position, Positions
 from libs.common.messaging.records import RawRecord
-from libs.common.runtime import Runtime, _run
+from libs.common.runtime import Runtime
+from libs.common.runtime.running import run
 from libs.common.settings import ServiceSettings
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
@@ -137,7 +138,7 @@ async def test_a_process_logs_beats_and_ends_in_order(settings: ServiceSettings,
         runtime.stopping.set()
         await asyncio.Event().wait()
 
-    assert await _run(ROLE, settings, TradingConfiguration(), CLOCK, serve) == 0
+    assert await run(ROLE, settings, TradingConfiguration(), CLOCK, serve) == 0
 
     lines = [line.event.message for line in await events_arrive(installation.kafka, TopicName.LOGS, 3)]
     assert lines[0] == "Started"
@@ -162,7 +163,7 @@ async def test_how_a_service_ends_decides_the_exit_status(
         if error is not None:
             raise error
 
-    assert await _run(ROLE, settings, TradingConfiguration(), CLOCK, serve) == status
+    assert await run(ROLE, settings, TradingConfiguration(), CLOCK, serve) == status
 
 
 async def _is_ready(runtime: Runtime[ServiceSettings]) -> bool:
