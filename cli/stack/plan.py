@@ -6,7 +6,6 @@ Invariant: what can be refused is refused here, not after minutes of running.
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ from cli.errors import CommandError, ExitStatus
 from cli.stack.demonstrations import DEMO, is_demonstration, with_overrides
 from libs.common.configuration import TradingConfiguration, load_configuration, parse_configuration
 from libs.common.errors import ConfigurationError
-from libs.trading.strategies import create_strategy
+from libs.policy import configured_strategy
 
 PAPER_MARKETS: Final = frozenset({"BTC/USDT", "ETH/USDT"})
 """What the paper exchange trades."""
@@ -96,16 +95,7 @@ def check_startable(configuration: TradingConfiguration, *, where: str) -> None:
             expected=f"markets of the paper exchange ({', '.join(sorted(PAPER_MARKETS))})",
             found=", ".join(foreign),
         )
-    strategy = configuration.strategy
-    parameters = {
-        name: float(value) if isinstance(value, Decimal) else value for name, value in strategy.parameters.items()
-    }
-    try:
-        create_strategy(strategy.name, configuration.symbols[0], configuration.engine.trading_interval, parameters)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(
-            where=f"{where}: strategy", expected="a known strategy and its parameters", found=str(error)
-        ) from error
+    configured_strategy(configuration, configuration.symbols[0], where=where)
 
 
 def _check_writable(path: Path) -> None:

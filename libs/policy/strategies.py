@@ -8,16 +8,20 @@ from libs.common.errors import ConfigurationError
 from libs.trading.strategies import Strategy, create_strategy
 
 
-def configured_strategy(configuration: TradingConfiguration, symbol: str, *, interval_s: int | None = None) -> Strategy:
+def configured_strategy(
+    configuration: TradingConfiguration, symbol: str, *, interval_s: int | None = None, where: str = "configuration"
+) -> Strategy:
     """Return a new instance of the configured strategy; its exits are set by the configuration's own keys.
 
     Args:
         configuration: Names the strategy, its parameters and its exits.
         symbol: As in 'BTC/USDT'.
         interval_s: The decision candles' interval; None: the configured one.
+        where: Where the configuration comes from, for the reader of an error.
 
     Raises:
-        ConfigurationError: The strategy or one of its parameters is unknown or out of range.
+        ConfigurationError: The strategy or one of its parameters is unknown, out of range, or asks for what nobody
+            would do: nothing moves a stop yet.
     """
     section, risk = configuration.strategy, configuration.risk_management
     exits: dict[str, Any] = {
@@ -32,8 +36,17 @@ def configured_strategy(configuration: TradingConfiguration, symbol: str, *, int
         for name, value in (exits | section.parameters).items()
     }
     try:
-        return create_strategy(section.name, symbol, interval_s or configuration.engine.trading_interval, parameters)
+        strategy = create_strategy(
+            section.name, symbol, interval_s or configuration.engine.trading_interval, parameters
+        )
     except ValueError as error:
         raise ConfigurationError(
-            where="configuration: strategy", expected="a known strategy and its parameters", found=str(error)
+            where=f"{where}: strategy", expected="a known strategy and its parameters", found=str(error)
         ) from error
+    if strategy.parameters.trails:
+        raise ConfigurationError(
+            where=f"{where}: strategy.parameters",
+            expected="0 for trailing_stop_atr and trailing_stop_pct, because this version leaves a stop where it is",
+            found=f"a stop that trails by {strategy.parameters.stops}",
+        )
+    return strategy

@@ -85,6 +85,13 @@ def a_configuration(path: Path, text: str) -> str:
         ('{"symbols": ["DOGE/USDT"]}', ("symbols", "BTC/USDT, ETH/USDT", "found DOGE/USDT")),
         ('{"strategy": {"name": "ema_crux"}}', ("strategy", "did you mean 'ema_cross'?")),
         ('{"strategy": {"parameters": {"ema_fats": 3}}}', ("strategy", "did you mean 'ema_fast'?")),
+        (
+            '{"strategy": {"name": "rsi_reversion", "parameters": {"rsi_oversolt": 3}}}',
+            ("strategy", "did you mean 'rsi_oversold"),
+        ),
+        ('{"strategy": {"name": "macd_trend", "parameters": {"macd_fast": 26}}}', ("macd_fast", "less than macd_slow")),
+        ('{"strategy": {"name": "consensus", "parameters": {"entry_score": 1.5}}}', ("entry_score", "from 0 to 1")),
+        ('{"strategy": {"parameters": {"trailing_stop_pct": 1}}}', ("strategy.parameters", "leaves a stop")),
         ('{"engine": {"enable_paper_trading": false}}', ("enable_paper_trading", "expected true, found false")),
         ('{"market": {"source": "binance"}}', ("market.source", "no live feed yet")),
     ],

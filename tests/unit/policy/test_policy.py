@@ -9,7 +9,7 @@ from libs.common.errors import ConfigurationError
 from libs.policy import Exits, configured_strategy, exits_of, limits_of
 from libs.trading.market import Side
 from libs.trading.quality import QualityScore
-from libs.trading.strategies import Enter, HoldReason
+from libs.trading.strategies import STRATEGIES, Enter, HoldReason
 from services.risk_manager.domain import limits as risk_manager
 
 CLOSE = Decimal(100)
@@ -50,6 +50,23 @@ def test_the_strategy_is_made_for_the_interval_that_is_asked_for():
     strategy = configured_strategy(configuration, "BTC/USDT", interval_s=60)
 
     assert getattr(strategy.parameters, "ema_fast", None) == 3
+
+
+@pytest.mark.parametrize(
+    ("stops", "parameter"), [("atr", {"trailing_stop_atr": 3}), ("percent", {"trailing_stop_pct": Decimal("0.5")})]
+)
+def test_a_stop_that_would_have_to_trail_is_refused_as_long_as_nobody_moves_it(stops, parameter):
+    configuration = parse_configuration({"strategy": {"stops": stops, "parameters": parameter}}, where="test")
+
+    with pytest.raises(ConfigurationError, match=r"mine\.json: strategy\.parameters: expected 0 for trailing_stop_atr"):
+        configured_strategy(configuration, "BTC/USDT", where="mine.json")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_can_be_configured(name):
+    configuration = parse_configuration({"strategy": {"name": name}}, where="test")
+
+    assert configured_strategy(configuration, "BTC/USDT").name == name
 
 
 def test_an_unknown_strategy_is_a_configuration_error():
