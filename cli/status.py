@@ -9,7 +9,8 @@ from cli.output import tell, text_of
 from cli.place import Place
 from cli.prices import open_redis, permit_age_ms, read_prices
 from libs.common.errors import RetryableError
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
+from libs.common.storage.transaction import Connection
 from libs.embedded.process import ProcessStatus
 
 FRESH_SIGNAL_S: Final = 5.0

@@ -10,7 +10,8 @@ from cli.checking import check_audit, check_stack
 from cli.stack.composition import Composition
 from libs.common.clock import SystemClock
 from libs.common.messaging.kafka import Kafka
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
+from libs.common.storage.transaction import Connection
 from libs.embedded.stack import Stack
 
 SETTLED_S: Final = 2.0

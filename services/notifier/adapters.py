@@ -9,7 +9,8 @@ import structlog
 from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.vocabulary import Severity
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
+from libs.common.storage.transaction import Transaction
 from services.notifier.domain.routing import Repetition, Routing
 from services.notifier.domain.texts import Language, Text
 from services.notifier.service import AlertWork, Delivery, Notification
@@ -64,32 +65,31 @@ _MARK_FAILED: Final = """
 class PostgresAlertTransaction:
     """One alert's reads and writes."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
     async def add(self, envelope: Envelope[AlertRaised]) -> bool:
         """Record the alert; False: it was recorded before."""
         alert = envelope.event
-        return bool(
-            await self._connection.fetchval(
-                _ADD_ALERT,
-                envelope.event_id,
-                alert.alert_type,
-                alert.severity,
-                alert.component,
-                _storable(alert.subject),
-                alert.account,
-                alert.symbol,
-                _storable(alert.message),
-                {_storable(name): _storable(value) for name, value in alert.parameters.items()},
-                alert.occurred_at,
-                envelope.recorded_at,
-            )
+        added = await self._transaction.returning(
+            _ADD_ALERT,
+            envelope.event_id,
+            alert.alert_type,
+            alert.severity,
+            alert.component,
+            _storable(alert.subject),
+            alert.account,
+            alert.symbol,
+            _storable(alert.message),
+            {_storable(name): _storable(value) for name, value in alert.parameters.items()},
+            alert.occurred_at,
+            envelope.recorded_at,
         )
+        return added is not None
 
     async def last_of_kind(self, alert: AlertRaised) -> Repetition | None:
         """Return when an alert of the same kind was last told; its row stays locked until the end."""
-        row = await self._connection.fetchrow(_LAST_OF_KIND, *_kind(alert))
+        row = await self._transaction.returning(_LAST_OF_KIND, *_kind(alert))
         return None if row is None else Repetition(row["told_at"], row["suppressed"])
 
     async def save(
@@ -97,10 +97,10 @@ class PostgresAlertTransaction:
     ) -> None:
         """Write the notifications and what to remember of the repetition."""
         if routing.repetition is not None:
-            await self._connection.execute(
+            await self._transaction.execute(
                 _REMEMBER, *_kind(envelope.event), routing.repetition.told_at, routing.repetition.suppressed
             )
-        await self._connection.executemany(
+        await self._transaction.executemany(
             _ADD_NOTIFICATION,
             [
                 (
@@ -127,8 +127,8 @@ class PostgresAlerts:
 
     async def handle(self, work: AlertWork) -> None:
         """Run `work` in a transaction."""
-        async with self._database.transaction() as connection:
-            await work(PostgresAlertTransaction(connection))
+        async with self._database.transaction() as transaction:
+            await work(PostgresAlertTransaction(transaction))
 
 
 class PostgresOutbox:

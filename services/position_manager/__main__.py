@@ -59,8 +59,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
             database=database,
             topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES),
             handlers={OrderFilled: keeper.on_fill, OrderUpdated: keeper.on_order_updated},
-            bind=lambda connection: PostgresLedger(
-                connection, quote_asset=configuration.quote_asset, after_commit=owner.after_commit
+            bind=lambda transaction: PostgresLedger(
+                transaction, quote_asset=configuration.quote_asset, after_commit=owner.after_commit
             ),
             on_owned=recover,
         )

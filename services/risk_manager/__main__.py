@@ -206,7 +206,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             database=database,
             topics=OWNED_TOPICS,
             handlers=service.handlers(),
-            bind=lambda connection: PostgresRiskRecords(connection, after_commit=owner.after_commit),
+            bind=lambda transaction: PostgresRiskRecords(transaction, after_commit=owner.after_commit),
             on_owned=service.recover,
         )
         service.own(owner)

@@ -22,7 +22,8 @@ from libs.common.messaging.kafka import Kafka, Producer
 from libs.common.messaging.outbox import OutboxRelay
 from libs.common.messaging.owner import Handler, Owner
 from libs.common.messaging.ownership import Ownership
-from libs.common.storage.postgres import Connection, Database, Session
+from libs.common.storage.postgres import Database, Session
+from libs.common.storage.transaction import Transaction
 from tests.support.events import AT, every_event
 from tests.support.migrated import MigratedDatabase
 
@@ -33,12 +34,12 @@ CLOCK = SystemClock()
 class Tally:
     """What accounts have, within one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
 
     async def add(self, account: str, quantity: Decimal) -> None:
         """Add to what an account has."""
-        await self.connection.execute(
+        await self.transaction.execute(
             "INSERT INTO tally AS held VALUES ($1, $2) "
             "ON CONFLICT (account) DO UPDATE SET quantity = held.quantity + excluded.quantity",
             account,
@@ -108,10 +109,10 @@ class ForgetfulSession(Session):
         self._forgetful = database
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Transaction]:
         """Lend a transaction whose commit may go unanswered."""
-        async with super().transaction() as connection:
-            yield connection
+        async with super().transaction() as transaction:
+            yield transaction
         if self._forgetful.losses:
             self._forgetful.losses -= 1
             await self.give_back()

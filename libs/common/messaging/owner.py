@@ -27,7 +27,8 @@ from libs.common.messaging.records import RawRecord
 from libs.common.messaging.sealing import seal
 from libs.common.observability import metrics
 from libs.common.observability.health import Progress
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
+from libs.common.storage.transaction import Transaction
 
 R = TypeVar("R")
 Handler = Callable[[Envelope[Any], R], Awaitable[Sequence[Event]]]
@@ -53,7 +54,7 @@ class Owner(Generic[R]):
         role: Names the owner in offsets and dead letters.
         topics: What is consumed, each record once, in a transaction of its own.
         handlers: What to do with each event type; other types are passed over.
-        bind: Makes the repositories of a transaction from its connection.
+        bind: Makes the repositories of a transaction.
         clock: The time of what is written.
         on_owned: Recovery: runs after the role is taken and before anything is consumed; may use `apply`.
         progress: Told at every turn of the loop.
@@ -70,7 +71,7 @@ class Owner(Generic[R]):
         role: str,
         topics: Sequence[TopicName],
         handlers: Mapping[type[Event], Handler[R]],
-        bind: Callable[[Connection], R],
+        bind: Callable[[Transaction], R],
         clock: Clock,
         on_owned: Callable[[], Awaitable[None]] | None = None,
         progress: Progress | None = None,
@@ -203,10 +204,10 @@ class Owner(Generic[R]):
         async with self._one_at_a_time:
             self._after_commit.clear()
             try:
-                async with self._session.transaction() as connection:
-                    events = await work(self._bind(connection))
+                async with self._session.transaction() as transaction:
+                    events = await work(self._bind(transaction))
                     rows = await seal(
-                        connection,
+                        transaction,
                         role=self._role,
                         epoch=self.epoch,
                         positions=positions(),
@@ -215,10 +216,10 @@ class Owner(Generic[R]):
             except RetryableError:
                 self._relay.look()  # it may have committed all the same
                 raise
-            self._relay.committed(rows)
             actions, self._after_commit = self._after_commit, []
-            for action in actions:
+            for action in actions:  # what is done comes before what is told: an order leaves before its event
                 action()
+            self._relay.committed(rows)
 
 
 def _after(record: RawRecord, event_id: str) -> Positions:

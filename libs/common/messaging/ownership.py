@@ -14,7 +14,8 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.errors import OwnershipLostError, RetryableError
 from libs.common.observability import metrics
-from libs.common.storage.postgres import COMMAND_TIMEOUT_S, UNREACHABLE, Connection
+from libs.common.storage.postgres import COMMAND_TIMEOUT_S, UNREACHABLE
+from libs.common.storage.transaction import Connection
 
 RENEW_INTERVAL_S: Final = 1.0
 SILENCE_S_MAX: Final = 5.0

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from libs.common.contracts.codec import WireRecord, encode
 from libs.common.contracts.event import Envelope, Event
 from libs.common.errors import OwnershipLostError, TraderError
 from libs.common.messaging.positions import Positions
-from libs.common.storage.postgres import Connection
+from libs.common.storage.transaction import Transaction
 
 NO_ACCOUNT: Final = ""
 """The order in which events without an account of their own are published."""
@@ -23,7 +25,7 @@ _SEAL: Final = """
         SELECT role FROM ownership WHERE role = $1 AND epoch = $2 FOR SHARE
     ), advanced AS (
         INSERT INTO consumer_offsets AS current (role, topic, partition, next_offset, last_event_id)
-        SELECT owned.role, position.* FROM owned, unnest($3::text[], $4::int[], $5::bigint[], $6::text[]) AS position
+        SELECT $1, position.* FROM unnest($3::text[], $4::int[], $5::bigint[], $6::text[]) AS position
         ON CONFLICT (role, topic, partition)
         DO UPDATE SET next_offset = excluded.next_offset, last_event_id = excluded.last_event_id
         WHERE current.next_offset < excluded.next_offset
@@ -35,18 +37,22 @@ _SEAL: Final = """
             WITH ORDINALITY AS entry (account, topic, key, value, headers, ordinal)
     ), head AS (
         INSERT INTO outbox_heads AS current (account, sequence)
-        SELECT entry.account, count(*) FROM entry, owned GROUP BY entry.account ORDER BY entry.account
+        SELECT account, count(*) FROM entry GROUP BY account ORDER BY account
         ON CONFLICT (account) DO UPDATE SET sequence = current.sequence + excluded.sequence
         RETURNING account, sequence
     ), appended AS (
         INSERT INTO outbox (account, sequence, topic, key, value, headers, recorded_at)
         SELECT account, head.sequence - places + place, topic, key, value, headers, clock_timestamp()
         FROM entry JOIN head USING (account)
+    ), proof AS (
+        SELECT prove_seal(
+            owns => EXISTS (SELECT FROM owned),
+            moves => (SELECT count(*) FROM advanced) = cardinality($3::text[])
+        )
     )
-    SELECT (SELECT count(*) FROM advanced) AS advanced, head.account, head.sequence
-    FROM owned LEFT JOIN head ON true
+    SELECT head.account, head.sequence FROM proof LEFT JOIN head ON true
 """
-"""No row means that another process has taken over. A position that was there already does not move."""
+"""The proof fails the statement, and all that was written with it. A position that was there already does not move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,12 @@ class CommittedUnseenError(TraderError):
 
 
 async def seal(
-    connection: Connection, *, role: str, epoch: int, positions: Positions, envelopes: Sequence[Envelope[Event]]
+    transaction: Transaction, *, role: str, epoch: int, positions: Positions, envelopes: Sequence[Envelope[Event]]
 ) -> Sequence[OutboxRow]:
     """End an owner's transaction; return what it leaves in the outbox.
 
     Args:
-        connection: Inside the transaction, with the owner's schema as search path.
+        transaction: With the owner's schema as search path.
         role: The owner's.
         epoch: Under which it writes.
         positions: Where reading continues; empty if the input did not come from Kafka.
@@ -89,24 +95,28 @@ async def seal(
         CommittedUnseenError: The input was handled before.
     """
     records = [(getattr(envelope.event, "account", None) or NO_ACCOUNT, encode(envelope)) for envelope in envelopes]
-    found = await connection.fetch(
-        _SEAL,
-        role,
-        epoch,
-        [topic.value for topic, _ in positions],
-        [partition for _, partition in positions],
-        [position.next_offset for position in positions.values()],
-        [position.last_event_id for position in positions.values()],
-        [account for account, _ in records],
-        [record.topic.value for _, record in records],
-        [record.key for _, record in records],
-        [record.value.decode() for _, record in records],
-        [{name: content.decode() for name, content in record.headers} for _, record in records],
-    )
-    if not found:
-        raise OwnershipLostError(role, epoch=epoch)
-    if found[0]["advanced"] < len(positions):
-        raise CommittedUnseenError(role, positions=positions)
+    try:
+        found = await transaction.end(
+            _SEAL,
+            role,
+            epoch,
+            [topic.value for topic, _ in positions],
+            [partition for _, partition in positions],
+            [position.next_offset for position in positions.values()],
+            [position.last_event_id for position in positions.values()],
+            [account for account, _ in records],
+            [record.topic.value for _, record in records],
+            [record.key for _, record in records],
+            [record.value.decode() for _, record in records],
+            [{name: content.decode() for name, content in record.headers} for _, record in records],
+        )
+    except asyncpg.RaiseError as error:
+        match str(error):
+            case "NOT THE OWNER":
+                raise OwnershipLostError(role, epoch=epoch) from error
+            case "COMMITTED BEFORE":
+                raise CommittedUnseenError(role, positions=positions) from error
+        raise
     return _numbered(records, heads={row["account"]: row["sequence"] for row in found})
 
 

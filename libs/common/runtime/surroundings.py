@@ -29,8 +29,9 @@ from libs.common.messaging.reader import Observer, Starts, TopicReader
 from libs.common.observability import metrics
 from libs.common.observability.health import Health
 from libs.common.settings import ServiceSettings
-from libs.common.storage.postgres import Connection, Database
+from libs.common.storage.postgres import Database
 from libs.common.storage.redis import RedisStore
+from libs.common.storage.transaction import Transaction
 
 LOOP_PROGRESS_S_MAX: Final = 10.0
 
@@ -142,7 +143,7 @@ class Runtime(Generic[SettingsT]):
         database: Database,
         topics: Sequence[TopicName],
         handlers: Mapping[type[Event], OwnerHandler[R]],
-        bind: Callable[[Connection], R],
+        bind: Callable[[Transaction], R],
         on_owned: Callable[[], Awaitable[None]] | None = None,
     ) -> Owner[R]:
         """Return the owner of this service's state, whose role is the service's name."""
@@ -156,7 +157,7 @@ class Runtime(Generic[SettingsT]):
         database: Database,
         topics: Sequence[TopicName],
         handle: BatchHandler[R],
-        bind: Callable[[Connection], R],
+        bind: Callable[[Transaction], R],
         on_owned: Callable[[], Awaitable[None]] | None = None,
     ) -> BatchOwner[R]:
         """Return the owner of this service's records, whose role is the service's name."""

@@ -9,21 +9,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import deadline
+from libs.common.storage.transaction import Connection, Transaction
 
 COMMAND_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 2.0
 _JSONB_VERSION: Final = b"\x01"
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 UNREACHABLE: Final = (
     OSError,
@@ -63,6 +61,7 @@ class Database:
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=COMMAND_TIMEOUT_S,
                     max_inactive_connection_lifetime=0,
+                    max_cached_statement_lifetime=0,  # no order waits for a statement to be prepared again
                     init=_prepare,
                     server_settings={
                         "application_name": application[:63],
@@ -101,14 +100,14 @@ class Database:
                 await self._pool.release(connection, timeout=CLOSE_TIMEOUT_S)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that commits when the block ends without an error.
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Lend a transaction that commits when the block ends without an error.
 
         Raises:
             RetryableError: As `connection`; whether a commit that failed took effect is unknown.
         """
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection, Transaction(connection) as transaction:
+            yield transaction
 
     def session(self) -> "Session":
         """Return a connection of one's own, for as long as the pool is open."""
@@ -142,8 +141,8 @@ class Session:
         self._connection: Connection | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend the connection inside a transaction that commits when the block ends without an error.
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Lend a transaction that commits when the block ends without an error.
 
         Raises:
             RetryableError: As `Database.connection`; whether a commit that failed took effect is unknown.
@@ -153,8 +152,8 @@ class Session:
             await self.give_back()
             connection = self._connection = await self._lent.enter_async_context(self._database.connection())
         try:
-            async with connection.transaction():
-                yield connection
+            async with Transaction(connection) as transaction:
+                yield transaction
         except BaseException:
             self._connection = None
             await self._lent.__aexit__(*sys.exc_info())  # tells a lost server from another error

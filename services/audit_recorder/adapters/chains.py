@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from libs.common.audit.anchors import ChainHead
 from libs.common.audit.records import COLUMNS, ChainId, LinkedRecord
-from libs.common.storage.postgres import Connection, Database, dump_json
+from libs.common.storage.postgres import Database, dump_json
+from libs.common.storage.transaction import Transaction
 from services.audit_recorder.domain.chains import ChainState, Extension, OpenDigest
 
 _LOAD: Final = """
@@ -43,12 +44,12 @@ _HEADS: Final = "SELECT topic, partition, offset_last, hash FROM chain_heads WHE
 class PostgresChains:
     """Appends to the audit log within one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
     async def load(self, chains: Collection[ChainId]) -> Mapping[ChainId, ChainState]:
         """Return where chains stand; those without a record are left out."""
-        rows = await self._connection.fetch(
+        rows = await self._transaction.fetch(
             _LOAD, [chain.topic for chain in chains], [chain.partition for chain in chains]
         )
         return {ChainId(row["topic"], row["partition"]): _state(row) for row in rows}
@@ -57,10 +58,10 @@ class PostgresChains:
         """Write the new records and where the chains stand now."""
         rows = [_row(linked) for extension in extensions for linked in extension.linked]
         if rows:
-            await self._connection.execute(_APPEND, *(list(column) for column in zip(*rows, strict=True)))
+            await self._transaction.execute(_APPEND, *(list(column) for column in zip(*rows, strict=True)))
         if extensions:
             moved = [_head(extension) for extension in extensions]
-            await self._connection.execute(_MOVE, *(list(column) for column in zip(*moved, strict=True)))
+            await self._transaction.execute(_MOVE, *(list(column) for column in zip(*moved, strict=True)))
 
 
 class PostgresHeads:

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import TradingState
-from libs.common.storage.postgres import Connection, dump_json
+from libs.common.storage.postgres import dump_json
+from libs.common.storage.transaction import Transaction
 from services.audit_recorder.adapters.rows import (
     candle_row,
     execution_row,
@@ -133,8 +134,8 @@ _CONFIGURATION: Final = """
 class PostgresReadModels:
     """Writes the rows of read models within one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
     async def save(self, changes: ReadModelChanges) -> None:
         """Write the changed rows; writing them again changes nothing."""
@@ -143,12 +144,12 @@ class PostgresReadModels:
         await self._write(_EXECUTIONS, (execution_row(event) for event in changes.executions.values()))
         touched = {*changes.signals, *(event.signal_id for event in changes.executions.values())}
         if touched:
-            await self._connection.execute(_MARK_EXECUTED, sorted(touched))
+            await self._transaction.execute(_MARK_EXECUTED, sorted(touched))
         await self._write(_REFERENCES, sorted(changes.references, key=str))
         await self._write(_STATUS, (status_row(beat) for beat in changes.statuses.values()))
         await self._write(_STATUS_MINUTES, (status_row(beat) for beat in changes.status_minutes.values()))
         if changes.statuses:
-            await self._connection.execute(
+            await self._transaction.execute(
                 _FORGET_PREDECESSORS, sorted({component for component, _ in changes.statuses})
             )
         await self._write(_CANDLES, (candle_row(event) for event in changes.candles.values()))
@@ -166,7 +167,7 @@ class PostgresReadModels:
     async def save_configuration(self, configuration: TradingConfiguration) -> None:
         """Write the configuration in use, if it is not the one that stands there; accounts are users from 1."""
         for user_id, account in enumerate(configuration.exchange.accounts, start=1):
-            await self._connection.execute(
+            await self._transaction.execute(
                 _CONFIGURATION,
                 user_id,
                 account,
@@ -181,4 +182,4 @@ class PostgresReadModels:
     async def _write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         columns = [list(column) for column in zip(*rows, strict=True)]
         if columns:
-            await self._connection.execute(statement, *columns)
+            await self._transaction.execute(statement, *columns)

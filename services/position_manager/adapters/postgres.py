@@ -9,7 +9,7 @@ from asyncpg import Record
 from libs.common.clock import epoch_ms
 from libs.common.contracts.events import OrderUpdated
 from libs.common.errors import ConfigurationError
-from libs.common.storage.postgres import Connection
+from libs.common.storage.transaction import Connection, Transaction
 from libs.trading.positions import Position
 from services.position_manager.adapters import statements
 from services.position_manager.domain.equity import (
@@ -29,9 +29,9 @@ class PostgresLedger:
     """Implements `Ledger`; money is written as numeric and comes back digit for digit."""
 
     def __init__(
-        self, connection: Connection, *, quote_asset: str, after_commit: Callable[[Callable[[], None]], None]
+        self, transaction: Transaction, *, quote_asset: str, after_commit: Callable[[Callable[[], None]], None]
     ) -> None:
-        self._connection = connection
+        self._transaction = transaction
         self._quote_asset = quote_asset
         self._after_commit = after_commit
 
@@ -46,7 +46,7 @@ class PostgresLedger:
             ConfigurationError: The ledger is kept in another quote currency than the configured symbols'.
         """
         books = {}
-        for row in await self._connection.fetch(statements.BOOKS):
+        for row in await self._transaction.fetch(statements.BOOKS):
             if row["quote_asset"] != self._quote_asset:
                 raise ConfigurationError(
                     where="symbols",
@@ -60,32 +60,32 @@ class PostgresLedger:
                 opening_quote=row["opening"],
                 quote_balance=row["balance"],
             )
-        for row in await self._connection.fetch(statements.HOLDINGS):
+        for row in await self._transaction.fetch(statements.HOLDINGS):
             books[row["account"]].holdings[row["symbol"]] = _holding(row)
-        for row in await self._connection.fetch(statements.LOCKS):
+        for row in await self._transaction.fetch(statements.LOCKS):
             books[row["account"]].lock(row["client_order_id"], row["locked"])
         return list(books.values())
 
     async def open_account(self, account: str, balances: AccountBalances) -> None:
         """Store what an account began with."""
         held = {self._quote_asset: Decimal(0), **{asset: held for asset, held in balances.quantities.items() if held}}
-        await self._connection.execute(statements.OPEN_ACCOUNT, account, self._quote_asset, balances.updated_at)
-        await self._connection.execute(statements.OPEN_BALANCES, account, list(held), list(held.values()))
+        await self._transaction.execute(statements.OPEN_ACCOUNT, account, self._quote_asset, balances.updated_at)
+        await self._transaction.execute(statements.OPEN_BALANCES, account, list(held), list(held.values()))
 
     async def holding(self, account: str, symbol: str) -> Holding:
         """Return a position, an empty one if there was none yet."""
-        row = await self._connection.fetchrow(statements.HOLDING, account, symbol)
+        row = await self._transaction.fetchrow(statements.HOLDING, account, symbol)
         return Holding(account=account, position=Position(symbol=symbol)) if row is None else _holding(row)
 
     async def has_fill(self, account: str, symbol: str, trade_id: int, exchange_order_id: str) -> bool:
         """Whether a fill was booked before."""
-        found = await self._connection.fetchval(statements.HAS_FILL, account, symbol, trade_id, exchange_order_id)
+        found = await self._transaction.fetchval(statements.HAS_FILL, account, symbol, trade_id, exchange_order_id)
         return bool(found)
 
     async def save_booking(self, booking: Booking, *, in_opening: bool) -> None:
         """Store a fill with all that it changes."""
         fill, holding, trip = booking.fill, booking.holding, booking.round_trip
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.SAVE_FILL,
             fill.account,
             fill.symbol,
@@ -106,7 +106,7 @@ class PostgresLedger:
             holding.position.fees_quote,
             fill.occurred_at,
         )
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.CHANGE_OPENINGS if in_opening else statements.CHANGE_BALANCES,
             fill.account,
             list(booking.balances),
@@ -114,7 +114,7 @@ class PostgresLedger:
         )
         await self.save_holding(holding)
         if trip is not None:
-            await self._connection.execute(
+            await self._transaction.execute(
                 statements.SAVE_ROUND_TRIP,
                 trip.account,
                 trip.symbol,
@@ -128,7 +128,7 @@ class PostgresLedger:
     async def save_holding(self, holding: Holding) -> None:
         """Store a position."""
         position = holding.position
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.SAVE_HOLDING,
             holding.account,
             holding.symbol,
@@ -151,14 +151,14 @@ class PostgresLedger:
     async def save_lock(self, order: OrderUpdated, amount: Decimal) -> bool:
         """Store what a buy order locks; False when a newer revision of it is known."""
         arguments = (order.account, order.client_order_id, order.revision, amount)
-        return await self._connection.fetchval(statements.SAVE_LOCK, *arguments) is not None
+        return await self._transaction.returning(statements.SAVE_LOCK, *arguments) is not None
 
     async def history(self, account: str, now: datetime) -> History:
         """Return what the stored marks leave behind."""
-        baseline = await self._connection.fetchrow(statements.BASELINE, account)
-        confirmed = await self._connection.fetchrow(statements.LAST_CONFIRMED, account)
+        baseline = await self._transaction.fetchrow(statements.BASELINE, account)
+        confirmed = await self._transaction.fetchrow(statements.LAST_CONFIRMED, account)
         since = now - PEAK_WINDOW - MINUTE
-        highs = await self._connection.fetch(statements.HIGHS, account, since)
+        highs = await self._transaction.fetch(statements.HIGHS, account, since)
         return History(
             baseline=None if baseline is None else Baseline(**dict(baseline)),
             confirmed_at=None if confirmed is None else confirmed["confirmed_at"],
@@ -169,7 +169,7 @@ class PostgresLedger:
     async def save_mark(self, snapshot: Snapshot) -> None:
         """Store a mark in its minute's row."""
         valuation = snapshot.valuation
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.SAVE_MARK,
             snapshot.account,
             minute_of(snapshot.at),
@@ -192,16 +192,16 @@ class PostgresLedger:
     async def save_baseline(self, account: str, baseline: Baseline) -> None:
         """Store a day's baseline; the first one stays."""
         arguments = (account, baseline.day, baseline.equity, baseline.source, baseline.marked_at)
-        await self._connection.execute(statements.SAVE_BASELINE, *arguments)
+        await self._transaction.execute(statements.SAVE_BASELINE, *arguments)
 
     async def forget_ended_orders(self) -> None:
         """Delete what orders that ended more than a day ago locked: no event of theirs can still arrive."""
-        await self._connection.execute(statements.FORGET_LOCKS)
+        await self._transaction.execute(statements.FORGET_LOCKS)
 
     async def holdings_at(self, account: str, moment: datetime) -> Holdings:
         """Return what the bookings up to `moment` amount to."""
-        worth = await self._connection.fetchval(statements.CASH_AT, account, moment)
-        rows = await self._connection.fetch(statements.HELD_AT, account, moment)
+        worth = await self._transaction.fetchval(statements.CASH_AT, account, moment)
+        rows = await self._transaction.fetch(statements.HELD_AT, account, moment)
         return Holdings(worth=worth, quantities={row["symbol"]: row["quantity"] for row in rows})
 
 

@@ -12,7 +12,7 @@ from libs.common.contracts.events import ControlCommanded, EquityMarked, OrderAp
 from libs.common.contracts.vocabulary import Role, Side, StopTrigger
 from libs.common.control.commands import CommandHistory
 from libs.common.control.halts import HaltRecord
-from libs.common.storage.postgres import Connection
+from libs.common.storage.transaction import Transaction, Write
 from services.risk_manager.adapters import statements
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
 from services.risk_manager.domain.figures import AccountSnapshot, RecentOrders, StoredMark
@@ -27,8 +27,8 @@ _DUPLICATE_WINDOW_MAX: Final = timedelta(hours=1)
 class PostgresRiskRecords:
     """Implements `RiskRecords`; money is written as numeric and comes back digit for digit."""
 
-    def __init__(self, connection: Connection, *, after_commit: Callable[[Callable[[], None]], None]) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction, *, after_commit: Callable[[Callable[[], None]], None]) -> None:
+        self._transaction = transaction
         self._after_commit = after_commit
 
     def after_commit(self, effect: Callable[[], None]) -> None:
@@ -41,7 +41,7 @@ class PostgresRiskRecords:
         Raises:
             LookupError: The account has no trading state: a bug, for recovery stores one before anything is handled.
         """
-        row = await self._connection.fetchrow(
+        row = await self._transaction.fetchrow(
             statements.SNAPSHOT, account, signal_id, now - _RATE_WINDOW, now - _DUPLICATE_WINDOW_MAX
         )
         if row is None:
@@ -60,60 +60,35 @@ class PostgresRiskRecords:
 
     async def save_refusal(self, answer: OrderRefused, facts: DecisionFacts) -> None:
         """Keep a refusal for ever."""
-        await self._connection.execute(statements.SAVE_DECISION, *_decision_values(answer, facts))
+        await self._transaction.defer(Write(statements.SAVE_DECISION, _decision_values(answer, facts)))
 
     async def save_approval(self, answer: OrderApproved, facts: DecisionFacts, claim: Claim) -> None:
         """Keep an approval for ever, and what it claims."""
-        await self._connection.execute(
-            statements.SAVE_APPROVAL,
-            *_decision_values(answer, facts),
-            claim.phase,
-            claim.filled_quantity,
-            claim.filled_amount,
-            claim.revision,
-            claim.round_trips,
-            claim.approved_at,
-            claim.updated_at,
+        await self._transaction.defer(
+            Write(statements.SAVE_CLAIM, _claim_values(claim)),
+            Write(statements.SAVE_DECISION, _decision_values(answer, facts)),
         )
 
     async def claim(self, intent_id: uuid.UUID) -> Claim | None:
         """Return the claim of an intent; None if it is no approval of ours."""
-        row = await self._connection.fetchrow(statements.CLAIM, intent_id)
+        row = await self._transaction.fetchrow(statements.CLAIM, intent_id)
         return None if row is None else _claim(row)
 
     async def open_claims(self, account: str) -> Sequence[Claim]:
         """Return every claim that is not released."""
-        return [_claim(row) for row in await self._connection.fetch(statements.OPEN_CLAIMS, account)]
+        return [_claim(row) for row in await self._transaction.fetch(statements.OPEN_CLAIMS, account)]
 
     async def save_claim(self, claim: Claim) -> None:
         """Store a claim's absolute values."""
-        await self._connection.execute(
-            statements.SAVE_CLAIM,
-            claim.account,
-            claim.intent_id,
-            claim.signal_id,
-            claim.strategy,
-            claim.symbol,
-            claim.side,
-            claim.role,
-            claim.phase,
-            claim.notional,
-            claim.quantity,
-            claim.filled_quantity,
-            claim.filled_amount,
-            claim.revision,
-            claim.round_trips,
-            claim.approved_at,
-            claim.updated_at,
-        )
+        await self._transaction.execute(statements.SAVE_CLAIM, *_claim_values(claim))
 
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         """Return the account's positions, flat ones included."""
-        return [_position(row) for row in await self._connection.fetch(statements.POSITIONS, account)]
+        return [_position(row) for row in await self._transaction.fetch(statements.POSITIONS, account)]
 
     async def save_position(self, position: HeldPosition, *, at: datetime) -> bool:
         """Store a position; False if a newer one is there."""
-        saved = await self._connection.fetchval(
+        saved = await self._transaction.returning(
             statements.SAVE_POSITION,
             position.account,
             position.symbol,
@@ -129,12 +104,12 @@ class PostgresRiskRecords:
 
     async def mark(self, account: str) -> StoredMark | None:
         """Return the account's last equity mark."""
-        row = await self._connection.fetchrow(statements.MARK, account)
+        row = await self._transaction.fetchrow(statements.MARK, account)
         return None if row is None else _mark(row)
 
     async def save_mark(self, mark: EquityMarked) -> bool:
         """Store the account's last equity mark; False if a newer one is there."""
-        saved = await self._connection.fetchval(
+        saved = await self._transaction.returning(
             statements.SAVE_MARK,
             mark.account,
             mark.equity,
@@ -150,11 +125,11 @@ class PostgresRiskRecords:
 
     async def warn_once(self, account: str, day: date) -> bool:
         """Note that the day's warning was given; False if it was before."""
-        return await self._connection.fetchval(statements.WARN_ONCE, account, day) is not None
+        return await self._transaction.returning(statements.WARN_ONCE, account, day) is not None
 
     async def find_state(self, account: str) -> AccountState | None:
         """Return the account's stored trading state with its latched halts; None before its first start."""
-        row = await self._connection.fetchrow(statements.STATE, account)
+        row = await self._transaction.fetchrow(statements.STATE, account)
         return None if row is None else _state(row)
 
     async def state(self, account: str) -> AccountState:
@@ -170,7 +145,7 @@ class PostgresRiskRecords:
 
     async def save_state(self, state: AccountState) -> None:
         """Store the state, its halts included; halts that it no longer has are marked as cleared."""
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.SAVE_STATE,
             state.account,
             state.state,
@@ -184,11 +159,11 @@ class PostgresRiskRecords:
             state.issuer,
         )
         halt_ids = [halt.halt_id for halt in state.halts]
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.CLEAR, state.account, halt_ids, state.since, state.issuer, state.reason
         )
         for halt in state.halts:
-            await self._connection.execute(
+            await self._transaction.execute(
                 statements.LATCH,
                 state.account,
                 halt.halt_id,
@@ -204,16 +179,16 @@ class PostgresRiskRecords:
 
     async def is_settled(self, account: str, halt_id: str) -> bool:
         """Tell whether a halt was latched and cleared before."""
-        return await self._connection.fetchval(statements.IS_SETTLED, account, halt_id) is not None
+        return await self._transaction.fetchval(statements.IS_SETTLED, account, halt_id) is not None
 
     async def command_history(self, command: ControlCommanded) -> CommandHistory:
         """Return what is remembered of a command and its key."""
-        row = await self._connection.fetchrow(statements.COMMAND_HISTORY, command.command_id, command.key_id)
+        row = await self._transaction.fetchrow(statements.COMMAND_HISTORY, command.command_id, command.key_id)
         return CommandHistory(**dict(row or {}))
 
     async def save_command(self, command: ControlCommanded, *, refusal: str | None, path: str, at: datetime) -> None:
         """Remember a command that was handled."""
-        await self._connection.execute(
+        await self._transaction.execute(
             statements.SAVE_COMMAND,
             command.command_id,
             command.account,
@@ -277,6 +252,27 @@ def _state(row: Record) -> AccountState:
 
 def _no_state(account: str) -> LookupError:
     return LookupError(f"expected a trading state of account {account!r}, found none")
+
+
+def _claim_values(claim: Claim) -> tuple[object, ...]:
+    return (
+        claim.account,
+        claim.intent_id,
+        claim.signal_id,
+        claim.strategy,
+        claim.symbol,
+        claim.side,
+        claim.role,
+        claim.phase,
+        claim.notional,
+        claim.quantity,
+        claim.filled_quantity,
+        claim.filled_amount,
+        claim.revision,
+        claim.round_trips,
+        claim.approved_at,
+        claim.updated_at,
+    )
 
 
 def _decision_values(answer: OrderApproved | OrderRefused, facts: DecisionFacts) -> tuple[object, ...]:

@@ -57,18 +57,6 @@ SAVE_CLAIM: Final = """
         phase = excluded.phase, notional = excluded.notional, filled_quantity = excluded.filled_quantity,
         filled_amount = excluded.filled_amount, revision = excluded.revision, updated_at = excluded.updated_at
 """
-SAVE_APPROVAL: Final = f"""
-    WITH claimed AS (
-        INSERT INTO risk_exposure (
-            account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
-            filled_amount, revision, round_trips, approved_at, updated_at
-        )
-        VALUES ($1, $11, $2, $4, $5, $6, $7, $26, $17, $12, $27, $28, $29, $30, $31, $32)
-    )
-    {SAVE_DECISION}
-"""  # noqa: S608 - both parts are ours
-"""A decision and its claim, which agree in what both tell."""
-
 POSITIONS: Final = """
     SELECT account, symbol, revision, quantity, cost, round_trips, strategy, is_open
     FROM risk_positions WHERE account = $1

@@ -1,5 +1,6 @@
 """Every signal gets exactly one answer per account: an approval or a refusal with its reason."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from libs.common.errors import InvalidMessageError
 from libs.common.observability import metrics
 from libs.trading import risk as core
 from libs.trading.instruments import Instrument
+from libs.trading.market import Quote
 from services.risk_manager.domain.answers import Refusal, ServiceRefusal
 from services.risk_manager.domain.decision import (
     Setting,
@@ -85,9 +87,9 @@ class SignalJudge:
             raise InvalidMessageError("unknown account", expected=", ".join(accounts), found=signal.account)
         answers: list[Event] = []
         for account in accounts if signal.account is None else (signal.account,):
-            snapshot = await records.snapshot(account, signal.signal_id, now=self._clock.now())
+            snapshot, quote = await self._look(account, signal, records)
             if not snapshot.decided:
-                answers.append(await self._answer(signal, snapshot, records))
+                answers.append(await self._answer(signal, snapshot, quote, records))
         return answers
 
     async def liquidate(self, halt: HaltRecord, state: AccountState, records: RiskRecords) -> Sequence[Event]:
@@ -103,25 +105,36 @@ class SignalJudge:
         for position in await records.positions(state.account):
             in_scope = halt.stops(state.account, symbol=position.symbol, strategy=position.strategy)
             if position.is_open and in_scope:
-                now = self._clock.now()
-                order = sale_of(position, halt, mark, now=now)
-                snapshot = await records.snapshot(state.account, order.signal_id, now=now)
+                order = sale_of(position, halt, mark, now=self._clock.now())
+                snapshot, quote = await self._look(state.account, order, records)
                 if not snapshot.decided:
-                    answers.append(await self._decide(order, snapshot, records))
+                    answers.append(await self._decide(order, snapshot, quote, records))
         return answers
 
-    async def _answer(self, signal: SignalGenerated, snapshot: AccountSnapshot, records: RiskRecords) -> Event:
+    async def _look(
+        self, account: str, signal: SignalGenerated, records: RiskRecords
+    ) -> tuple[AccountSnapshot, Quote | None]:
+        """Return what is stored and the newest quote, asked for at once: a signal waits for both."""
+        return await asyncio.gather(
+            records.snapshot(account, signal.signal_id, now=self._clock.now()), self._market.quote(signal.symbol)
+        )
+
+    async def _answer(
+        self, signal: SignalGenerated, snapshot: AccountSnapshot, quote: Quote | None, records: RiskRecords
+    ) -> Event:
         if signal.role in _PROPOSED:
-            return await self._decide(signal, snapshot, records)
+            return await self._decide(signal, snapshot, quote, records)
         refusal = Refusal(ServiceRefusal.ROLE_NEEDS_AN_ORDER_FROM_ABOVE, "ENTRY or EXIT", signal.role)
         return await self._refuse(signal, snapshot.state, refusal, records)
 
-    async def _decide(self, signal: SignalGenerated, snapshot: AccountSnapshot, records: RiskRecords) -> Event:
+    async def _decide(
+        self, signal: SignalGenerated, snapshot: AccountSnapshot, quote: Quote | None, records: RiskRecords
+    ) -> Event:
         instrument = self._instruments.get(signal.symbol)
         if instrument is None:
             refusal = Refusal(ServiceRefusal.INSTRUMENT_IS_UNKNOWN, f"the exchange's rules of {signal.symbol}", "none")
             return await self._refuse(signal, snapshot.state, refusal, records)
-        setting = await self._setting(signal, snapshot, instrument)
+        setting = self._setting(signal, snapshot, newest(quote, quote_of(signal)), instrument)
         with metrics.RISK_CHECK_SECONDS.time():
             decision = decide(setting)
             if isinstance(decision, core.Approved) and signal.role is Role.ENTRY:
@@ -130,9 +143,10 @@ class SignalJudge:
             return await self._refuse(signal, snapshot.state, decision, records, setting)
         return await self._approve(decision, setting, records)
 
-    async def _setting(self, signal: SignalGenerated, snapshot: AccountSnapshot, instrument: Instrument) -> Setting:
+    def _setting(
+        self, signal: SignalGenerated, snapshot: AccountSnapshot, quote: Quote | None, instrument: Instrument
+    ) -> Setting:
         mark = snapshot.mark
-        quote = newest(await self._market.quote(signal.symbol), quote_of(signal))
         return Setting(
             now=self._clock.now(),
             signal=signal,

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from libs.common.storage.postgres import Connection
+from libs.common.storage.transaction import Transaction, Write
 from libs.exchange.orders.port import Balance, TradeReport
 from libs.trading.market import Side
 from services.trade_executor.adapters.rows import (
@@ -67,6 +67,7 @@ _DIFFERENCE: Final = """
 """
 
 
+_OPEN_CHAIN: Final = "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)"
 _DUSTY_CHAIN: Final = """
     SELECT chain_id FROM chains WHERE account = $1 AND symbol = $2 AND leftover > 0 AND NOT is_open
     ORDER BY opened_at DESC LIMIT 1
@@ -83,14 +84,14 @@ _TAKE_OVER_DUST: Final = """
 
 
 class PostgresRecords:
-    """`Records` on a connection inside its transaction."""
+    """`Records` on a transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
     async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
         """Return what stands in the way of an approval."""
-        row = await self._connection.fetchrow(_OCCUPANCY, account, symbol, intent_id)
+        row = await self._transaction.fetchrow(_OCCUPANCY, account, symbol, intent_id)
         return Occupancy(**dict(row or {}))
 
     async def order(self, intent_id: uuid.UUID) -> ExecutorOrder | None:
@@ -111,13 +112,13 @@ class PostgresRecords:
         orders = await self._many(_CHAIN, chain_id)
         if not orders:
             return None
-        rows = await self._connection.fetch("SELECT * FROM fills WHERE chain_id = $1 ORDER BY trade_id", chain_id)
-        carried = await self._connection.fetchval("SELECT carried FROM chains WHERE chain_id = $1", chain_id)
+        rows = await self._transaction.fetch("SELECT * FROM fills WHERE chain_id = $1 ORDER BY trade_id", chain_id)
+        carried = await self._transaction.fetchval("SELECT carried FROM chains WHERE chain_id = $1", chain_id)
         return Chain(orders=orders, fills=[fill_of(row) for row in rows], base=base, carried=carried or Decimal(0))
 
     async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
         """Return the chains that may still need something, oldest first."""
-        rows = await self._connection.fetch(
+        rows = await self._transaction.fetch(
             "SELECT chain_id FROM chains WHERE account = $1 AND is_open AND ($2::text IS NULL OR symbol = $2)"
             " ORDER BY opened_at",
             account,
@@ -127,16 +128,16 @@ class PostgresRecords:
 
     async def dusty_chain(self, account: str, symbol: str) -> uuid.UUID | None:
         """Return the youngest closed chain that left something, or None."""
-        chain_id: uuid.UUID | None = await self._connection.fetchval(_DUSTY_CHAIN, account, symbol)
+        chain_id: uuid.UUID | None = await self._transaction.fetchval(_DUSTY_CHAIN, account, symbol)
         return chain_id
 
     async def take_over_dust(self, chain_id: uuid.UUID) -> None:
         """Let a chain carry what the closed chains of its account and symbol left, itself included."""
-        await self._connection.execute(_TAKE_OVER_DUST, chain_id)
+        await self._transaction.execute(_TAKE_OVER_DUST, chain_id)
 
     async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
         """Remember whether a chain may still need something, and what it holds when it does not."""
-        await self._connection.execute(
+        await self._transaction.execute(
             "UPDATE chains SET is_open = $2, leftover = $3 WHERE chain_id = $1 AND (is_open, leftover) <> ($2, $3)",
             chain_id,
             is_open,
@@ -157,25 +158,30 @@ class PostgresRecords:
 
     async def insert(self, order: ExecutorOrder) -> None:
         """Add an order; an entry opens its chain."""
-        intent, state = intent_values(order), state_values(order)
-        chain_is_open = not order.is_over if order.chain_id == order.intent_id else None
-        await self._connection.execute(
-            insert_statement(tuple(intent), tuple(state)), *intent.values(), *state.values(), chain_is_open
-        )
+        intent = intent_values(order)
+        state = {"intent_id": order.intent_id, "account": order.account, "symbol": order.symbol, **state_values(order)}
+        writes = [
+            Write(insert_statement("order_intents", tuple(intent)), tuple(intent.values())),
+            Write(insert_statement("orders", tuple(state)), tuple(state.values())),
+        ]
+        if order.chain_id == order.intent_id:
+            chain = (order.chain_id, order.account, order.symbol, not order.is_over, order.created_at)
+            writes.append(Write(_OPEN_CHAIN, chain))
+        await self._transaction.defer(*writes)
 
     async def update(self, order: ExecutorOrder) -> None:
         """Replace an order's state, and the request that an unsent one is signed with."""
         state = state_values(order)
-        await self._connection.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
+        await self._transaction.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
         if order.revision > 1 and order.signed_at_ms is not None and order.is_unresolved:
             request = request_values(order)
-            await self._connection.execute(
+            await self._transaction.execute(
                 update_statement("order_intents", tuple(request)), order.intent_id, *request.values()
             )
 
     async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
         """Remember when a request left, of which the answer is being written down."""
-        await self._connection.execute(
+        await self._transaction.execute(
             "UPDATE orders SET requested_at = $2, answered_at = clock_timestamp() WHERE intent_id = ANY ($1)",
             list(intent_ids),
             requested_at,
@@ -183,7 +189,7 @@ class PostgresRecords:
 
     async def add_fill(self, order: ExecutorOrder, trade: TradeReport, *, base: str, quote: str) -> bool:
         """Record an execution and its effect on the ledger; False: it was recorded before."""
-        status = await self._connection.execute(
+        status = await self._transaction.execute(
             _ADD_FILL,
             order.account,
             order.symbol,
@@ -204,19 +210,19 @@ class PostgresRecords:
         sign = 1 if trade.side is Side.BUY else -1
         assets = [base, quote, trade.commission_asset or quote]
         deltas = [sign * trade.quantity, -sign * trade.quantity * trade.price, -trade.commission]
-        await self._connection.execute(_BOOK, order.account, assets, deltas)
+        await self._transaction.execute(_BOOK, order.account, assets, deltas)
         return True
 
     async def trade_cursor(self, account: str, symbol: str) -> int | None:
         """Return the first trade id that may be missing; None before the first reconciliation."""
-        row = await self._connection.fetchrow(
+        row = await self._transaction.fetchrow(
             "SELECT trade_id FROM trade_cursors WHERE account = $1 AND symbol = $2", account, symbol
         )
         return row["trade_id"] if row is not None else None
 
     async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
         """Remember the first trade id that may be missing."""
-        await self._connection.execute(
+        await self._transaction.execute(
             "INSERT INTO trade_cursors (account, symbol, trade_id) VALUES ($1, $2, $3)"
             " ON CONFLICT (account, symbol) DO UPDATE SET trade_id = excluded.trade_id",
             account,
@@ -226,19 +232,19 @@ class PostgresRecords:
 
     async def ledger(self, account: str) -> Mapping[str, Decimal]:
         """Return what the account must hold by our books; empty before they are opened."""
-        rows = await self._connection.fetch("SELECT asset, amount FROM ledger WHERE account = $1", account)
+        rows = await self._transaction.fetch("SELECT asset, amount FROM ledger WHERE account = $1", account)
         return {row["asset"]: row["amount"] for row in rows}
 
     async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
         """Open the books with what the account holds."""
-        await self._connection.executemany(
+        await self._transaction.executemany(
             "INSERT INTO ledger (account, asset, opening, amount) VALUES ($1, $2, $3, $3)",
             [(account, asset, balance.total) for asset, balance in balances.items()],
         )
 
     async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
         """Book a change of a balance that no order made; False: it was booked before."""
-        status = await self._connection.execute(
+        status = await self._transaction.execute(
             "INSERT INTO transfers (account, asset, delta, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             account,
             asset,
@@ -247,12 +253,12 @@ class PostgresRecords:
         )
         if status == "INSERT 0 0":
             return False
-        await self._connection.execute(_BOOK, account, [asset], [delta])
+        await self._transaction.execute(_BOOK, account, [asset], [delta])
         return True
 
     async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
         """Remember exactly these as the open differences; True: one of them is new."""
-        await self._connection.execute(
+        await self._transaction.execute(
             "UPDATE differences SET resolved_at = $2 WHERE account = $1 AND resolved_at IS NULL"
             " AND (kind, subject) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))",
             account,
@@ -262,15 +268,15 @@ class PostgresRecords:
         )
         any_new = False
         for one in differences:
-            is_new = await self._connection.fetchval(
+            row = await self._transaction.returning(
                 _DIFFERENCE, account, one.kind, one.subject, one.expected, one.found, now
             )
-            any_new = any_new or bool(is_new)
+            any_new = any_new or (row is not None and row["is_new"])
         return any_new
 
     async def _one(self, condition: str, *parameters: object) -> ExecutorOrder | None:
-        row = await self._connection.fetchrow(SELECT_ORDER + condition, *parameters)
+        row = await self._transaction.fetchrow(SELECT_ORDER + condition, *parameters)
         return order_of(row) if row is not None else None
 
     async def _many(self, condition: str, *parameters: object) -> list[ExecutorOrder]:
-        return [order_of(row) for row in await self._connection.fetch(SELECT_ORDER + condition, *parameters)]
+        return [order_of(row) for row in await self._transaction.fetch(SELECT_ORDER + condition, *parameters)]

@@ -154,26 +154,10 @@ def fill_of(row: Record) -> RecordedFill:
     )
 
 
-def insert_statement(intent: tuple[str, ...], state: tuple[str, ...]) -> str:
-    """Return an INSERT of an order into both its tables, which opens its chain where the last parameter is not null.
-
-    Args:
-        intent: Columns of `order_intents`, which the first parameters are for.
-        state: Columns of `orders` beside the three that an intent has as well; the next parameters.
-    """
-    number = {column: f"${index}" for index, column in enumerate((*intent, *state, "chain is open"), start=1)}
-    shared = ("intent_id", "account", "symbol")
-    opened = ", ".join(number[column] for column in ("chain_id", "account", "symbol", "created_at"))
-    return f"""
-        WITH intent AS (
-            INSERT INTO order_intents ({", ".join(intent)}) VALUES ({", ".join(number[name] for name in intent)})
-        ), state AS (
-            INSERT INTO orders ({", ".join((*shared, *state))})
-            VALUES ({", ".join(number[name] for name in (*shared, *state))})
-        )
-        INSERT INTO chains (chain_id, account, symbol, opened_at, is_open)
-        SELECT {opened}, {number["chain is open"]}::boolean WHERE {number["chain is open"]} IS NOT NULL
-    """  # noqa: S608 - names of our own columns
+def insert_statement(table: str, columns: tuple[str, ...]) -> str:
+    """Return an INSERT of one row of these columns."""
+    placeholders = ", ".join(f"${index}" for index in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({placeholders})"  # noqa: S608 - names of our own columns
 
 
 def update_statement(table: str, columns: tuple[str, ...]) -> str:

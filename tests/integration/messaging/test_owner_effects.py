@@ -201,7 +201,7 @@ async def test_recovery_comes_before_the_first_message(installation: Installatio
 
     async def recover() -> None:
         async def work(tally: Tally) -> Sequence[Event]:
-            seen.append(f"recovered at {await tally.connection.fetchval('SELECT count(*) FROM consumer_offsets')}")
+            seen.append(f"recovered at {await tally.transaction.fetchval('SELECT count(*) FROM consumer_offsets')}")
             return ()
 
         await owner.apply(work)

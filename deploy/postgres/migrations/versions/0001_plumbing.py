@@ -48,6 +48,10 @@ CREATE TABLE {schema}.outbox (
     published_at timestamptz,
     PRIMARY KEY (account, sequence)
 );
+CREATE FUNCTION {schema}.prove_seal(owns boolean, moves boolean) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    IF NOT owns THEN RAISE EXCEPTION 'NOT THE OWNER'; END IF;
+    IF NOT moves THEN RAISE EXCEPTION 'COMMITTED BEFORE'; END IF;
+END $$;
 CREATE INDEX outbox_unpublished ON {schema}.outbox (account, sequence) WHERE published_at IS NULL;
 CREATE INDEX outbox_prunable ON {schema}.outbox (topic, published_at) WHERE published_at IS NOT NULL;
 """
