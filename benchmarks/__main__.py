@@ -14,6 +14,7 @@ import structlog
 
 from benchmarks import footprint, recovery, risk
 from benchmarks.figures import Measurement, table
+from benchmarks.halt import measuring as halt
 from benchmarks.pipeline import measuring as pipeline
 from benchmarks.stacks import BenchmarkError, load, say, write_json
 from libs.common.errors import RetryableError
@@ -30,6 +31,7 @@ Benchmark = Callable[[argparse.Namespace], Awaitable[Measurement]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "pipeline": lambda options: pipeline.measure(count=options.count),
     "risk": lambda options: risk.measure(count=options.decisions),
+    "halt": lambda options: halt.measure(count=options.halts),
     "footprint": lambda _options: footprint.measure(),
     "recovery": lambda _options: recovery.measure(),
 }
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the result goes (bench.json)")
     parser.add_argument("--count", type=int, default=500, help="entries, and echoes, of the pipeline (500)")
     parser.add_argument("--decisions", type=int, default=5_000, help="decisions of the risk check (5000)")
+    parser.add_argument("--halts", type=int, default=25, help="halts with everything up (25)")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:

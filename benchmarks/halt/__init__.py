@@ -1,0 +1,1 @@
+"""How long after a halt is issued the last entry is sent."""
