@@ -82,7 +82,6 @@ class KafkaStore:
         self._port = port
         self._controller_port = controller_port
         self._runtime = runtime
-        self._client: AIOKafkaAdminClient | None = None
 
     @property
     def address(self) -> str:
@@ -103,10 +102,7 @@ class KafkaStore:
         )
 
     async def close(self) -> None:
-        """Close the connection that readiness is asked over."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        """Do nothing: readiness is asked over a new connection each time."""
 
     @property
     def _configuration(self) -> Path:
@@ -154,19 +150,14 @@ class KafkaStore:
     async def _ready(self) -> bool:
         if not await listens(self._port):
             return False
+        client = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=int(_ANSWER_DEADLINE_S * 1_000))
         try:
             async with asyncio.timeout(_ANSWER_DEADLINE_S):
-                client = self._client or await self._connect()
+                await client.start()
                 topics = await client.describe_topics()
                 await client.find_coordinator(_PROBE_GROUP)
         except (KafkaError, OSError, TimeoutError):
-            await self.close()
             return False
+        finally:
+            await client.close()
         return all(partition["leader"] >= 0 for topic in topics for partition in topic["partitions"])
-
-    async def _connect(self) -> AIOKafkaAdminClient:
-        self._client = AIOKafkaAdminClient(
-            bootstrap_servers=self.address, request_timeout_ms=int(_ANSWER_DEADLINE_S * 1_000)
-        )
-        await self._client.start()
-        return self._client
