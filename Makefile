@@ -67,4 +67,4 @@ docs: $(READY) ## Write the generated documents: docs/asyncapi.json, config/sche
 	$(BIN)/python -m libs.common.contracts
 
 clean: ## Remove what was built and downloaded here (not .data)
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
