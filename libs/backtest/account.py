@@ -4,8 +4,8 @@ Invariant: positions are accounted as live (`libs.trading.positions`), exactly; 
 the exchange would take, and what is left (dust) stays in the account until an exit takes it along.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from libs.backtest.venue import Execution, FillKind
 from libs.trading.instruments import Instrument
@@ -16,8 +16,7 @@ from libs.trading.positions import Fill, Position, apply, is_flat
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class Trade(NamedTuple):
     """A round trip; a time is the opening of the candle in which it happened, amounts are in quote asset.
 
     Attributes:
@@ -43,12 +42,11 @@ class Trade:
     candles: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenTrade:
+class OpenTrade(NamedTuple):
     """A round trip that has begun."""
 
     opened_at_ms: int
-    index: int
+    place: int
     quantity: Decimal
     entry_price: Decimal
     stop_loss: Decimal
@@ -92,7 +90,7 @@ class Account:
         with exact():
             begun = OpenTrade(
                 opened_at_ms=at_ms,
-                index=index,
+                place=index,
                 quantity=execution.quantity,
                 entry_price=execution.price,
                 stop_loss=stop_loss,
@@ -129,7 +127,7 @@ class Account:
                 exit_kind=execution.kind,
                 pnl=pnl,
                 fees=fees,
-                candles=index - trade.index + 1,
+                candles=index - trade.place + 1,
             )
         )
 

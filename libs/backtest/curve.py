@@ -56,11 +56,12 @@ class EquityCurve:
             return None
         fixed, held = float(cash), float(quantity) * self._bid_rate
         stretch = [fixed + held * close for close in self._candles.close[begin:end]]
-        if not (is_watched and self._may_reach(stretch)):
-            self._append(stretch)
+        highest = max(stretch)
+        if not (is_watched and self._may_reach(min(stretch), highest)):
+            self._append(stretch, highest)
             return None
         for mark in stretch:
-            self._append([mark])
+            self._append([mark], mark)
             if (loss := self._loss()) is not None:
                 return loss
         return None
@@ -71,10 +72,9 @@ class EquityCurve:
 
     def day_start(self) -> Decimal:
         """Return the baseline of the day of the last mark."""
-        return to_decimal(self._baseline(), _MONEY_STEP)
+        return to_decimal(self._baseline(max(len(self.marks) - 1, 0)), _MONEY_STEP)
 
-    def _append(self, stretch: list[float]) -> None:
-        highest = max(stretch)
+    def _append(self, stretch: list[float], highest: float) -> None:
         stretches = self._stretches
         while stretches and stretches[-1][2] <= highest:
             stretches.pop()
@@ -98,24 +98,27 @@ class EquityCurve:
                 stretches[0] = (begin, last, highest)
         return stretches[0][2]
 
-    def _baseline(self) -> float:
-        """Return the last mark at or before 00:00 UTC."""
-        if not self.marks:
-            return self._opening
+    def _baseline(self, index: int) -> float:
+        """Return the last mark at or before the 00:00 UTC of a candle's close."""
         times = self._candles.open_at_ms
-        closed_at_ms = times[len(self.marks) - 1] + self._candles.interval_ms
-        before = bisect_left(times, closed_at_ms // DAY_MS * DAY_MS) - 1
-        return self.marks[before] if before >= 0 else self._opening
+        before = bisect_left(times, (times[index] + self._candles.interval_ms) // DAY_MS * DAY_MS) - 1
+        return self.marks[before] if 0 <= before < len(self.marks) else self._opening
 
-    def _may_reach(self, stretch: list[float]) -> bool:
-        """Whether any of these marks could reach the limit, by the greatest loss and the least limit that there are."""
-        lowest = min(stretch)
-        highest = max(*stretch, self._peak(), self._baseline())
+    def _may_reach(self, lowest: float, highest: float) -> bool:
+        """Whether any mark of a stretch could reach the limit, by the greatest loss and the least limit that there are.
+
+        The front of the earlier stretches is the highest mark of more than a day. A baseline is an earlier mark too: of
+        this stretch, or within that time but for an outage of hours around midnight, for which there is the last day's.
+        """
+        if self._stretches:
+            highest = max(highest, self._stretches[0][2], self._baseline(len(self.marks) - 1))
+        else:
+            highest = max(highest, self._opening)
         return highest - lowest >= lowest * self._limit_rate * _NEAR
 
     def _loss(self) -> DailyLoss | None:
         """Return the loss at the last mark, if it reaches the limit."""
-        mark, baseline, peak = self.marks[-1], self._baseline(), self._peak()
+        mark, baseline, peak = self.marks[-1], self._baseline(len(self.marks) - 1), self._peak()
         if max(baseline, peak) - mark < baseline * self._limit_rate * _NEAR:
             return None
         worth, start, highest = (to_decimal(value, _MONEY_STEP) for value in (mark, baseline, peak))

@@ -6,7 +6,7 @@ exchange answers, its data is fresh, and the only account is this one.
 
 from collections import deque
 from decimal import Decimal
-from math import fsum, log, sqrt
+from math import dist, fsum, log, sqrt
 from operator import truediv
 from typing import Final
 
@@ -42,6 +42,7 @@ class Judge:
         self._instrument = instrument
         self._venue = venue
         self._jump_rate_max = float(configuration.safety.jump_rate_max)
+        self._exit_limits = limits_of(configuration, equity=None)  # what depends on the equity limits no exit
         self._entries_at_ms: deque[int] = deque()
 
     def close_of(self, index: int) -> Decimal:
@@ -107,8 +108,7 @@ class Judge:
             reachable=True,
             trading=True,
         )
-        limits = limits_of(self._configuration, equity=account.cash)
-        return assess(proposal, exposure, market, limits, state, now)
+        return assess(proposal, exposure, market, self._exit_limits, state, now)
 
     def _market(self, index: int) -> MarketView:
         close, high, low = self._candles.close[index], self._candles.high[index], self._candles.low[index]
@@ -132,7 +132,7 @@ class Judge:
         closes = self._candles.close[begin : index + 1 : step]
         returns = list(map(log, map(truediv, closes[1:], closes)))
         mean = fsum(returns) / VOLATILITY_MINUTES
-        rate = sqrt(fsum([(value - mean) ** 2 for value in returns]) / (VOLATILITY_MINUTES - 1))
+        rate = dist(returns, [mean] * VOLATILITY_MINUTES) / sqrt(VOLATILITY_MINUTES - 1)
         return to_decimal(rate / sqrt(max(interval_s / _MINUTE_S, 1.0)), _RATE_STEP)
 
     def _closed_at_ms(self, index: int) -> int:

@@ -111,7 +111,7 @@ def _open_position(outcome: Outcome, candles: Candles) -> dict[str, Any] | None:
     trade = outcome.open_trade
     return {
         "opened_at": from_epoch_ms(trade.opened_at_ms),
-        "candles": len(candles) - trade.index,
+        "candles": len(candles) - trade.place,
         "quantity": outcome.held_quantity,
         "entry_price": trade.entry_price,
         "stop_loss": trade.stop_loss,

@@ -123,9 +123,10 @@ class Simulation:
 
     def on_chance(self, chance: Chance) -> None:
         """Act on what is decided at the close of a candle."""
-        self._pass_to(chance.index + 1)
         if chance.wish is Wish.EXIT:
             self._counts["exits"] += 1
+            if self._account.is_open:
+                self._pass_to(chance.index + 1)
             if self._account.is_open:
                 self._leave(chance.index, Role.EXIT, FillKind.STRATEGY)
             else:
@@ -163,6 +164,7 @@ class Simulation:
             impossible = exits[0] == HoldReason.STOPS_ARE_IMPOSSIBLE
             self._held[HoldReason.STOPS_ARE_IMPOSSIBLE.value if impossible else "quality_is_low"] += 1
             return
+        self._pass_to(index + 1)
         quality = entry.quality.value
         wish, answer = self._judge.entry(
             index, exits, quality=quality, account=account, curve=self._curve, state=self._state(index)

@@ -28,7 +28,7 @@ def statistics_of(outcome: Outcome, candles: Candles, cash: Decimal) -> dict[str
     next(peaks)
     held = sum(trade.candles for trade in outcome.trades)
     if outcome.open_trade is not None:
-        held += len(candles) - outcome.open_trade.index
+        held += len(candles) - outcome.open_trade.place
     return {
         "return_fraction": marks[-1] / float(cash) - 1.0,
         "buy_and_hold_fraction": candles.close[-1] / candles.open[0] - 1.0,

@@ -9,10 +9,9 @@ trigger. A resting target fills at its own price once a trade was *beyond* it; a
 filled by others, who were there first. Any quantity fills: what these candles show of volume says nothing of the book.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from libs.backtest.costs import Costs, Prices
 from libs.trading.instruments import Instrument
@@ -37,8 +36,7 @@ class FillKind(StrEnum):
     LIQUIDATION = "liquidation"
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """What the exchange says of a fill; the fee is in base asset for a purchase, in quote asset for a sale."""
 
     kind: FillKind
@@ -48,13 +46,12 @@ class Execution:
     fee: Decimal
 
 
-@dataclass(slots=True)
-class _Protection:
-    """An order list that protects a position: a stop, and a target that rests in the book."""
+class _Protection(NamedTuple):
+    """An order list that protects a position: a stop and a target."""
 
     quantity: Decimal
     stop_ticks: int
-    target_id: int
+    target_ticks: int
 
 
 class Venue:
@@ -111,15 +108,11 @@ class Venue:
 
     def protect(self, quantity: Decimal, stop: Decimal, target: Decimal) -> None:
         """Place stop and target; what touches one cancels the other."""
-        order_id = self._next_id()
-        self._book.submit(Incoming(order_id, _OWNER, BookSide.SELL, self._ticks_of(target), self._lots_of(quantity)))
-        self._protection = _Protection(quantity, self._ticks_of(stop), order_id)
+        self._protection = _Protection(quantity, self._ticks_of(stop), self._ticks_of(target))
 
     def unprotect(self) -> None:
         """Cancel stop and target, if they stand."""
-        if self._protection is not None:
-            self._book.cancel(self._protection.target_id)
-            self._protection = None
+        self._protection = None
 
     def sell(self, kind: FillKind, quantity: Decimal, price: float) -> Execution:
         """Sell at the market; nothing else may be working."""
@@ -140,8 +133,16 @@ class Venue:
         return self._trade(protection, self._ticks(high))
 
     def _trade(self, protection: _Protection, ticks: int) -> Execution | None:
+        """Let a trade print, with the target resting in the book; it needs to be there only while one does."""
+        target = protection.target_ticks
+        if ticks < target:
+            return None
+        order_id = self._next_id()
+        self._book.on_quote(BookQuote(target - 1, _ENDLESS_LOTS, target + 1, _ENDLESS_LOTS))
+        self._book.submit(Incoming(order_id, _OWNER, BookSide.SELL, target, self._lots_of(protection.quantity)))
         fills = self._book.on_trade(ticks, 0)
         if not fills:
+            self._book.cancel(order_id)
             return None
         self._protection = None
         return self._execution(FillKind.TAKE_PROFIT, Side.SELL, protection.quantity, fills[0].price)

@@ -53,7 +53,9 @@ class RiskLimits:
     def is_set(self, name: str) -> bool:
         """Whether the limit `name` is there, a number and above zero."""
         limit = getattr(self, name)
-        return isinstance(limit, int | Decimal) and Decimal(limit).is_finite() and limit > 0
+        if isinstance(limit, Decimal):
+            return limit.is_finite() and limit > 0
+        return isinstance(limit, int) and limit > 0
 
 
 LIMIT_NAMES = tuple(field.name for field in fields(RiskLimits))
