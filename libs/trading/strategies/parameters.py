@@ -44,7 +44,7 @@ class WholeNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers between two bounds; the lower one may belong to them, the upper one does if it is finite."""
+    """Numbers between two bounds, which belong to them only `with_bounds`."""
 
     above: float = 0.0
     below: float = inf
