@@ -37,7 +37,7 @@ class AlertRaised(Event):
 
 
 class HeartbeatSent(Event):
-    """Proof of progress of one process, every second.
+    """Proof of progress of one process, every two seconds.
 
     Attributes:
         instance: Which process of the component: host and pid.
