@@ -159,6 +159,10 @@ async def test_signals_are_answered_and_a_halt_survives_a_kill_until_it_is_resum
     async def halted_latch() -> bool:
         return len(await stack.in_redis.read()) == len(await stack.in_files.read()) == 1
 
+    async def acknowledged() -> bool:
+        published = "SELECT count(*) FROM risk_manager.outbox WHERE topic = 'control.acks' AND published_at IS NOT NULL"
+        return await stack.row(published) == {"count": 3}
+
     async def no_latch() -> bool:
         return not await stack.in_redis.read() and not await stack.in_files.read()
 
@@ -185,13 +189,10 @@ async def test_signals_are_answered_and_a_halt_survives_a_kill_until_it_is_resum
         await eventually(no_latch, what="the settled halt out of both latches")
         await stack.publish(a_command("START", now=datetime.now(UTC)))
         await eventually(stack.permitted, what="a permit again")
+        await eventually(acknowledged, what="an answer to each of the three commands")
 
-    acknowledged = await stack.row(
-        "SELECT count(*) FROM risk_manager.outbox WHERE topic = 'control.acks' AND published_at IS NOT NULL"
-    )
     assert first["approved"]
     assert second["reason"] == "TRADING_IS_NOT_ACTIVE"
-    assert acknowledged == {"count": 3}
 
 
 async def test_the_daily_loss_halts_at_its_limit(stack: Stack) -> None:
