@@ -23,7 +23,7 @@ from libs.common.observability import metrics
 RECORDS_PER_POLL_MAX: Final = 500
 CATCH_UP_POLL_MS: Final = 100
 """Whoever waits for us to have caught up shall not wait for a whole poll besides."""
-RETRY_S_MAX: Final = 2.0
+RETRY_S_MAX: Final = 1.0
 
 Seek = Callable[[AIOKafkaConsumer], Awaitable[None]]
 """Moves a newly built consumer to where reading continues."""
