@@ -23,13 +23,13 @@ Invariant: equal last `window` candles, equal state.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from math import inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from libs.trading.market import Candle
 from libs.trading.strategies.decisions import HoldReason
 
 _EPOCH_WARM_UPS = 4
+_PLAUSIBLE_MAX = 1e30  # what no price and no volume reaches, and whose squares still add up
 
 
 class CandleState(Protocol):
@@ -91,8 +91,12 @@ class Anchored(Generic[StateT]):
             return HoldReason.PAST_CANDLE
         if candle.partial:
             return HoldReason.PARTIAL_CANDLE
-        if open_at_ms % self._interval_ms or not 0.0 < candle.low <= candle.close <= candle.high < inf:
-            return HoldReason.IMPLAUSIBLE_CANDLE  # NaN fails every comparison
+        if (
+            open_at_ms % self._interval_ms
+            or not 0.0 < candle.low <= candle.close <= candle.high < _PLAUSIBLE_MAX  # NaN fails every comparison
+            or not 0.0 <= candle.volume < _PLAUSIBLE_MAX
+        ):
+            return HoldReason.IMPLAUSIBLE_CANDLE
         self._expected_at_ms = open_at_ms + self._interval_ms
 
         is_after_gap = expected_at_ms is not None and open_at_ms != expected_at_ms

@@ -27,15 +27,15 @@ class ExitParameters(Parameters):
     stops: Stops = parameter(  # noqa: RUF009 - it makes a field
         Stops.PERCENT, "Whether the exits are set by the distances in `_atr` or in `_pct`", Choices(Stops)
     )
-    stop_loss_atr: float = parameter(2.0, "Distance of the stop-loss, in ATRs", Numbers())
-    take_profit_atr: float = parameter(4.0, "Distance of the take-profit, in ATRs", Numbers())
+    stop_loss_atr: float = parameter(2.0, "Distance of the stop-loss, in ATRs", Numbers(0, 1000))
+    take_profit_atr: float = parameter(4.0, "Distance of the take-profit, in ATRs", Numbers(0, 1000))
     trailing_stop_atr: float = parameter(
         0.0,
         "Distance at which the stop follows the highest price, in ATRs; 0: it stays",
         Numbers(0, 1000, with_bounds=True),
     )
     stop_loss_pct: float = parameter(1.0, "Distance of the stop-loss, in percent of the price", Numbers(0, 100))
-    take_profit_pct: float = parameter(2.0, "Distance of the take-profit, in percent of the price", Numbers())
+    take_profit_pct: float = parameter(2.0, "Distance of the take-profit, in percent of the price", Numbers(0, 10_000))
     trailing_stop_pct: float = parameter(
         0.0,
         "Distance at which the stop follows the highest price, in percent of the entry's price; 0: it stays",
@@ -50,7 +50,8 @@ class ExitParameters(Parameters):
     def distances(self, price: float, atr: float) -> "Distances | None":
         """Return how far the exits of an entry at `price` stand from it.
 
-        None where the stop would stand at the price itself or not above zero: it would protect nothing.
+        None where the stop would not stand between zero and the price, or the target not above it: they would protect
+        nothing.
         """
         if self.stops is Stops.ATR:
             unit = atr
@@ -59,7 +60,8 @@ class ExitParameters(Parameters):
             unit = price * _PERCENT
             stop_loss, take_profit, trailing = self.stop_loss_pct, self.take_profit_pct, self.trailing_stop_pct
         distances = Distances(stop_loss * unit, take_profit * unit, trailing * unit if trailing else None)
-        return distances if 0.0 < distances.stop_loss < price else None
+        is_possible = 0.0 < price - distances.stop_loss < price < price + distances.take_profit
+        return distances if is_possible else None
 
     @property
     def trails(self) -> bool:

@@ -7,7 +7,7 @@ documents' tables are held to what is declared here.
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
-from math import inf, isfinite
+from math import nan
 from typing import Any, Protocol
 
 PERIOD_MAX = 1000  # five of them warm up 5,000 candles: more history than an exchange serves in reasonable time
@@ -46,24 +46,22 @@ class WholeNumbers:
 class Numbers:
     """Numbers between two bounds, which belong to them only `with_bounds`."""
 
-    above: float = 0.0
-    below: float = inf
+    above: float
+    below: float
     with_bounds: bool = False
 
     def __str__(self) -> str:
         if self.with_bounds:
             return f"a number from {self.above:g} to {self.below:g}"
-        return f"a number above {self.above:g}" + (f" and below {self.below:g}" if self.below < inf else "")
+        return f"a number above {self.above:g} and below {self.below:g}"
 
     def checked(self, name: str, value: object) -> float:
         """Return the value (see `Range`)."""
-        if not isinstance(value, int | float | Decimal) or isinstance(value, bool) or not self._holds(value):
+        if not self._hold(_number(value)):
             raise ValueError(f"{name}: expected {self}, found {value!r}")
-        return float(value)
+        return float(_number(value))
 
-    def _holds(self, value: float | Decimal) -> bool:
-        if not isfinite(value):
-            return False
+    def _hold(self, value: float) -> bool:
         return self.above <= value <= self.below if self.with_bounds else self.above < value < self.below
 
 
@@ -81,6 +79,15 @@ class Choices:
         if not isinstance(value, str) or value not in tuple(self.kind):
             raise ValueError(f"{name}: expected {self}, found {value!r}")
         return self.kind(value)
+
+
+def _number(value: object) -> float:
+    """Return a value as it compares with numbers, NaN where it is none; a whole number may have any size."""
+    if isinstance(value, bool):
+        return nan
+    if isinstance(value, Decimal):
+        return nan if value.is_nan() else float(value)
+    return value if isinstance(value, int | float) else nan
 
 
 def parameter(default: Any, meaning: str, values: Range) -> Any:

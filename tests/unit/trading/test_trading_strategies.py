@@ -134,9 +134,14 @@ def test_a_partial_candle_is_not_taken_but_its_complete_version_is():
     assert feed(states, [14]) == [*before, 14]
 
 
-@pytest.mark.parametrize("price", [float("nan"), float("inf"), 0.0, -1.0])
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), 1e30, 0.0, -1.0])
 def test_a_price_that_cannot_be_is_not_taken(price):
     assert anchored().advance(a_candle(1, price)) is HoldReason.IMPLAUSIBLE_CANDLE
+
+
+@pytest.mark.parametrize("volume", [float("nan"), float("inf"), 1e30, -1.0])
+def test_a_volume_that_cannot_be_is_not_taken(volume):
+    assert anchored().advance(a_candle(1, volume=volume)) is HoldReason.IMPLAUSIBLE_CANDLE
 
 
 @pytest.mark.parametrize(("high", "low"), [(99.0, 98.0), (102.0, 101.0)])
@@ -224,7 +229,7 @@ def test_a_new_strategy_warms_up():
 
 
 def test_a_stop_that_would_lie_below_zero_is_held():
-    strategy = a_strategy(stop_loss_atr=1000)
+    strategy = a_strategy(stop_loss_atr=999)
     number = warmed(strategy)
 
     assert strategy.on_candle(a_candle(number, 101.0)) == Hold((HoldReason.STOPS_ARE_IMPOSSIBLE,))
@@ -287,9 +292,9 @@ def test_parameters_have_defaults_and_take_any_number():
         ({"ema_slow": 1001}, "ema_slow: expected a whole number from 1 to 1000, found 1001"),
         ({"atr_period": 2.5}, "atr_period: expected a whole number"),
         ({"ema_fast": 21}, r"ema_fast: expected less than ema_slow \(21\), found 21"),
-        ({"stop_loss_atr": 0}, "stop_loss_atr: expected a number above 0, found 0"),
-        ({"take_profit_atr": float("nan")}, "take_profit_atr: expected a number above 0, found nan"),
-        ({"take_profit_pct": "2"}, "take_profit_pct: expected a number above 0, found '2'"),
+        ({"stop_loss_atr": 0}, "stop_loss_atr: expected a number above 0 and below 1000, found 0"),
+        ({"take_profit_atr": float("nan")}, "take_profit_atr: expected a number above 0 and below 1000, found nan"),
+        ({"take_profit_pct": "2"}, "take_profit_pct: expected a number above 0 and below 10000, found '2'"),
         ({"cost_rate": True}, "cost_rate: expected a number above 0 and below 1, found True"),
         ({"cost_rate": 1}, "cost_rate: expected a number above 0 and below 1, found 1"),
         ({"stop_loss_pct": 100}, "stop_loss_pct: expected a number above 0 and below 100, found 100"),
