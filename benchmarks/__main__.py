@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from benchmarks import footprint, recovery, risk
+from benchmarks import backtest, footprint, recovery, risk
 from benchmarks.figures import Measurement, table
 from benchmarks.halt import measuring as halt
 from benchmarks.pipeline import measuring as pipeline
@@ -32,6 +32,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "pipeline": lambda options: pipeline.measure(count=options.count),
     "risk": lambda options: risk.measure(count=options.decisions),
     "halt": lambda options: halt.measure(count=options.halts),
+    "backtest": lambda _options: backtest.measure(),
     "footprint": lambda _options: footprint.measure(),
     "recovery": lambda _options: recovery.measure(),
 }
