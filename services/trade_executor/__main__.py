@@ -126,14 +126,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         strangers = Strangers(installation=settings.installation, standing=standing, transactions=owner, clock=clock)
         recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
-        state_reader = runtime.reader(
-            topics=(TopicName.CONTROL_STATE,),
-            observers={TradingStateChanged: halting.on_state},
-            start="beginning",
-            name="control state",
-        )
-        command_reader = runtime.reader(
-            topics=(TopicName.CONTROL,), observers={ControlCommanded: halting.on_command}, name="control"
+        control_reader = runtime.reader(
+            topics=(TopicName.CONTROL_STATE, TopicName.CONTROL),
+            observers={TradingStateChanged: halting.on_state, ControlCommanded: halting.on_command},
+            start={TopicName.CONTROL_STATE: "beginning", TopicName.CONTROL: "end"},
+            name="control",
         )
 
         started_at_s = clock.monotonic_s()
@@ -146,11 +143,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
         runtime.health.check("reconciled", reconciled)
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(state_reader.run(), name="control state")
-            tasks.create_task(command_reader.run(), name="control")
+            tasks.create_task(control_reader.run(), name="control")
             tasks.create_task(every(LATCH_INTERVAL_S, halting.look_at_latch, clock=clock), name="halt latch")
             # What the state and the latch say comes before what was approved.
-            await state_reader.caught_up.wait()
+            await control_reader.caught_up.wait()
             tasks.create_task(owner.run(), name="owner")
             tasks.create_task(_when(owned, resolver.run), name="resolver")
             tasks.create_task(_when(owned, halting.run), name="halting")

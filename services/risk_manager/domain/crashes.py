@@ -12,7 +12,7 @@ from typing import Final
 from libs.common.contracts.events import HeartbeatSent
 
 SILENCE_S: Final = 5.0
-"""Heartbeats come every second."""
+"""Heartbeats come every two seconds: one may be lost."""
 
 _INSTANCES_MAX: Final = 200
 
