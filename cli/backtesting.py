@@ -23,6 +23,7 @@ from libs.common.clock import SystemClock
 from libs.common.configuration import TradingConfiguration, load_configuration, parse_configuration
 
 SHIPPED: Final = "shipped"
+SECONDS_A_DAY: Final = 86_400
 PROGRESS_S: Final = 2.0
 """A run that takes no longer says nothing."""
 
@@ -111,15 +112,19 @@ def text_of_report(report: Mapping[str, Any]) -> str:
         f"slippage {_percent(report['costs']['slippage_rate'])}",
         "entries": f"{signals['entries']} decided, {_counted(signals['held'])} held, "
         f"{_counted(signals['refused'])} refused, {signals['missed']} missed",
-        "trades": f"{figures['trades']} ({_counted(exits)})" if exits else "0",
+        "trades": _counted(exits),
         "equity": f"{text_of(equity['start'])} -> {equity['end']:.2f} ({_percent(figures['return_fraction'])}; "
         f"the market {_percent(figures['buy_and_hold_fraction'])})",
-        "fees": f"{equity['fees']:.2f} on a turnover of {equity['turnover']:.2f}",
-        "drawdown": _percent(figures["max_drawdown_fraction"]),
-        "win rate": _percent(figures["win_rate"]),
-        "profit factor": _ratio(figures["profit_factor"]),
-        "expectancy": "none" if figures["expectancy"] is None else f"{figures['expectancy']:.4f} a trade",
-        "exposure": _percent(figures["exposure"]),
+        "returns": f"{_percent(figures['annual_return'])} a year, volatility {_percent(figures['annual_volatility'])}, "
+        f"Sharpe {_ratio(figures['sharpe_ratio'])}, Sortino {_ratio(figures['sortino_ratio'])}, "
+        f"Calmar {_ratio(figures['calmar_ratio'])}",
+        "drawdown": f"{_percent(figures['max_drawdown'])}, "
+        f"the longest {figures['longest_drawdown_s'] / SECONDS_A_DAY:.1f} days",
+        "a trade": f"{_ratio(figures['expectancy'])} on average, won {_percent(figures['win_rate'])}, "
+        f"profit factor {_ratio(figures['profit_factor'])}",
+        "exposure": f"{_percent(figures['exposure'])} of the time, "
+        f"the equity turned over {_ratio(figures['turnover'])} times",
+        "paid": f"{equity['fees']:.2f} in fees, {figures['slippage']:.2f} in spread and slippage",
         "halts": str(len(report["halts"])),
     }
     width = max(map(len, lines))

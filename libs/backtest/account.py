@@ -70,7 +70,7 @@ class Account:
         self.position = Position(symbol=instrument.symbol)
         self.open_trade: OpenTrade | None = None
         self.trades: list[Trade] = []
-        self.turnover = _ZERO
+        self.executions: list[Execution] = []
 
     @property
     def is_open(self) -> bool:
@@ -142,8 +142,8 @@ class Account:
             fee_asset=self._instrument.base if is_purchase else self._instrument.quote,
             at_ms=at_ms,
         )
+        self.executions.append(execution)
         self.position = apply(self.position, fill, flat=not self.is_open)
         with exact():
             amount = execution.quantity * execution.price
             self.cash += -amount if is_purchase else amount - execution.fee
-            self.turnover += amount

@@ -10,11 +10,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from libs.backtest.account import Trade
-from libs.backtest.candles.columns import Candles, Numbers
+from libs.backtest.candles.columns import Candles
 from libs.backtest.costs import Costs
-from libs.backtest.curve import DAY_MS
 from libs.backtest.simulation import Outcome
-from libs.backtest.statistics import statistics_of
+from libs.backtest.statistics import daily, statistics_of
 from libs.common.clock import from_epoch_ms
 from libs.trading.money import exact, to_decimal
 
@@ -74,10 +73,12 @@ def report_of(outcome: Outcome, candles: Candles, *, source: str, costs: Costs, 
             "lowest": to_decimal(min(outcome.marks), CENT),
             "highest": to_decimal(max(outcome.marks), CENT),
             "fees": outcome.fees,
-            "turnover": outcome.turnover,
-            "curve": _daily(candles, outcome.marks),
+            "curve": [
+                {"at": from_epoch_ms(at_ms), "equity": to_decimal(mark, CENT)}
+                for at_ms, mark in daily(candles, outcome.marks)
+            ],
         },
-        "statistics": statistics_of(outcome, candles, cash),
+        "statistics": statistics_of(outcome, candles, float(cash)),
         "halts": [{"at": from_epoch_ms(halt.at_ms), "loss": halt.loss, "limit": halt.limit} for halt in outcome.halts],
         "open_position": _open_position(outcome, candles),
         "trades": [_trade(trade) for trade in outcome.trades],
@@ -119,15 +120,6 @@ def _open_position(outcome: Outcome, candles: Candles) -> dict[str, Any] | None:
         "quality_score": trade.quality,
         "last_price": to_decimal(candles.close[-1], CENT),
     }
-
-
-def _daily(candles: Candles, marks: Numbers) -> list[dict[str, Any]]:
-    """Return the last mark of each UTC day; the one at 00:00 ends the day before."""
-    interval_ms = candles.interval_ms
-    last: dict[int, tuple[int, float]] = {}
-    for at_ms, mark in zip(candles.open_at_ms, marks, strict=True):
-        last[at_ms // DAY_MS] = (at_ms + interval_ms, mark)
-    return [{"at": from_epoch_ms(at_ms), "equity": to_decimal(mark, CENT)} for at_ms, mark in last.values()]
 
 
 def _parameters(parameters: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ next; stop and target stand from that open on. `_done` candles are accounted for
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,12 +16,15 @@ from libs.backtest.costs import Costs
 from libs.backtest.curve import DAY_MS, EquityCurve
 from libs.backtest.decisions import Chance, Progress, chances
 from libs.backtest.judging import Judge
+from libs.backtest.venue import Execution as VenueExecution
 from libs.backtest.venue import FillKind, Venue
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import StopTrigger
 from libs.policy import Exits, configured_strategy, exits_of
 from libs.trading.instruments import Instrument
+from libs.trading.market import Side
 from libs.trading.risk import DailyLoss, Refused, Role, TradingState
+from libs.trading.statistics import Execution
 from libs.trading.strategies import Enter, HoldReason, Strategy, Wish
 
 
@@ -54,7 +57,7 @@ class Outcome:
     cash: Decimal
     held_quantity: Decimal
     fees: Decimal
-    turnover: Decimal
+    executions: Sequence[Execution]
     halts: list[Halt]
     entries: int
     exits: int
@@ -146,7 +149,7 @@ class Simulation:
             cash=account.cash,
             held_quantity=account.position.quantity,
             fees=account.position.fees_quote,
-            turnover=account.turnover,
+            executions=[_for_statistics(execution) for execution in account.executions],
             halts=self._halts,
             entries=self._counts["entries"],
             exits=self._counts["exits"],
@@ -176,7 +179,9 @@ class Simulation:
         if not self._follows(following) or answer.limit_price is None:
             self._counts["missed"] += 1
             return
-        execution = self._venue.buy(answer.quantity, answer.limit_price, candles.open[following])
+        execution = self._venue.buy(
+            answer.quantity, answer.limit_price, candles.open[following], decided_at=candles.close[index]
+        )
         if execution is None or wish.stop_loss is None or wish.take_profit is None:
             self._counts["missed"] += 1
             return
@@ -205,7 +210,7 @@ class Simulation:
             self._refused[answer.reason.value] += 1
             return False
         self._venue.unprotect()
-        execution = self._venue.sell(kind, answer.quantity, candles.open[following])
+        execution = self._venue.sell(kind, answer.quantity, candles.open[following], decided_at=candles.close[index])
         self._account.sold(execution, at_ms=candles.open_at_ms[following], index=following)
         self._leave_at = None
         return True
@@ -287,3 +292,15 @@ class Simulation:
         """Whether a candle is there and begins where the one before it ended."""
         times = self._candles.open_at_ms
         return index < len(times) and times[index] - times[index - 1] == self._candles.interval_ms
+
+
+def _for_statistics(execution: VenueExecution) -> Execution:
+    """Return a fill in the terms of the core's figures, which are floats, with its fee in quote asset."""
+    price, fee = float(execution.price), float(execution.fee)
+    return Execution(
+        side=execution.side,
+        quantity=float(execution.quantity),
+        price=price,
+        arrival_price=execution.arrival_price,
+        fee=fee * price if execution.side is Side.BUY else fee,
+    )

@@ -1,41 +1,80 @@
-"""The figures of a run.
+"""The figures of a run, by the core's own definitions (`libs.trading.statistics`).
 
-Invariant: a ratio that nothing defines (no trade, no loss, no time) is None, never 0 or infinity.
+Invariant: returns are those of UTC days, of which a year has 365; drawdowns are of the marks at each candle's close.
 """
 
-from decimal import Decimal
-from itertools import accumulate
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
 
-from libs.backtest.candles.columns import Candles
+from libs.backtest.candles.columns import Candles, Numbers
+from libs.backtest.curve import DAY_MS
 from libs.backtest.simulation import Outcome
+from libs.backtest.venue import FillKind
+from libs.trading.statistics import (
+    annual_return,
+    annual_volatility,
+    calmar_ratio,
+    cost_statistics,
+    exposure,
+    longest_drawdown,
+    max_drawdown,
+    sharpe_ratio,
+    simple_returns,
+    sortino_ratio,
+    total_return,
+    trade_statistics,
+    turnover,
+)
 
-_ZERO = Decimal(0)
+DAYS_A_YEAR: Final = 365.0
+_WITHIN_A_CANDLE: Final = (FillKind.STOP_LOSS, FillKind.TAKE_PROFIT)
 
 
-def statistics_of(outcome: Outcome, candles: Candles, cash: Decimal) -> dict[str, Any]:
-    """Return the figures; fractions are of the equity, a drawdown is a loss and so below 0.
+def statistics_of(outcome: Outcome, candles: Candles, opening: float) -> dict[str, Any]:
+    """Return the figures.
 
     Args:
         outcome: Of the run.
         candles: What it ran over.
-        cash: What the account began with.
+        opening: The equity before the first candle.
     """
-    pnls = [trade.pnl for trade in outcome.trades]
-    gains, losses = sum((pnl for pnl in pnls if pnl > 0), _ZERO), sum((pnl for pnl in pnls if pnl < 0), _ZERO)
-    marks = outcome.marks
-    peaks = accumulate(marks, max, initial=float(cash))
-    next(peaks)
-    held = sum(trade.candles for trade in outcome.trades)
-    if outcome.open_trade is not None:
-        held += len(candles) - outcome.open_trade.place
+    marks = [opening, *outcome.marks]
+    days = [mark for _, mark in daily(candles, outcome.marks)]
+    returns = simple_returns([opening, *days])
+    costs = cost_statistics(outcome.executions)
     return {
-        "return_fraction": marks[-1] / float(cash) - 1.0,
+        "return_fraction": total_return(returns),
         "buy_and_hold_fraction": candles.close[-1] / candles.open[0] - 1.0,
-        "max_drawdown_fraction": min(mark / peak - 1.0 for mark, peak in zip(marks, peaks, strict=True)),
-        "trades": len(pnls),
-        "win_rate": sum(pnl > 0 for pnl in pnls) / len(pnls) if pnls else None,
-        "profit_factor": float(gains / -losses) if losses else None,
-        "expectancy": sum(pnls, _ZERO) / len(pnls) if pnls else None,
-        "exposure": held / len(candles),
+        "annual_return": annual_return(returns, DAYS_A_YEAR),
+        "annual_volatility": annual_volatility(returns, DAYS_A_YEAR),
+        "sharpe_ratio": sharpe_ratio(returns, DAYS_A_YEAR),
+        "sortino_ratio": sortino_ratio(returns, DAYS_A_YEAR),
+        "calmar_ratio": calmar_ratio(returns, DAYS_A_YEAR),
+        "max_drawdown": max_drawdown(marks),
+        "longest_drawdown_s": longest_drawdown(marks) * candles.interval_s,
+        **asdict(trade_statistics([float(trade.pnl) for trade in outcome.trades])),
+        "exposure": exposure(_holdings(outcome, candles), candles.begin_at_ms, candles.end_at_ms),
+        "turnover": turnover([execution.price * execution.quantity for execution in outcome.executions], marks),
+        "fee_rate": costs.fee_rate,
+        "slippage": costs.slippage,
+        "slippage_rate": costs.slippage_rate,
     }
+
+
+def daily(candles: Candles, marks: Numbers) -> Sequence[tuple[int, float]]:
+    """Return when each UTC day's last candle closed, and the mark then."""
+    interval_ms = candles.interval_ms
+    last = {at_ms // DAY_MS: (at_ms + interval_ms, mark) for at_ms, mark in zip(candles.open_at_ms, marks, strict=True)}
+    return list(last.values())
+
+
+def _holdings(outcome: Outcome, candles: Candles) -> Sequence[tuple[int, int]]:
+    """Return from when to when something was held; what a stop or target ends within a candle counts to its end."""
+    held = [
+        (trade.opened_at_ms, trade.closed_at_ms + (candles.interval_ms if trade.exit_kind in _WITHIN_A_CANDLE else 0))
+        for trade in outcome.trades
+    ]
+    if outcome.open_trade is not None:
+        held.append((outcome.open_trade.opened_at_ms, candles.end_at_ms))
+    return held

@@ -37,13 +37,19 @@ class FillKind(StrEnum):
 
 
 class Execution(NamedTuple):
-    """What the exchange says of a fill; the fee is in base asset for a purchase, in quote asset for a sale."""
+    """A fill.
+
+    Attributes:
+        fee: In base asset for a purchase, in quote asset for a sale.
+        arrival_price: Where the market was when it was decided; the trigger of a stop, the price of a target.
+    """
 
     kind: FillKind
     side: Side
     quantity: Decimal
     price: Decimal
     fee: Decimal
+    arrival_price: float
 
 
 class _Protection(NamedTuple):
@@ -82,13 +88,14 @@ class Venue:
         endless = Decimal(_ENDLESS_LOTS)
         return Quote(self._instrument.symbol, self._price(bid), self._price(ask), endless, endless, at_ms)
 
-    def buy(self, quantity: Decimal, limit: Decimal, price: float) -> Execution | None:
+    def buy(self, quantity: Decimal, limit: Decimal, price: float, *, decided_at: float) -> Execution | None:
         """Buy at once or not at all.
 
         Args:
             quantity: In base asset, on the step.
             limit: The worst price, on the tick.
             price: Where the market is.
+            decided_at: Where it was when that was decided.
 
         Returns:
             None where the market is beyond the limit.
@@ -104,7 +111,9 @@ class Venue:
             time_in_force=TimeInForce.IOC,
         )
         fills = self._book.submit(order).fills
-        return self._execution(FillKind.ENTRY, Side.BUY, quantity, fills[0].price) if fills else None
+        if not fills:
+            return None
+        return self._execution(FillKind.ENTRY, Side.BUY, quantity, fills[0].price, decided_at)
 
     def protect(self, quantity: Decimal, stop: Decimal, target: Decimal) -> None:
         """Place stop and target; what touches one cancels the other."""
@@ -114,9 +123,9 @@ class Venue:
         """Cancel stop and target, if they stand."""
         self._protection = None
 
-    def sell(self, kind: FillKind, quantity: Decimal, price: float) -> Execution:
+    def sell(self, kind: FillKind, quantity: Decimal, price: float, *, decided_at: float) -> Execution:
         """Sell at the market; nothing else may be working."""
-        return self._sell(kind, quantity, self._ticks(price))
+        return self._sell(kind, quantity, self._ticks(price), decided_at)
 
     def pass_through(self, opened: float, high: float, low: float) -> Execution | None:
         """Let the price go through a candle and return what it filled of the protection."""
@@ -145,23 +154,25 @@ class Venue:
             self._book.cancel(order_id)
             return None
         self._protection = None
-        return self._execution(FillKind.TAKE_PROFIT, Side.SELL, protection.quantity, fills[0].price)
+        return self._execution(
+            FillKind.TAKE_PROFIT, Side.SELL, protection.quantity, fills[0].price, target * self._tick
+        )
 
     def _stopped(self, protection: _Protection, ticks: int) -> Execution:
         self.unprotect()
-        return self._sell(FillKind.STOP_LOSS, protection.quantity, ticks)
+        return self._sell(FillKind.STOP_LOSS, protection.quantity, ticks, protection.stop_ticks * self._tick)
 
-    def _sell(self, kind: FillKind, quantity: Decimal, ticks: int) -> Execution:
+    def _sell(self, kind: FillKind, quantity: Decimal, ticks: int, decided_at: float) -> Execution:
         bid = max(self._prices.sold_at(ticks), 1)
         self._book.on_quote(BookQuote(bid, _ENDLESS_LOTS, bid + 1, _ENDLESS_LOTS))
         order = Incoming(self._next_id(), _OWNER, BookSide.SELL, None, self._lots_of(quantity))
         [fill] = self._book.submit(order).fills
-        return self._execution(kind, Side.SELL, quantity, fill.price)
+        return self._execution(kind, Side.SELL, quantity, fill.price, decided_at)
 
-    def _execution(self, kind: FillKind, side: Side, quantity: Decimal, ticks: int) -> Execution:
+    def _execution(self, kind: FillKind, side: Side, quantity: Decimal, ticks: int, decided_at: float) -> Execution:
         price = self._price(ticks)
         received = quantity if side is Side.BUY else EXACT.multiply(quantity, price)
-        return Execution(kind, side, quantity, price, self._costs.fee(received))
+        return Execution(kind, side, quantity, price, self._costs.fee(received), decided_at)
 
     def _next_id(self) -> int:
         self._order_id += 1

@@ -184,7 +184,10 @@ def test_fees_dust_and_pnl_add_up_to_the_last_digit():
     assert trade.fees == outcome.fees
     dust_cost = outcome.held_quantity * trade.entry_price
     assert outcome.cash == 10_000 + trade.pnl - dust_cost
-    assert outcome.turnover == trade.quantity * trade.entry_price + (bought - outcome.held_quantity) * trade.exit_price
+    assert [execution.quantity for execution in outcome.executions] == [
+        float(trade.quantity),
+        float(bought - outcome.held_quantity),
+    ]
 
 
 SMALL_LIMIT = {"risk_management": {"position_size_pct": 50, "daily_loss_limit_pct": 1.0}}

@@ -27,21 +27,22 @@ def a_protected(venue: Venue) -> Venue:
 
 
 def test_a_purchase_pays_half_the_spread_and_the_slippage_and_its_fee_in_what_it_buys(venue: Venue):
-    execution = venue.buy(Decimal("0.5"), Decimal("10010.00"), 10_000.0)
+    execution = venue.buy(Decimal("0.5"), Decimal("10010.00"), 10_000.0, decided_at=9_999.0)
 
     assert execution is not None
     assert execution.kind is FillKind.ENTRY
     assert execution.price == Decimal("10004.00")  # 10 000 x (1 + 0.0002 / 2 + 0.0003)
     assert execution.fee == Decimal("0.0005")  # 0.1 % of 0.5 BTC
+    assert execution.arrival_price == 9_999.0
 
 
 def test_a_purchase_fills_at_exactly_its_limit_and_not_a_cent_above(venue: Venue):
-    assert venue.buy(Decimal("0.5"), Decimal("10004.00"), 10_000.0) is not None
-    assert venue.buy(Decimal("0.5"), Decimal("10003.99"), 10_000.0) is None
+    assert venue.buy(Decimal("0.5"), Decimal("10004.00"), 10_000.0, decided_at=9_999.0) is not None
+    assert venue.buy(Decimal("0.5"), Decimal("10003.99"), 10_000.0, decided_at=9_999.0) is None
 
 
 def test_a_sale_gets_half_the_spread_and_the_slippage_less_and_its_fee_in_quote(venue: Venue):
-    execution = venue.sell(FillKind.STRATEGY, Decimal("0.5"), 10_000.0)
+    execution = venue.sell(FillKind.STRATEGY, Decimal("0.5"), 10_000.0, decided_at=9_999.0)
 
     assert execution.price == Decimal("9996.00")
     assert execution.fee == Decimal("4.998")  # 0.1 % of 0.5 x 9 996
