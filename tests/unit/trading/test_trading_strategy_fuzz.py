@@ -4,7 +4,7 @@ from dataclasses import fields
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.trading.market import Candle
@@ -85,6 +85,7 @@ SHORT: dict[str, dict[str, float]] = {
 
 @pytest.mark.parametrize("stops", ["atr", "percent"])
 @pytest.mark.parametrize("name", STRATEGIES)
+@settings(max_examples=40)
 @given(candles=series())
 def test_whatever_candles_come_each_is_answered_with_a_decision_that_can_be(name, stops, candles):
     strategy = create_strategy(
