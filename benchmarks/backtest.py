@@ -25,7 +25,8 @@ from cli.__main__ import OBJECTS_UNTIL_COLLECTION
 from libs.backtest.candles import Candles, shipped_candles
 from libs.backtest.costs import Costs
 from libs.backtest.instruments import instrument_of
-from libs.backtest.simulation import Outcome, simulate
+from libs.backtest.outcome import Outcome
+from libs.backtest.simulation import simulate
 from libs.common.configuration import parse_configuration
 
 ROUNDS: Final = 7

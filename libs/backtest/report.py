@@ -12,7 +12,7 @@ from typing import Any, Final
 from libs.backtest.account import Trade
 from libs.backtest.candles.columns import Candles
 from libs.backtest.costs import Costs
-from libs.backtest.simulation import Outcome
+from libs.backtest.outcome import Outcome
 from libs.backtest.statistics import daily, statistics_of
 from libs.common.clock import from_epoch_ms
 from libs.trading.money import exact, to_decimal

@@ -6,66 +6,22 @@ next; stop and target stand from that open on. `_done` candles are accounted for
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
-from libs.backtest.account import Account, OpenTrade, Trade
-from libs.backtest.candles.columns import Candles, Numbers
+from libs.backtest.account import Account
+from libs.backtest.candles.columns import Candles
 from libs.backtest.costs import Costs
 from libs.backtest.curve import DAY_MS, EquityCurve
 from libs.backtest.decisions import Chance, Progress, chances
 from libs.backtest.judging import Judge
-from libs.backtest.venue import Execution as VenueExecution
+from libs.backtest.outcome import Halt, Outcome, for_statistics
 from libs.backtest.venue import FillKind, Venue
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import StopTrigger
 from libs.policy import Exits, configured_strategy, exits_of
 from libs.trading.instruments import Instrument
-from libs.trading.market import Side
 from libs.trading.risk import DailyLoss, Refused, Role, TradingState
-from libs.trading.statistics import Execution
 from libs.trading.strategies import Enter, HoldReason, Strategy, Wish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
-    """The daily loss limit was reached: the candle at whose close, and the figures."""
-
-    at_ms: int
-    loss: Decimal
-    limit: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of a run.
-
-    Attributes:
-        marks: The account's worth at each candle's close.
-        held_quantity: What is held at the end, dust included.
-        open_trade: The round trip that had not ended.
-        held: Entries that did not become signals, by reason.
-        refused: Signals that the risk rules refused, by reason.
-        missed: Approved entries that the market had left behind.
-        unneeded: Exits without a position.
-    """
-
-    strategy: Strategy
-    trades: list[Trade]
-    marks: Numbers
-    cash: Decimal
-    held_quantity: Decimal
-    fees: Decimal
-    executions: Sequence[Execution]
-    halts: list[Halt]
-    entries: int
-    exits: int
-    held: Mapping[str, int]
-    refused: Mapping[str, int]
-    missed: int
-    unneeded: int
-    open_trade: OpenTrade | None
 
 
 def simulate(
@@ -149,7 +105,7 @@ class Simulation:
             cash=account.cash,
             held_quantity=account.position.quantity,
             fees=account.position.fees_quote,
-            executions=[_for_statistics(execution) for execution in account.executions],
+            executions=[for_statistics(execution) for execution in account.executions],
             halts=self._halts,
             entries=self._counts["entries"],
             exits=self._counts["exits"],
@@ -292,15 +248,3 @@ class Simulation:
         """Whether a candle is there and begins where the one before it ended."""
         times = self._candles.open_at_ms
         return index < len(times) and times[index] - times[index - 1] == self._candles.interval_ms
-
-
-def _for_statistics(execution: VenueExecution) -> Execution:
-    """Return a fill in the terms of the core's figures, which are floats, with its fee in quote asset."""
-    price, fee = float(execution.price), float(execution.fee)
-    return Execution(
-        side=execution.side,
-        quantity=float(execution.quantity),
-        price=price,
-        arrival_price=execution.arrival_price,
-        fee=fee * price if execution.side is Side.BUY else fee,
-    )

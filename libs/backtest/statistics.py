@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from libs.backtest.candles.columns import Candles, Numbers
 from libs.backtest.curve import DAY_MS
-from libs.backtest.simulation import Outcome
+from libs.backtest.outcome import Outcome
 from libs.backtest.venue import FillKind
 from libs.trading.statistics import (
     annual_return,

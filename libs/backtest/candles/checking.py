@@ -19,6 +19,7 @@ from libs.common.clock import from_epoch_ms
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume")
 DAY_MS = 86_400_000
+NUMBER_MAX = 1e15  # beyond it floats do not tell whole numbers apart, and no market has such numbers
 
 
 @dataclass(slots=True)
@@ -61,6 +62,11 @@ def _check_numbers(columns: Columns) -> None:
         if not all(map(isfinite, values)):
             index = next(index for index, value in enumerate(values) if not isfinite(value))
             raise CandlesError(where=columns.place(index, name), expected="a number", found=str(values[index]))
+        if max(values) >= NUMBER_MAX:
+            index = next(index for index, value in enumerate(values) if value >= NUMBER_MAX)
+            raise CandlesError(
+                where=columns.place(index, name), expected=f"less than {NUMBER_MAX:g}", found=str(values[index])
+            )
         lowest = 0.0
         compare = ge if name == "volume" else gt
         if not all(map(compare, values, repeat(lowest))):

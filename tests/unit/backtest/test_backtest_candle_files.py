@@ -93,6 +93,10 @@ def test_missing_candles_are_told_and_not_invented(tmp_path: Path):
     [
         ([a_line(0), a_line(1, text="100,nan,99,101,5")], "row 3, column high: expected a number, found nan"),
         ([a_line(0), a_line(1, text="100,inf,99,101,5")], "row 3, column high: expected a number, found inf"),
+        (
+            [a_line(0), a_line(1, text="100,102,99,101,1e15")],
+            "row 3, column volume: expected less than 1e+15",
+        ),
         ([a_line(0), a_line(1, text="100,x,99,101,5")], "row 3, column high: expected a number, found 'x'"),
         ([a_line(0), a_line(1, text="100,,99,101,5")], "row 3, column high: expected a number, found ''"),
         ([a_line(0), a_line(1, text="100,102,0,101,5")], "row 3, column low: expected a price above 0, found 0.0"),

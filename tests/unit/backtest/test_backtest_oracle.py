@@ -10,7 +10,8 @@ from libs.backtest.account import Trade
 from libs.backtest.candles import Candles, shipped_candles
 from libs.backtest.costs import Costs
 from libs.backtest.instruments import instrument_of
-from libs.backtest.simulation import Outcome, simulate
+from libs.backtest.outcome import Outcome
+from libs.backtest.simulation import simulate
 from libs.common.configuration import parse_configuration
 from tests.support.bare_backtest import (
     UNIT,

@@ -11,7 +11,8 @@ from libs.backtest.candles import Candles, shipped_candles
 from libs.backtest.costs import Costs
 from libs.backtest.decisions import Decided
 from libs.backtest.instruments import instrument_of
-from libs.backtest.simulation import Outcome, Simulation, simulate
+from libs.backtest.outcome import Outcome
+from libs.backtest.simulation import Simulation, simulate
 from libs.backtest.venue import FillKind
 from libs.common.configuration import TradingConfiguration, parse_configuration
 from libs.policy import configured_strategy
