@@ -9,9 +9,7 @@ from decimal import Decimal
 
 from libs.backtest.account import OpenTrade, Trade
 from libs.backtest.candles.columns import Numbers
-from libs.backtest.venue import Execution as VenueExecution
-from libs.trading.market import Side
-from libs.trading.statistics import Execution
+from libs.backtest.venue import Execution
 from libs.trading.strategies import Strategy
 
 
@@ -53,15 +51,3 @@ class Outcome:
     missed: int
     unneeded: int
     open_trade: OpenTrade | None
-
-
-def for_statistics(execution: VenueExecution) -> Execution:
-    """Return a fill in the terms of the core's figures, which are floats, with its fee in quote asset."""
-    price, fee = float(execution.price), float(execution.fee)
-    return Execution(
-        side=execution.side,
-        quantity=float(execution.quantity),
-        price=price,
-        arrival_price=execution.arrival_price,
-        fee=fee * price if execution.side is Side.BUY else fee,
-    )

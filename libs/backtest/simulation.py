@@ -14,7 +14,7 @@ from libs.backtest.costs import Costs
 from libs.backtest.curve import DAY_MS, EquityCurve
 from libs.backtest.decisions import Chance, Progress, chances
 from libs.backtest.judging import Judge
-from libs.backtest.outcome import Halt, Outcome, for_statistics
+from libs.backtest.outcome import Halt, Outcome
 from libs.backtest.venue import FillKind, Venue
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import StopTrigger
@@ -105,7 +105,7 @@ class Simulation:
             cash=account.cash,
             held_quantity=account.position.quantity,
             fees=account.position.fees_quote,
-            executions=[for_statistics(execution) for execution in account.executions],
+            executions=account.executions,
             halts=self._halts,
             entries=self._counts["entries"],
             exits=self._counts["exits"],

@@ -10,8 +10,11 @@ from typing import Any, Final
 from libs.backtest.candles.columns import Candles, Numbers
 from libs.backtest.curve import DAY_MS
 from libs.backtest.outcome import Outcome
+from libs.backtest.venue import Execution as VenueExecution
 from libs.backtest.venue import FillKind
+from libs.trading.market import Side
 from libs.trading.statistics import (
+    Execution,
     annual_return,
     annual_volatility,
     calmar_ratio,
@@ -42,7 +45,8 @@ def statistics_of(outcome: Outcome, candles: Candles, opening: float) -> dict[st
     marks = [opening, *outcome.marks]
     days = [mark for _, mark in daily(candles, outcome.marks)]
     returns = simple_returns([opening, *days])
-    costs = cost_statistics(outcome.executions)
+    executions = [_of_floats(execution) for execution in outcome.executions]
+    costs = cost_statistics(executions)
     return {
         "return_fraction": total_return(returns),
         "buy_and_hold_fraction": candles.close[-1] / candles.open[0] - 1.0,
@@ -55,7 +59,7 @@ def statistics_of(outcome: Outcome, candles: Candles, opening: float) -> dict[st
         "longest_drawdown_s": longest_drawdown(marks) * candles.interval_s,
         **asdict(trade_statistics([float(trade.pnl) for trade in outcome.trades])),
         "exposure": exposure(_holdings(outcome, candles), candles.begin_at_ms, candles.end_at_ms),
-        "turnover": turnover([execution.price * execution.quantity for execution in outcome.executions], marks),
+        "turnover": turnover([execution.price * execution.quantity for execution in executions], marks),
         "fee_rate": costs.fee_rate,
         "slippage": costs.slippage,
         "slippage_rate": costs.slippage_rate,
@@ -78,3 +82,15 @@ def _holdings(outcome: Outcome, candles: Candles) -> Sequence[tuple[int, int]]:
     if outcome.open_trade is not None:
         held.append((outcome.open_trade.opened_at_ms, candles.end_at_ms))
     return held
+
+
+def _of_floats(execution: VenueExecution) -> Execution:
+    """Return a fill in the terms of the core's figures, which are floats, with its fee in quote asset."""
+    price, fee = float(execution.price), float(execution.fee)
+    return Execution(
+        side=execution.side,
+        quantity=float(execution.quantity),
+        price=price,
+        arrival_price=execution.arrival_price,
+        fee=fee * price if execution.side is Side.BUY else fee,
+    )

@@ -186,8 +186,8 @@ def test_fees_dust_and_pnl_add_up_to_the_last_digit():
     dust_cost = outcome.held_quantity * trade.entry_price
     assert outcome.cash == 10_000 + trade.pnl - dust_cost
     assert [execution.quantity for execution in outcome.executions] == [
-        float(trade.quantity),
-        float(bought - outcome.held_quantity),
+        trade.quantity,
+        bought - outcome.held_quantity,
     ]
 
 
