@@ -32,9 +32,12 @@ def test_other_trades_than_the_bare_loops_are_nothing_to_compare():
         _require_equal(CANDLES, dataclasses.replace(outcome, trades=outcome.trades[1:]), trades)
 
 
-def test_the_year_that_is_measured_is_one(tmp_path):
-    _write_year(shipped_candles(), tmp_path / "year.csv")
+@pytest.mark.sweep
+def test_a_year_of_minutes_has_no_seam(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.backtest.YEAR", 50_000)  # more than twice the two weeks
+
+    _write_year(CANDLES, tmp_path / "year.csv")
 
     year = read_candles(tmp_path / "year.csv", "BTC/USDT")
-
-    assert len(year) == 365 * 24 * 60
+    assert len(year) == 50_000
+    assert {gap.missing for gap in year.gaps()} == {128}

@@ -15,6 +15,8 @@ from libs.trading.strategies.anchoring import Anchored
 from libs.trading.strategies.decisions import Enter, HoldReason
 from tests.unit.trading.trading_series import random_walk, recorded
 
+pytestmark = pytest.mark.sweep
+
 SYMBOL = "BTC/USDT"
 
 
@@ -53,11 +55,11 @@ def at_once(name: str, candles: Sequence[Candle]) -> list[tuple[int, Decision]]:
 
 
 SERIES = {
-    "recorded": recorded()[:20_000],
-    "walk": random_walk(5)[7:12_000],
+    "recorded": recorded()[:8_000],
+    "walk": random_walk(5)[7:6_000],
     # Gaps far apart and close together: shorter than a warm-up, longer than an epoch, one of a single candle.
     "gaps": with_gaps(
-        random_walk(6)[:12_000], range(10, 11), range(4_000, 4_040), range(4_100, 4_101), range(6_000, 9_000)
+        random_walk(6)[:9_000], range(10, 11), range(3_000, 3_040), range(3_100, 3_101), range(4_000, 6_500)
     ),
 }
 
