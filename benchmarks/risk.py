@@ -16,6 +16,7 @@ from libs.common.contracts.events import SignalGenerated
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.storage.redis import RedisStore
 from libs.embedded.stack import External, open_stack
+from libs.policy import limits_of
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.adapters.redis_book import RedisRiskBook
@@ -23,7 +24,7 @@ from services.risk_manager.domain.answers import Refusal
 from services.risk_manager.domain.claims import HeldPosition
 from services.risk_manager.domain.decision import Setting, claim_of, decide
 from services.risk_manager.domain.figures import MarketFacts, RecentOrders, StoredMark
-from services.risk_manager.domain.limits import exposure_of, limits_of
+from services.risk_manager.domain.limits import exposure_of
 from services.risk_manager.domain.trading_state import AccountState
 from services.risk_manager.service.ports import ReservationOutcome
 

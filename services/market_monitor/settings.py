@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
     Attributes:
         market_symbols: The share of the configured symbols that this process watches, separated by
             commas; empty: all of them.
-        warmup_candles: Decision candles read from the exchange at the start; the widest default strategy needs 635.
+        warmup_candles: Decision candles read from the exchange at the start; the widest default strategy needs 880.
         warmup_minutes: One-minute candles read at the start, for the volatility.
         quote_interval_ms: The least time between two published quotes of a symbol.
     """

@@ -79,7 +79,9 @@ class NotificationsSection(Section):
 class StrategySection(Section):
     """Which rules decide, and where a position's exits stand."""
 
-    name: str = Field(default="ema_cross", min_length=1, max_length=60, description="A strategy of the core.")
+    name: str = Field(
+        default="ema_cross", min_length=1, max_length=60, description="One of the strategies of docs/strategies.md."
+    )
     parameters: dict[str, Decimal | int | str] = Field(
         default_factory=dict, max_length=50, description="The strategy's own parameters; its defaults otherwise."
     )

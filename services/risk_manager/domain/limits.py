@@ -5,45 +5,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
-from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import Role
-from libs.trading.risk import Exposure, RiskLimits
+from libs.trading.risk import Exposure
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
 from services.risk_manager.domain.figures import RecentOrders, StoredMark
 
 _PERCENT: Final = Decimal("0.01")
 _ZERO: Final = Decimal(0)
-
-
-def limits_of(configuration: TradingConfiguration, *, equity: Decimal | None) -> RiskLimits:
-    """Return an account's limits; those that are shares of the equity need the equity.
-
-    While nobody knows it, the limit of one order stands for them: the core refuses for the unknown equity then.
-
-    The core takes a limit of zero for one that nobody set. The two that may be configured as zero (no window for
-    duplicates, no threshold of quality) become the least that counts.
-    """
-    risk, safety = configuration.risk_management, configuration.safety
-    exposure_notional_max = (
-        safety.order_notional_max if equity is None else max(equity, _ZERO) * safety.exposure_pct_max * _PERCENT
-    )
-    return RiskLimits(
-        daily_loss_limit_pct=risk.daily_loss_limit_pct,
-        positions_max=configuration.engine.max_concurrent_positions,
-        position_size_pct=risk.position_size_pct,
-        order_notional_max=safety.order_notional_max,
-        exposure_notional_max=exposure_notional_max,
-        price_collar_rate=safety.price_collar_rate,
-        volatility_rate_max=safety.volatility_rate_max,
-        spread_rate_max=safety.spread_rate_max,
-        orders_per_minute_max=safety.orders_per_minute_max,
-        duplicate_window_s=max(safety.duplicate_window_s, 1),
-        signal_age_s_max=safety.signal_age_s_max,
-        quality_min=max(configuration.strategy.quality_min, 1),
-        data_age_ms_max=safety.data_age_ms_max,
-        equity_age_s_max=safety.equity_age_s_max,
-        daily_loss_warning_fraction=safety.daily_loss_warning_fraction,
-    )
 
 
 def exposure_of(

@@ -14,6 +14,7 @@ from libs.common.contracts.vocabulary import Role
 from libs.common.control.halts import HaltRecord
 from libs.common.errors import InvalidMessageError
 from libs.common.observability import metrics
+from libs.policy import limits_of
 from libs.trading import risk as core
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
@@ -29,7 +30,7 @@ from services.risk_manager.domain.decision import (
     sale_of,
 )
 from services.risk_manager.domain.figures import AccountSnapshot
-from services.risk_manager.domain.limits import exposure_of, limits_of
+from services.risk_manager.domain.limits import exposure_of
 from services.risk_manager.domain.trading_state import AccountState
 from services.risk_manager.service.ports import (
     DecisionFacts,

@@ -25,7 +25,7 @@ from libs.policy import configured_strategy
 from libs.trading.market import Candle
 from libs.trading.market import Side as CoreSide
 from libs.trading.quality import QualityScore
-from libs.trading.strategies import Decision, Enter, Exit, Hold, HoldReason
+from libs.trading.strategies import Decision, Enter, Exit, ExitParameters, Hold, HoldReason
 from services.signal_generator.adapters import complete_before
 from services.signal_generator.service import SignalGenerator
 
@@ -85,7 +85,7 @@ class Script:
     """A strategy that remembers the closes it saw and decides by a number in the newest: 1 buys, 2 sells."""
 
     name = "script"
-    parameters = None
+    parameters = ExitParameters()
     window = 4
 
     def __init__(self, quality: int = 60, stop_loss: float = 95.0) -> None:

@@ -26,6 +26,8 @@ from tests.support.bare_backtest import (
     wishes,
 )
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture(scope="module")
 def candles() -> Candles:

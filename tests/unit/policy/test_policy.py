@@ -6,11 +6,10 @@ import pytest
 
 from libs.common.configuration import parse_configuration
 from libs.common.errors import ConfigurationError
-from libs.policy import Exits, configured_strategy, exits_of, limits_of
+from libs.policy import Exits, configured_strategy, exits_of
 from libs.trading.market import Side
 from libs.trading.quality import QualityScore
 from libs.trading.strategies import STRATEGIES, Enter, HoldReason
-from services.risk_manager.domain import limits as risk_manager
 
 CLOSE = Decimal(100)
 
@@ -74,12 +73,3 @@ def test_an_unknown_strategy_is_a_configuration_error():
 
     with pytest.raises(ConfigurationError, match="did you mean 'ema_cross'"):
         configured_strategy(configuration, "BTC/USDT")
-
-
-@pytest.mark.parametrize("equity", [None, Decimal(10_000), Decimal(-1)])
-def test_the_limits_are_those_of_the_risk_manager(equity: Decimal | None):
-    configuration = parse_configuration(
-        {"strategy": {"quality_min": 1}, "safety": {"duplicate_window_s": 0, "exposure_pct_max": 30}}, where="test"
-    )
-
-    assert limits_of(configuration, equity=equity) == risk_manager.limits_of(configuration, equity=equity)

@@ -24,6 +24,8 @@ from libs.trading.indicators import (
 from libs.trading.market import Candle
 from tests.unit.trading.trading_series import random_walk, recorded
 
+pytestmark = pytest.mark.sweep
+
 SERIES: dict[str, Callable[[], Sequence[Candle]]] = {
     "recorded": recorded,
     "walk of a quiet coin": lambda: random_walk(1, price=50_000.0, deviation=0.0002),

@@ -16,6 +16,8 @@ from libs.trading.strategies.rsi_reversion import RsiReversionParameters, RsiRev
 from libs.trading.strategies.rule import Rule, Wish
 from tests.unit.trading.trading_series import random_walk, recorded
 
+pytestmark = pytest.mark.sweep
+
 SERIES: dict[str, Callable[[], Sequence[Candle]]] = {"recorded": recorded, "walk": lambda: random_walk(3)}
 
 

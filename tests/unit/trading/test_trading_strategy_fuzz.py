@@ -11,6 +11,8 @@ from libs.trading.market import Candle
 from libs.trading.strategies import STRATEGIES, Enter, Exit, create_strategy, parameters_of
 from tests.unit.trading.trading_builders import a_candle
 
+pytestmark = pytest.mark.sweep
+
 anything = st.one_of(
     st.none(),
     st.booleans(),

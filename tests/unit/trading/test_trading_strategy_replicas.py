@@ -9,6 +9,8 @@ from libs.trading.market import Candle
 from libs.trading.strategies import STRATEGIES, Decision, Enter, Exit, Strategy, create_strategy
 from tests.unit.trading.trading_series import LENGTH, random_walk, recorded
 
+pytestmark = pytest.mark.sweep
+
 SERIES: dict[str, Callable[[], Sequence[Candle]]] = {"recorded": recorded, "walk": lambda: random_walk(4)}
 
 # Shorter than the defaults, so that 50,000 candles turn over many windows.
