@@ -19,9 +19,10 @@ $(UV):
 	@$(PYTHON) -m venv .tools/uv-$(UV_VERSION)
 	@.tools/uv-$(UV_VERSION)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# Without byte code the first start takes 22 s in place of 9.
+# Without byte code the first start takes 22 s in place of 9; on a busy machine it takes longer than uv would wait.
 $(READY): $(UV) pyproject.toml uv.lock
-	@$(UV) sync --quiet --locked --extra all --compile-bytecode --python $(PYTHON)
+	@echo "Installing into .venv, about 1.1 GB: a few minutes, once." >&2
+	@UV_COMPILE_BYTECODE_TIMEOUT=0 $(UV) sync $$([ -t 2 ] || echo --quiet) --locked --extra all --compile-bytecode --python $(PYTHON)
 	@touch $(READY)
 
 setup: $(READY) ## Install everything into .venv, from the lock file
