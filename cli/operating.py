@@ -29,6 +29,13 @@ ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
 }
 """Whose answers a command waits for."""
 
+_STANDING: Final = """
+    SELECT halt_id FROM halts
+    WHERE account = $1 AND cleared_at IS NULL
+      AND ($2::text IS NULL OR scope_symbol = $2) AND ($3::text IS NULL OR scope_strategy = $3)
+    ORDER BY halt_id
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -122,10 +129,17 @@ async def operate(
     )
 
 
-async def standing_halts(place: Place, account: str) -> list[str]:
-    """Return the ids of the account's halts that no resume has settled."""
+async def standing_halts(
+    place: Place, account: str, *, symbol: str | None = None, strategy: str | None = None
+) -> list[str]:
+    """Return the ids of the account's halts that no resume has settled.
+
+    Args:
+        place: The running stack.
+        account: Whose halts.
+        symbol: Only halts of this market; None: of any, and of all. `strategy` likewise.
+        strategy: See `symbol`.
+    """
     async with place.database() as database, database.connection() as connection:
-        rows = await connection.fetch(
-            "SELECT halt_id FROM halts WHERE account = $1 AND cleared_at IS NULL ORDER BY halt_id", account
-        )
+        rows = await connection.fetch(_STANDING, account, symbol, strategy)
     return [row["halt_id"] for row in rows]

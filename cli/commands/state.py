@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,12 +10,22 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
+from cli.scope import check_scope, told_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cli.operating import Outcome
     from libs.common.contracts.events.control import CommandName
 
 Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy.")]
+NOTHING_DONE: Final["Mapping[CommandName, str]"] = {
+    "HALT": "Nothing was halted.",
+    "RESUME": "Nothing was resumed.",
+    "START": "Nothing was started.",
+    "STOP": "Nothing was stopped.",
+}
+"""What a person is told beside a refusal: a halt that did not happen must not be taken for one that did."""
 
 
 def status(data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_json: AsJson = False) -> None:
@@ -72,13 +82,24 @@ def resume(
     from cli.operating import standing_halts  # noqa: PLC0415 - the libraries behind it cost half a second
 
     place = find_place(data_dir)
-    clears = tuple(halt_id or run(standing_halts(place, account)))
+    check_scope(place, account=account, symbol=symbol, strategy=strategy, consequence=NOTHING_DONE["RESUME"])
+    clears = tuple(halt_id or run(standing_halts(place, account, symbol=symbol, strategy=strategy)))
     if not clears:
         raise CommandError(
-            f"{account}: expected a halt to resume from, found none",
+            f"{told_scope(account, symbol=symbol, strategy=strategy)}: expected a halt to resume from, found none",
             hint="`trader status` shows the state; `trader start` leads from REDUCING to ACTIVE.",
         )
-    _command("RESUME", data_dir, account, reason, symbol=symbol, strategy=strategy, clears=clears, as_json=as_json)
+    _command(
+        "RESUME",
+        data_dir,
+        account,
+        reason,
+        symbol=symbol,
+        strategy=strategy,
+        clears=clears,
+        scope=f"{', '.join(halt_id)} of {account}" if halt_id else "",
+        as_json=as_json,
+    )
 
 
 def _command(
@@ -92,14 +113,17 @@ def _command(
     strategy: str | None = None,
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
+    scope: str = "",
 ) -> None:
     if not reason.strip():
         raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
     from cli.operating import operate  # noqa: PLC0415 - the libraries behind it cost half a second
 
+    place = find_place(data_dir)
+    check_scope(place, account=account, symbol=symbol, strategy=strategy, consequence=NOTHING_DONE[command])
     outcome = run(
         operate(
-            find_place(data_dir),
+            place,
             command,
             account=account,
             reason=reason,
@@ -109,10 +133,10 @@ def _command(
             clears=clears,
         )
     )
-    _report(outcome, as_json=as_json)
+    _report(outcome, scope or told_scope(account, symbol=symbol, strategy=strategy), as_json=as_json)
 
 
-def _report(outcome: "Outcome", *, as_json: bool) -> None:
+def _report(outcome: "Outcome", scope: str, *, as_json: bool) -> None:
     name, answers = outcome.command.command, outcome.answers
     content = {
         "command_id": outcome.command.command_id,
@@ -137,7 +161,7 @@ def _report(outcome: "Outcome", *, as_json: bool) -> None:
             status=ExitStatus.TIMED_OUT,
         )
     if not as_json:
-        emit_pairs(content, as_json=False)
+        emit_pairs({**content, "scope": scope}, as_json=False)
 
 
 async def _status(place: Place, account: str) -> dict[str, Any]:
