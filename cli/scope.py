@@ -42,7 +42,7 @@ def check_scope(
     Raises:
         CommandError: The running stack has no such market, account or strategy.
     """
-    known = _configuration(place)
+    known = configuration_if_readable(place)
     for option, what, value, form, example, choices in (
         ("--symbol", "a market", symbol, SYMBOL_PATTERN, "BTC/USDT", known.symbols if known else ()),
         ("--strategy", "a strategy", strategy, STRATEGY_PATTERN, "ema_cross", (known.strategy.name,) if known else ()),
@@ -75,16 +75,17 @@ def check_choice(option: str, value: str, choices: Iterable[str], *, what: str, 
     )
 
 
-def told_scope(account: str, *, symbol: str | None = None, strategy: str | None = None) -> str:
-    """Return what a halt covers, for people: `everything of main`, `BTC/USDT of main`."""
-    return f"{' with '.join(part for part in (symbol, strategy) if part) or 'everything'} of {account}"
-
-
-def _configuration(place: Place) -> "TradingConfiguration | None":
+def configuration_if_readable(place: Place) -> "TradingConfiguration | None":
+    """Return the configuration that the stack runs with; None where its file is missing or damaged."""
     try:
         return place.configuration()
     except ConfigurationError:
         return None
+
+
+def told_scope(account: str, *, symbol: str | None = None, strategy: str | None = None) -> str:
+    """Return what a halt covers, for people: `everything of main`, `BTC/USDT of main`."""
+    return f"{' with '.join(part for part in (symbol, strategy) if part) or 'everything'} of {account}"
 
 
 def _followed(message: str, consequence: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from cli.output import tell, text_of
@@ -20,6 +21,10 @@ _STATE: Final = "SELECT state, reason, since FROM trading_state WHERE account = 
 _EQUITY: Final = """
     SELECT equity, pnl_today, day_start_equity, positions_open, marked_at FROM equity
     WHERE account = $1 ORDER BY minute_at DESC LIMIT 1
+"""
+_HALTS: Final = """
+    SELECT halt_id, scope_symbol AS symbol, scope_strategy AS strategy, trigger, reason FROM halts
+    WHERE account = $1 AND cleared_at IS NULL ORDER BY latched_at, halt_id
 """
 _ORDERS_OPEN: Final = """
     SELECT count(*) FROM orders
@@ -75,6 +80,7 @@ async def read_status(
             "mode": "paper",
             "since": state["since"] if state is not None else None,
             "reason": state["reason"] if state is not None else "no trading state is known yet",
+            "halts": [dict(row) for row in await connection.fetch(_HALTS, account)],
             "equity": equity["equity"] if equity is not None else None,
             "pnl_today": equity["pnl_today"] if equity is not None else None,
             "daily_loss_fraction": _loss_fraction(equity),
@@ -127,6 +133,39 @@ def status_line(status: dict[str, Any]) -> str:
         f"PnL today {text_of(status['pnl_today']) or '-'}  positions {status['positions_open']}  "
         f"open orders {status['orders_open']}  trades today {status['trades_today']}"
     )
+
+
+def status_pairs(status: dict[str, Any], *, daily_loss_limit_pct: Decimal | None) -> dict[str, Any]:
+    """Return the documented object as people read it, under the same names but for the day's loss.
+
+    Args:
+        status: The documented object.
+        daily_loss_limit_pct: The limit that the loss stands against; None: it cannot be read.
+    """
+    told: dict[str, Any] = {}
+    for name, value in status.items():
+        match name:
+            case "halts":
+                told[name] = "; ".join(_halt(halt) for halt in value) or "none"
+            case "feeds":
+                told[name] = ", ".join(f"{feed['symbol']} {_age(feed['age_ms'])}" for feed in value)
+            case "lag":
+                told[name] = value if any(value.values()) else 0
+            case "daily_loss_fraction":
+                limit = f" of {text_of(daily_loss_limit_pct)} %" if daily_loss_limit_pct is not None else ""
+                told["daily_loss"] = f"{value * 100:.2f} %{limit}" if value is not None else None
+            case _:
+                told[name] = value
+    return told
+
+
+def _halt(halt: dict[str, Any]) -> str:
+    scope = " with ".join(part for part in (halt["symbol"], halt["strategy"]) if part) or "everything"
+    return f"{halt['halt_id']} {scope}: {halt['reason'] or halt['trigger']}"
+
+
+def _age(age_ms: int | None) -> str:
+    return "unknown" if age_ms is None else f"{age_ms} ms"
 
 
 async def _count(connection: Connection, query: str, *parameters: Any) -> int:

@@ -10,7 +10,7 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
-from cli.scope import check_scope, told_scope
+from cli.scope import check_scope, configuration_if_readable, told_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,16 @@ NOTHING_DONE: Final["Mapping[CommandName, str]"] = {
 
 def status(data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_json: AsJson = False) -> None:
     """Show the trading state, equity, PnL of the day, positions, orders, and how fresh everything is."""
-    content = run(_status(find_place(data_dir), account))
-    emit_pairs(content, as_json=as_json)
+    place = find_place(data_dir)
+    content = run(_status(place, account))
+    if as_json:
+        emit_json(content)
+        return
+    from cli.status import status_pairs  # noqa: PLC0415 - the clients of the stores
+
+    known = configuration_if_readable(place)
+    limit_pct = known.risk_management.daily_loss_limit_pct if known is not None else None
+    emit_pairs(status_pairs(content, daily_loss_limit_pct=limit_pct), as_json=False)
 
 
 def start(

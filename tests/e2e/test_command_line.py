@@ -23,8 +23,8 @@ ORDER = ("client_order_id", "exchange_order_id", "account", "symbol", "side", "t
 FILL = ("trade_id", "client_order_id", "account", "symbol", "side", "quantity", "price", "commission")
 POSITION = ("account", "symbol", "quantity", "entry_price", "unrealised_pnl", "stop_loss", "take_profit")
 STATUS = (
-    *("trading_state", "mode", "since", "reason", "equity", "pnl_today", "daily_loss_fraction", "positions_open"),
-    *("signals_active", "orders_open", "trades_today", "uptime_s", "permit_age_ms", "feeds", "lag"),
+    *("trading_state", "mode", "since", "reason", "halts", "equity", "pnl_today", "daily_loss_fraction"),
+    *("positions_open", "signals_active", "orders_open", "trades_today", "uptime_s", "permit_age_ms", "feeds", "lag"),
 )
 
 
