@@ -71,18 +71,13 @@ def text_of(value: Any) -> str:
 
 def _print_table(name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - 60 ms that scripts and pipes need not pay
-    from rich.table import Table  # noqa: PLC0415
+
+    from cli.table import print_table  # noqa: PLC0415
 
     if not rows:
         tell(empty or f"No {name}.")
         return
-    table = Table(title=name, title_justify="left")
-    for column in columns:
-        numeric = isinstance(rows[0][column], (Decimal, int, float)) and not isinstance(rows[0][column], bool)
-        table.add_column(column, justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*(text_of(row[column]) for column in columns))
-    Console().print(table)
+    print_table(name, rows, columns, Console())
 
 
 def _plain(value: Any) -> Any:
