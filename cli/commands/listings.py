@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli.durations import parse_since
+from cli.filters import checked_state
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Limit, Since, Symbol
 from cli.output import emit_rows
 from cli.place import Place, find_place, run
+from cli.scope import check_scope
 from libs.common.clock import SystemClock
 
 State = Annotated[str | None, typer.Option("--state", help="Only this state, e.g. FILLED.")]
@@ -107,7 +109,6 @@ FILLS: Final = Listing(
         "role",
     ),
     time="at",
-    state="side",
 )
 POSITIONS: Final = Listing(
     name="positions",
@@ -159,7 +160,9 @@ REFUSALS: Final = Listing(
 
 def prices(symbol: Symbol = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show the newest prices and how old they are."""
-    rows = run(_prices(find_place(data_dir), symbol))
+    place = find_place(data_dir)
+    check_scope(place, symbol=symbol)
+    rows = run(_prices(place, symbol))
     emit_rows("prices", rows, ("symbol", "bid", "ask", "last", "at", "age_ms"), as_json=as_json)
 
 
@@ -190,7 +193,6 @@ def orders(
 
 def fills(
     symbol: Symbol = None,
-    state: State = None,
     since: Since = None,
     limit: Limit = 20,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -198,7 +200,7 @@ def fills(
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""
-    _list(FILLS, data_dir, account, symbol, state, since, limit, as_json=as_json)
+    _list(FILLS, data_dir, account, symbol, None, since, limit, as_json=as_json)
 
 
 def positions(
@@ -256,8 +258,10 @@ def _list(
     as_json: bool,
 ) -> None:
     moment = parse_since(since, now=SystemClock().now())
+    wanted = checked_state(listing.name, state)
     place = find_place(data_dir)
-    rows = run(_read(place, listing, (account, symbol, state.upper() if state else None, moment, limit or None)))
+    check_scope(place, account=account, symbol=symbol)
+    rows = run(_read(place, listing, (account, symbol, wanted, moment, limit or None)))
     emit_rows(listing.name, rows, listing.columns, as_json=as_json)
 
 

@@ -195,8 +195,19 @@ def test_filters_leave_only_what_they_name(running: StackUnderTest):
     assert {row["symbol"] for row in bitcoin} <= {"BTC/USDT"}
     assert {row["status"] for row in filled} == {"FILLED"}
     assert rows_of(running, "orders", "--since", "2100-01-01T00:00:00+00:00") == []
-    assert rows_of(running, "orders", "--account", "nobody") == []
     assert len(rows_of(running, "orders", "--since", "1h", "--limit", "0")) >= len(filled)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [("--symbol", "BTCUSDT", "BTC/USDT"), ("--account", "nobody", "main"), ("--state", "DONE", "FILLED")],
+)
+def test_a_filter_that_can_match_nothing_is_refused_with_what_can(
+    running: StackUnderTest, option: str, value: str, known: str
+):
+    with pytest.raises(CommandFailed, match=f"{option}: expected .*{known}.*found {value}"):
+        running.trader("orders", option, value)
+    running.trader("orders", option, value, status=2)
 
 
 def test_an_order_is_explained_and_an_unknown_one_is_a_failure(running: StackUnderTest):
