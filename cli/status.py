@@ -18,6 +18,7 @@ FRESH_SIGNAL_S: Final = 5.0
 """A signal that old and unanswered is no longer awaiting anything."""
 
 _STATE: Final = "SELECT state, reason, since FROM trading_state WHERE account = $1"
+_STANDSTILL: Final = "SELECT state, wants_active FROM trading_state WHERE account = $1"
 _EQUITY: Final = """
     SELECT equity, pnl_today, day_start_equity, positions_open, marked_at FROM equity
     WHERE account = $1 ORDER BY minute_at DESC LIMIT 1
@@ -124,6 +125,22 @@ async def read_recent(database: Database, *, account: str, limit: int) -> list[d
     """Return the newest fills."""
     async with database.connection() as connection:
         return [dict(row) for row in await connection.fetch(_RECENT, account, limit)]
+
+
+async def read_standstill(place: Place, account: str) -> str:
+    """Return what keeps an account from opening positions until a person acts; empty: nothing does."""
+    async with place.database() as database, database.connection() as connection:
+        row = await connection.fetchrow(_STANDSTILL, account)
+    return standstill(row["state"], wants_active=row["wants_active"]) if row is not None else ""
+
+
+def standstill(state: str, *, wants_active: bool) -> str:
+    """Return what to do about a state that does not end by itself; empty: it does, or nothing stands still."""
+    if state == "HALTED":
+        return "HALTED: no entries until `trader resume` and then `trader start`"
+    if state == "REDUCING" and not wants_active:
+        return "REDUCING: no entries until `trader start`"
+    return ""
 
 
 def status_line(status: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from cli.output import emit_json, emit_pairs
 
 def exchange(
     market: Annotated[
-        str, typer.Option("--market", help="Where prices come from: recorded, generated or binance.")
+        str, typer.Option("--market", help="Where prices come from: recorded or generated.")
     ] = "recorded",
     port: Annotated[
         int | None,

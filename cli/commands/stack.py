@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +13,7 @@ import typer
 from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from cli.output import emit_json, emit_pairs, emit_rows, tell
-from cli.place import find_place
+from cli.place import find_place, run
 from libs.embedded.directory import DataDirectory
 
 PROCESS_COLUMNS: Final = ("name", "pid", "state", "restarts", "uptime_s", "rss_mb", "ready", "metrics_url")
@@ -25,14 +26,14 @@ def up(
         typer.Option("--config", help="The configuration; several files form one. Default: the demo."),
     ] = None,
     market: Annotated[
-        str | None, typer.Option("--market", help="Where prices come from: recorded, generated or binance.")
+        str | None, typer.Option("--market", help="Where prices come from: recorded or generated.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the generated market.")] = None,
     symbols: Annotated[str | None, typer.Option("--symbols", help="Markets, separated by commas.")] = None,
     run_for: Annotated[str | None, typer.Option("--for", help="Stop cleanly after this time, e.g. 60s.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write what happened to this JSON file.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is ready; stop it with `down`.")] = False,
-    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Start no dashboard.")] = False,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Start no dashboard.", hidden=True)] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Start the whole stack and keep it running: stores, paper exchange, every service."""
@@ -45,17 +46,29 @@ def up(
 
         pid = start_detached([argument for argument in sys.argv[1:] if argument != "--detach"], data_dir)
         tell(f"Running (pid {pid}); stop it with `trader down --data-dir {data_dir}`.")
+        _tell_standstill(data_dir)
         return
     from cli.stack.demonstrations import differences  # noqa: PLC0415
-    from cli.stack.up import run_stack  # noqa: PLC0415
+    from cli.stack.up import check_alone, run_stack  # noqa: PLC0415
     from cli.stack.views import view_for  # noqa: PLC0415
 
+    check_alone(DataDirectory(data_dir))
     tell("Crypto Trader Pro paper-trades: no real money, and no promise of profit.")
     tell(f"{', '.join(str(path) for path in plan.files)} changes from the specification's values:")
     for line in differences(plan.configuration) or ["nothing"]:
         tell(f"  {line}")
     status = asyncio.run(run_stack(data_dir, plan, view=view_for(sys.stderr)))
     raise typer.Exit(status)
+
+
+def _tell_standstill(data_dir: Path) -> None:
+    """Say that the stack that has just come up opens no positions, if so; that it came up counts in any case."""
+    from cli.status import read_standstill  # noqa: PLC0415 - the clients of the stores
+
+    with suppress(CommandError):
+        notice = run(read_standstill(find_place(data_dir), "main"))
+        if notice:
+            tell(notice)
 
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -83,7 +96,8 @@ def endpoints(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> 
     if as_json:
         emit_json(place.endpoints)
     else:
-        emit_pairs(place.endpoints, as_json=False)
+        tell("warning: this prints passwords and keys; keep it off shared screens and out of logs")
+        emit_pairs({name: value for name, value in place.endpoints.items() if value is not None}, as_json=False)
 
 
 def logs(

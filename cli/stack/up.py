@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from cli.errors import CommandError, ExitStatus
 from cli.logs import log_to_file
+from cli.output import tell
 from cli.stack.composition import Composition
 from cli.stack.plan import Plan
 from cli.stack.report import RunReporter
@@ -66,11 +68,24 @@ async def run_stack(data_dir: Path, plan: Plan, *, view: View) -> ExitStatus:
             finally:
                 following.cancel()
                 await asyncio.wait({following}, timeout=VIEW_CLOSED_S_MAX)
+                _tell_if_heard("Stopping…")
             if plan.report_file is not None:
                 write_report(plan.report_file, await reporter.report(stack, composition))
 
     interrupted = await run_until_signal(work())
+    _tell_if_heard(f"Stopped; the data stays in {data_dir}.")
     return ExitStatus.INTERRUPTED if interrupted is signal.SIGINT else ExitStatus.DONE
+
+
+def check_alone(directory: DataDirectory) -> None:
+    """Check that no stack runs in a directory, before anything is said about the one to be started.
+
+    Raises:
+        EmbeddedError: One does.
+    """
+    if directory.running_pid() is not None:
+        with directory.locked():
+            pass
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
@@ -117,6 +132,12 @@ def detach(arguments: list[str], data_dir: Path) -> int:
         hint=f"Its log is {log}.",
         status=ExitStatus.TIMED_OUT,
     )
+
+
+def _tell_if_heard(text: str) -> None:
+    """Say something that must not keep a stack from stopping: Ctrl-C ends the other end of a pipe, too."""
+    with suppress(BrokenPipeError):
+        tell(text)
 
 
 async def _elapsed(run_for: timedelta | None) -> None:

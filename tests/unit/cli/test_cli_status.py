@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from cli.status import status_pairs
+from cli.status import standstill, status_pairs
 
 
 def a_status(**changes: Any) -> dict[str, Any]:
@@ -48,3 +48,10 @@ def test_a_loss_is_told_against_its_limit_where_both_are_known():
     assert told(daily_loss_fraction=0.01234)["daily_loss"] == "1.23 % of 3 %"
     assert told(daily_loss_fraction=None)["daily_loss"] is None
     assert status_pairs(a_status(), daily_loss_limit_pct=None)["daily_loss"] == "0.00 %"
+
+
+def test_only_what_does_not_end_by_itself_asks_for_a_person():
+    assert standstill("REDUCING", wants_active=False) == "REDUCING: no entries until `trader start`"
+    assert standstill("REDUCING", wants_active=True) == "", "a cause of its own, such as equity that is not known yet"
+    assert standstill("ACTIVE", wants_active=True) == ""
+    assert "`trader resume`" in standstill("HALTED", wants_active=True)
