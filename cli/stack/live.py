@@ -20,8 +20,7 @@ from libs.embedded.stack import Stack
 
 REDRAW_INTERVAL_S = 1.0
 FILLS_SHOWN_MAX = 8
-LINES_BESIDES = 8
-"""Headline, titles, footer and the cursor's line: what is taller than the terminal would be cut at its end."""
+CURSOR_LINES = 1
 STATE_STYLES = {"ACTIVE": "bold green", "REDUCING": "bold yellow", "HALTED": "bold red"}
 
 
@@ -39,9 +38,8 @@ class LiveView(PlainView):
                     processes = stack.snapshot()
                     try:
                         status = await read_status(database, account="main", processes=processes)
-                        room = max(0, console.height - len(processes) - LINES_BESIDES)
-                        fills = await read_recent(database, account="main", limit=min(FILLS_SHOWN_MAX, room))
-                        live.update(Group(headline(status), _processes(processes), _fills(fills), _footer(endpoints)))
+                        fills = await read_recent(database, account="main", limit=FILLS_SHOWN_MAX)
+                        live.update(screen(console, status, processes, fills, endpoints["exchange_rest"]))
                     except RetryableError as error:
                         live.update(Group(Text(f"The database does not answer: {error}"), _processes(processes)))
                     await asyncio.sleep(REDRAW_INTERVAL_S)
@@ -49,8 +47,43 @@ class LiveView(PlainView):
             await database.close()
 
 
-def headline(status: dict[str, Any]) -> Text:
-    """Return the status in three lines, the trading state coloured."""
+def screen(
+    console: Console,
+    status: dict[str, Any],
+    processes: tuple[ProcessStatus, ...],
+    fills: list[dict[str, Any]],
+    exchange: str,
+) -> Group:
+    """Return what fits the terminal: what is taller would be cut at its end, where the way out stands.
+
+    Fewer fills make room first, then the processes that are ready.
+    """
+    top, bottom = headline(status, width=console.width), _footer(exchange)
+    left = console.height - CURSOR_LINES - _height(console, top) - _height(console, bottom)
+    table = _processes(processes)
+    while processes and _height(console, table) > left:
+        ready = [index for index, process in enumerate(processes) if process.state is ProcessState.READY]
+        spared = ready[-1] if ready else len(processes) - 1
+        processes = processes[:spared] + processes[spared + 1 :]
+        table = _processes(processes)
+    left -= _height(console, table)
+    shown = fills
+    while shown and _height(console, _fills(shown)) > left:
+        shown = shown[:-1]
+    return Group(top, table, *([_fills(shown)] if shown or _height(console, _fills([])) <= left else []), bottom)
+
+
+def _height(console: Console, part: Text | Table) -> int:
+    return len(console.render_lines(part, pad=False))
+
+
+def headline(status: dict[str, Any], *, width: int | None = None) -> Text:
+    """Return the status, the trading state coloured.
+
+    Args:
+        status: The documented object of `trader status --json`.
+        width: A reason longer than this is cut; None: it is not.
+    """
     text = Text()
     text.append(f" {status['trading_state']} ", STATE_STYLES.get(status["trading_state"], "bold"))
     text.append(
@@ -60,7 +93,10 @@ def headline(status: dict[str, Any]) -> Text:
     feeds = "  ".join(f"{feed['symbol']} {feed['age_ms']} ms" for feed in status["feeds"])
     text.append(f"\n data age: {feeds}" if feeds else "")
     if status["reason"]:
-        text.append(f"\n {status['reason']}")
+        reason = Text(f" {' '.join(status['reason'].split())}")
+        if width is not None:
+            reason.truncate(width, overflow="ellipsis")
+        text.append("\n").append_text(reason)
     return text
 
 
@@ -93,5 +129,5 @@ def _fills(fills: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _footer(endpoints: dict[str, Any]) -> Text:
-    return Text(f"exchange {endpoints['exchange_rest']}   Ctrl-C stops everything, `trader halt` stops trading", "dim")
+def _footer(exchange: str) -> Text:
+    return Text(f"exchange {exchange}   Ctrl-C stops everything, `trader halt` stops trading", "dim")
