@@ -1,5 +1,7 @@
 """The configurations that ship as demonstrations, and how any configuration differs from the specification's values."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,5 +43,12 @@ def _differences(found: dict[str, Any], specified: dict[str, Any], prefix: str =
         if isinstance(value, dict) and isinstance(before, dict):
             lines += _differences(value, before, f"{prefix}{key}.")
         elif value != before:
-            lines.append(f"{prefix}{key}: {before!r} -> {value!r}")
+            lines.append(f"{prefix}{key}: {_written(before)} -> {_written(value)}")
     return lines
+
+
+def _written(value: Any) -> str:
+    """Return a value as a configuration file has it; decimals, which travel as strings, as the numbers they are."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from cli.errors import CommandError, ExitStatus
-from cli.stack.demonstrations import CRASH, DEMO
+from cli.stack.demonstrations import CRASH, DEMO, differences
 from cli.stack.plan import PAPER_MARKETS, Plan, make_plan
 from services.paper_exchange.settings import PaperExchangeSettings
 
@@ -60,3 +60,11 @@ def test_the_markets_offered_are_those_of_the_paper_exchange():
     known = get_args(get_args(PaperExchangeSettings.model_fields["symbols"].annotation)[0])
 
     assert {symbol.replace("/", "") for symbol in PAPER_MARKETS} == set(known)
+
+
+def test_what_a_configuration_changes_is_told_as_its_file_has_it():
+    told = differences(a_plan().configuration)
+
+    assert "strategy.exit_after_s: null -> 60" in told
+    assert "risk_management.position_size_pct: 2.0 -> 0.1" in told
+    assert 'strategy.stops: "percent" -> "atr"' in told
