@@ -15,8 +15,6 @@ from libs.trading.strategies.anchoring import Anchored
 from libs.trading.strategies.decisions import Enter, HoldReason
 from tests.unit.trading.trading_series import random_walk, recorded
 
-pytestmark = pytest.mark.sweep
-
 SYMBOL = "BTC/USDT"
 
 
@@ -64,6 +62,7 @@ SERIES = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_decides_the_same_over_a_history_as_candle_by_candle(name: str, series: str):
@@ -109,6 +108,7 @@ class _Number:
         self.fed.append(candle.open_at_ms)
 
 
+@pytest.mark.sweep
 @given(
     begin=st.integers(0, 60),
     steps=st.lists(st.sampled_from([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 5, 40]), max_size=150),
