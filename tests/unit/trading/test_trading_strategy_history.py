@@ -62,6 +62,13 @@ SERIES = {
 }
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_short_history_is_decided_as_candle_by_candle(name: str):
+    candles = random_walk(5)[:1_500]
+
+    assert at_once(name, candles) == one_by_one(name, candles) != []
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", STRATEGIES)
