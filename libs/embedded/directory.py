@@ -95,7 +95,7 @@ class DataDirectory:
 
     def running_pid(self) -> int | None:
         """Return the process id of the stack that runs here, or None."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             descriptor = os.open(self.lock_file, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
