@@ -40,7 +40,7 @@ PERMIT_S_MAX: Final = 60.0
 AUDIT_S: Final = 2.0
 PROGRESS_ROUNDS: Final = 100
 
-P50: Final = Budget(Bounded.RATIO, 1.4)
+P50: Final = Budget(Bounded.RATIO, 2.0)
 P99: Final = Budget(Bounded.RATIO, 1.8)
 
 ECHO_STEPS: Final = ("generator reads", "manager reads", "executor reads", "request")
