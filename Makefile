@@ -35,7 +35,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	@rm -f .coverage .coverage.*
 	$(MEASURE) -m pytest tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 300
 	$(PYTEST) tests/unit -m sweep -n 2 --timeout 300
-	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration --timeout 180
+	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
 	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e --timeout 600
 	@$(MAKE) --no-print-directory coverage
 
@@ -43,7 +43,7 @@ test-unit: $(READY) ## The fast tests, under a minute
 	$(PYTEST) tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 60 -q
 
 test-integration: $(READY) ## Contract and integration tests on real Kafka, Postgres and Valkey
-	$(PYTEST) tests/contract tests/integration --timeout 180
+	$(PYTEST) tests/contract tests/integration -n 2 --dist loadfile --timeout 180
 
 test-e2e: $(READY) ## The whole stack, end to end
 	$(PYTEST) tests/e2e --timeout 600

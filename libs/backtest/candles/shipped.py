@@ -9,10 +9,9 @@ greater of both; low below the lesser; volume. Differences of either sign are fo
 """
 
 import json
-import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate, islice
 from operator import add, sub
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Final
 
 from libs.backtest.candles.columns import Candles
 from libs.backtest.candles.errors import CandlesError
+from libs.common.byte_planes import from_planes, to_planes
 
 SHIPPED: Final = Path(__file__).parent / "BTCUSDT-1m-2020-03-to-05.candles"
 COLUMNS: Final = 6
@@ -64,7 +64,8 @@ def dump_candles(candles: Candles, *, price_digits: int, volume_digits: int, sou
         map(sub, map(min, opens, closes), lows),
         _units(candles.volume, volume_digits),
     )
-    return json.dumps(header).encode() + b"\n" + zlib.compress(b"".join(map(_planes, columns)), 9)
+    body = b"".join(to_planes(column, "I") for column in columns)
+    return json.dumps(header).encode() + b"\n" + zlib.compress(body, 9)
 
 
 def load_candles(content: bytes, *, where: str) -> Candles:
@@ -85,7 +86,7 @@ def load_candles(content: bytes, *, where: str) -> Candles:
     if len(body) != 4 * COLUMNS * count:
         raise CandlesError(where=where, expected=f"{count} candles", found=f"{len(body)} bytes of them")
     missing, gaps, bodies, above, below, volumes = (
-        _unplanes(body[4 * count * column : 4 * count * (column + 1)]) for column in range(COLUMNS)
+        from_planes(body[4 * count * column : 4 * count * (column + 1)], "I") for column in range(COLUMNS)
     )
     interval_ms = interval_s * 1000
     moves = list(map(_unfolded, bodies))
@@ -122,23 +123,3 @@ def _folded(value: int) -> int:
 
 def _unfolded(value: int) -> int:
     return -(value + 1 >> 1) if value & 1 else value >> 1
-
-
-def _planes(values: Iterable[int]) -> bytes:
-    column = array("I", values)
-    if sys.byteorder == "big":
-        column.byteswap()
-    raw = column.tobytes()
-    return b"".join(raw[plane::4] for plane in range(4))
-
-
-def _unplanes(raw: bytes) -> Sequence[int]:
-    size = len(raw) // 4
-    joined = bytearray(len(raw))
-    for plane in range(4):
-        joined[plane::4] = raw[plane * size : (plane + 1) * size]
-    column = array("I")
-    column.frombytes(joined)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

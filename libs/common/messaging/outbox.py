@@ -158,15 +158,11 @@ class OutboxRelay:
 
     async def _mark(self) -> None:
         """Mark what the broker has. A lost mark republishes a row, which readers know by its id."""
-        rows, self._unmarked = self._unmarked, []
-        if not rows:
-            return
-        try:
+        rows = self._unmarked
+        if rows:
             async with self._database.connection() as connection:
                 await connection.execute(_MARK, [row.account for row in rows], [row.sequence for row in rows])
-        except BaseException:
-            self._unmarked = rows + self._unmarked
-            raise
+        self._unmarked = []
 
     async def _prune(self) -> None:
         now_s = self._clock.monotonic_s()

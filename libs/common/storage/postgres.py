@@ -27,6 +27,7 @@ UNREACHABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # between the server's farewell and the end of its connection
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresConnectionError,
 )

@@ -10,7 +10,6 @@ side (negative: the buyer was the maker).
 """
 
 import json
-import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from itertools import accumulate, pairwise
 from operator import add
 from pathlib import Path
 
+from libs.common.byte_planes import from_planes, to_planes
 from libs.common.errors import InvalidMessageError
 
 
@@ -73,7 +73,7 @@ def dump_recording(recording: Recording) -> bytes:
         above_bid,
         signed_lots,
     )
-    body = b"".join(_planes(column) for column in columns)
+    body = b"".join(to_planes(column, "i") for column in columns)
     return json.dumps(header).encode() + b"\n" + zlib.compress(body, 9)
 
 
@@ -90,7 +90,7 @@ def load_recording(path: Path) -> Recording:
         quotes, trades = int(header["quotes"]), int(header["trades"])
         sizes = [quotes] * 5 + [trades] * 4
         starts = [0, *accumulate(4 * size for size in sizes)]
-        columns = [_unplanes(body[start:end]) for start, end in pairwise(starts)]
+        columns = [from_planes(body[start:end], "i") for start, end in pairwise(starts)]
     except (ValueError, KeyError, zlib.error) as error:
         raise InvalidMessageError(
             "unreadable recording", expected=f"a recording in {path}", found=str(error)
@@ -125,23 +125,3 @@ def packed(values: Iterable[int]) -> Sequence[int]:
 
 def _differences(values: Iterable[int]) -> list[int]:
     return [after - before for before, after in pairwise([0, *values])]
-
-
-def _planes(values: Iterable[int]) -> bytes:
-    column = array("i", values)
-    if sys.byteorder == "big":
-        column.byteswap()
-    raw = column.tobytes()
-    return b"".join(raw[plane::4] for plane in range(4))
-
-
-def _unplanes(raw: bytes) -> Sequence[int]:
-    size = len(raw) // 4
-    joined = bytearray(len(raw))
-    for plane in range(4):
-        joined[plane::4] = raw[plane * size : (plane + 1) * size]
-    column = array("i")
-    column.frombytes(joined)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

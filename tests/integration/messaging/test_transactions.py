@@ -14,6 +14,8 @@ from tests.support.owners import CLOCK, Installation, an_alert
 
 ADD = "INSERT INTO tally VALUES ($1, $2)"
 READ = "SELECT quantity FROM tally WHERE account = $1"
+FAREWELL_FIELDS = b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+FAREWELL = b"E" + (4 + len(FAREWELL_FIELDS)).to_bytes(4, "big") + FAREWELL_FIELDS
 
 
 @pytest.fixture
@@ -94,6 +96,18 @@ async def test_a_write_in_the_place_of_a_read_is_refused(installation: Installat
     with pytest.raises(ValueError, match="expected a SELECT, found 'INSERT INTO tally"):
         async with database.transaction() as transaction:
             await transaction.fetchrow(f"{ADD} RETURNING quantity", "main", Decimal(1))
+
+    assert await tally(installation) == 0
+
+
+async def test_a_server_that_has_said_farewell_is_a_lost_server(installation: Installation, database: Database):
+    async def is_cut() -> None:
+        async with database.transaction() as transaction:
+            await transaction.execute(ADD, "lost", Decimal(1))
+            transaction._connection._con._protocol.data_received(FAREWELL)  # type: ignore[union-attr]
+
+    with pytest.raises(RetryableError):
+        await is_cut()
 
     assert await tally(installation) == 0
 

@@ -1,12 +1,9 @@
 """The whole service over real Kafka and Postgres, with an HTTP server in the exchange's place."""
 
-import asyncio
 import json
-import os
-import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +25,7 @@ from libs.common.messaging.kafka import Kafka
 from tests.service.position_manager.world import a_fill
 from tests.support.eventually import eventually
 from tests.support.migrated import PASSWORD, MigratedDatabase
+from tests.support.service_process import running_service
 from tests.support.stores import KafkaForTests
 
 FILTERS = [
@@ -72,18 +70,9 @@ class Stack:
         self._database = database
         self.producer = kafka.producer()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[Process]:
         """Run the service; it must end by itself, in order, when it is told to."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.position_manager", env=os.environ | self._environment, stderr=PIPE
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            _, log = await asyncio.wait_for(process.communicate(), 15)
-            assert process.returncode == 0, log.decode()[-3_000:]
+        return running_service("services.position_manager", self._environment)
 
     async def publish(self, event: Event) -> None:
         envelope = enclose(event, cause=Cause.none(), ordinal=0, now=event.occurred_at)

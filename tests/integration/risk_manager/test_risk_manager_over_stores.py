@@ -1,11 +1,8 @@
 """The whole service over real Kafka, Postgres and Redis, with an HTTP server in the exchange's place."""
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from libs.common.storage.redis import RedisStore
 from tests.service.risk_manager.builders import OPERATORS, a_command, a_mark, a_signal, a_status
 from tests.support.eventually import eventually
 from tests.support.migrated import PASSWORD, MigratedDatabase
+from tests.support.service_process import running_service
 from tests.support.stores import KafkaForTests
 
 START_S_MAX = 60.0
@@ -72,22 +70,9 @@ class Stack:
         self.in_redis = RedisHaltLatch(redis, accounts=("main",))
         self.in_files = FileHaltLatch(halt_dir)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    def running(self) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
         """Run the service; unless it was killed it must end by itself, in order, when it is told to."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.risk_manager", env=os.environ | self._environment, stderr=PIPE
-        )
-        try:
-            yield process
-        except BaseException:
-            process.kill()
-            await process.communicate()
-            raise
-        if process.returncode is None:
-            process.terminate()
-        _, log = await asyncio.wait_for(process.communicate(), 30)
-        assert process.returncode in (0, -9), log.decode()[-5_000:]
+        return running_service("services.risk_manager", self._environment)
 
     async def publish(self, event: Event) -> None:
         envelope = enclose(event, cause=Cause.none(), ordinal=0, now=event.occurred_at)

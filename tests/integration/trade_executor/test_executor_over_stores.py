@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
-import signal
-import sys
 import uuid
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,6 +30,7 @@ from libs.common.messaging.kafka import Kafka
 from tests.support.eventually import eventually
 from tests.support.migrated import PASSWORD, MigratedDatabase
 from tests.support.paper_exchange import PaperExchange
+from tests.support.service_process import running_service
 from tests.support.stores import KafkaForTests
 
 SYMBOL = "BTC/USDT"
@@ -54,20 +52,15 @@ class Stack:
     @asynccontextmanager
     async def running(self, *, killed: bool = False) -> AsyncIterator[Process]:
         """Run the service; unless it is killed, it must end in order when it is told to."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.trade_executor", env=os.environ | self._environment, stderr=PIPE
-        )
-        renewing = asyncio.create_task(self._renew())
-        try:
-            await eventually(self._is_ready, seconds=READY_S_MAX, what="readiness")
-            yield process
-        finally:
-            renewing.cancel()
-            if process.returncode is None:
-                process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
-            _, log = await asyncio.wait_for(process.communicate(), 15)
-            sys.stderr.write(log.decode()[-8_000:])  # shown where the test fails
-            assert killed or process.returncode == 0, log.decode()[-4_000:]
+        async with running_service("services.trade_executor", self._environment) as process:
+            renewing = asyncio.create_task(self._renew())
+            try:
+                await eventually(self._is_ready, seconds=READY_S_MAX, what="readiness")
+                yield process
+            finally:
+                renewing.cancel()
+            if killed:
+                process.kill()
 
     async def publish(self, event: Event) -> None:
         envelope = enclose(event, cause=Cause(event_id=uuid.uuid4()), ordinal=0, now=event.occurred_at)
