@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cli.errors import ExitStatus
 from cli.logs import log_to_file
-from libs.common.configuration.sections import MarketSection
+from libs.common.configuration.market import MarketSection
 from libs.embedded.directory import DataDirectory
 from libs.embedded.ports import PortBook
 from libs.embedded.process import ProcessEvent

@@ -34,6 +34,8 @@ NO_DEFAULT = {"object": "{}", "array": "[]"}
 def keys_of(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield every key with its default as the READMEs write it."""
     for name, described in node["properties"].items():
+        if name == "$schema":  # for editors
+            continue
         if "$ref" in described:
             yield from keys_of(schema, schema["$defs"][described["$ref"].rpartition("/")[2]], f"{prefix}{name}.")
         elif "default" in described:

@@ -1,13 +1,25 @@
 """What a user configures: the specification's JSON, and the optional sections beside it."""
 
-from libs.common.configuration.loading import configuration_schema, load_configuration, parse_configuration
+from libs.common.configuration.live import LiveConfiguration
+from libs.common.configuration.loading import (
+    SourcedConfiguration,
+    configuration_schema,
+    load_configuration,
+    load_sourced,
+    parse_configuration,
+)
+from libs.common.configuration.mistakes import InvalidConfigurationError
 from libs.common.configuration.sections import NotificationsSection, SafetySection, TradingConfiguration
 
 __all__ = [
+    "InvalidConfigurationError",
+    "LiveConfiguration",
     "NotificationsSection",
     "SafetySection",
+    "SourcedConfiguration",
     "TradingConfiguration",
     "configuration_schema",
     "load_configuration",
+    "load_sourced",
     "parse_configuration",
 ]

@@ -1,113 +1,172 @@
-"""Reading the configuration's files: one or several that together form it.
+"""Loading the configuration: files that together form it, environment variables over them, presets under them.
 
-An unknown or twice-given key is an error that names the nearest known one.
+Invariant: a configuration is valid as a whole or refused with every mistake in it, and each value knows its origin.
 """
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from libs.common.configuration.keys import flat, put
+from libs.common.configuration.mistakes import InvalidConfigurationError, Mistake, shown
+from libs.common.configuration.presets import PRESET_KEYS, mode_of, over_preset
+from libs.common.configuration.reading import read_file, read_value
 from libs.common.configuration.sections import TradingConfiguration
-from libs.common.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX: Final = "TRADER_CONFIG__"
+"""`TRADER_CONFIG__ENGINE__TRADING_INTERVAL=60` stands over the file's `engine.trading_interval`."""
+
+SCHEMA: Final = "$schema"
+"""Which schema an editor is to use."""
+
+ORIGINS: Final = "$origins"
+"""Where each value came from, in a configuration that a program wrote whole."""
+
+DEFAULT: Final = "default"
+PRESET: Final = "preset"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedConfiguration:
+    """A configuration, and where each of its values comes from.
+
+    Attributes:
+        origins: By dotted key: "file NAME", "environment NAME", "preset MODE", "default", "version N by ISSUER".
+    """
+
+    configuration: TradingConfiguration
+    origins: Mapping[str, str]
 
 
 def load_configuration(paths: Sequence[Path]) -> TradingConfiguration:
     """Read one file or several (the specification has three) that together form the configuration.
 
     Raises:
-        ConfigurationError: A file that cannot be read or parsed, a key that is unknown, given twice or out of range.
+        InvalidConfigurationError: A file that cannot be read or parsed, a key that is unknown, given twice or wrong.
     """
+    return load_sourced(paths).configuration
+
+
+def load_sourced(paths: Sequence[Path], environment: Mapping[str, str] | None = None) -> SourcedConfiguration:
+    """Read files and the environment variables that stand over them.
+
+    Raises:
+        InvalidConfigurationError: With every mistake in them.
+    """
+    mistakes: list[Mistake] = []
     merged: dict[str, Any] = {}
-    origin: dict[str, Path] = {}
+    given: dict[str, str] = {}
+    file_of: dict[str, Path] = {}
     for path in paths:
-        for key, value in _read(path).items():
+        content, found = read_file(path)
+        mistakes += found
+        written = content.pop(ORIGINS, {})
+        content.pop(SCHEMA, None)
+        origins = written if isinstance(written, Mapping) else {}
+        given |= {key: str(origins.get(key, f"file {path.name}")) for key in flat(content)}
+        for key, value in content.items():
             if key in merged:
-                raise ConfigurationError(
-                    where=f"{path}: {key}",
-                    expected=f"each section once, and it stands in {origin[key]} already",
-                    found="it again",
-                    hint="remove one of the two",
-                )
+                once = f"each section once, and it stands in {file_of[key]} already"
+                mistakes.append(Mistake(f"{path}: {key}", once, "it again", "remove one of the two"))
             merged[key] = value
-            origin[key] = path
-    return parse_configuration(merged, where=", ".join(str(path) for path in paths) or "configuration")
+            file_of[key] = path
+    for name, text in (environment or {}).items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            put(merged, key, read_value(text))
+            given[key] = f"environment {name}"
+    where = ", ".join(str(path) for path in paths) or "configuration"
+    return _sourced(merged, given, where=where, mistakes=mistakes)
 
 
 def parse_configuration(content: Mapping[str, Any], *, where: str) -> TradingConfiguration:
     """Validate a parsed configuration.
 
     Raises:
-        ConfigurationError: The first thing that is wrong, with the nearest known key where one is unknown.
+        InvalidConfigurationError: With every mistake in it, the nearest known key beside each unknown one.
     """
-    try:
-        return TradingConfiguration.model_validate(content)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
-        location = [str(part) for part in first["loc"]]
-        hint = ""
-        if first["type"] == "extra_forbidden":
-            nearest = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1, cutoff=0.0)
-            expected = "a known key"
-            found = f"{location[-1]!r}"
-            hint = f"did you mean {nearest[0]!r}?" if nearest else ""
-        else:
-            expected = _sentence(first["type"], first["msg"])
-            found = _shown(first["input"])
-        raise ConfigurationError(
-            where=f"{where}: {'.'.join(location)}" if location else where, expected=expected, found=found, hint=hint
-        ) from error
+    return source(content, {}, where=where).configuration
+
+
+def source(content: Mapping[str, Any], given: Mapping[str, str], *, where: str) -> SourcedConfiguration:
+    """Validate a parsed configuration and say where each value comes from.
+
+    Args:
+        content: Its sections.
+        given: The origins that are known, by dotted key; every other value is of the preset or the default.
+        where: Where it comes from, for the reader of an error.
+
+    Raises:
+        InvalidConfigurationError: With every mistake in it.
+    """
+    return _sourced(content, given, where=where, mistakes=[])
 
 
 def configuration_schema() -> dict[str, Any]:
     """Return the JSON schema that editors and the documents use."""
-    return TradingConfiguration.model_json_schema()
+    schema = TradingConfiguration.model_json_schema()
+    schema["properties"][SCHEMA] = {"type": "string", "description": "Where an editor finds this schema."}
+    return schema
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _sourced(
+    content: Mapping[str, Any], given: Mapping[str, str], *, where: str, mistakes: list[Mistake]
+) -> SourcedConfiguration:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError(
-            where=str(path), expected="a readable file", found=error.strerror or str(error), hint="check --config"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(where=str(path), expected="UTF-8 text", found=str(error)) from error
-    try:
-        content = json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
-        )
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(
-            where=f"{path}:{error.lineno}:{error.colno}", expected="JSON", found=error.msg, hint="mend the file there"
-        ) from error
-    except ValueError as error:
-        raise ConfigurationError(
-            where=str(path), expected="each key once and finite numbers", found=str(error)
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(where=str(path), expected="a JSON object", found=_shown(content))
-    return content
+        configuration = TradingConfiguration.model_validate(over_preset(content))
+    except ValidationError as error:
+        told = {mistake.where for mistake in mistakes}
+        mistakes += [mistake for mistake in _wrong(error, content, where) if mistake.where not in told]
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
+    mode = mode_of(content)
+    explicit = flat(content)
+
+    def origin(key: str) -> str:
+        if key in given:
+            return given[key]
+        if key in explicit:
+            return "given"
+        return f"{PRESET} {mode}" if key in PRESET_KEYS else DEFAULT
+
+    return SourcedConfiguration(
+        configuration, {key: origin(key) for key in flat(configuration.model_dump(mode="json"))}
+    )
 
 
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        message = f"the key {twice!r} twice"
-        raise ValueError(message)
-    return content
+def _wrong(error: ValidationError, content: Mapping[str, Any], where: str) -> list[Mistake]:
+    """Return a mistake for every place that validation names."""
+    mistakes: dict[str, Mistake] = {}
+    for entry in error.errors(include_url=False):
+        location = _within(entry["loc"], content, is_missing=entry["type"] == "missing")
+        place = f"{where}: {'.'.join(shown(part) for part in location)}" if location else where
+        if entry["type"] == "extra_forbidden":
+            unknown = location[-1]
+            nearest = difflib.get_close_matches(unknown[:100], _known_keys(location[:-1]), n=1, cutoff=0.0)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+            mistake = Mistake(place, "a known key", repr(shown(unknown)), hint)
+        else:
+            mistake = Mistake(place, _sentence(entry["type"], entry["msg"]), shown(entry["input"]))
+        mistakes.setdefault(place, mistake)
+    # A misspelt key is the likely cause of whatever else is wrong.
+    return sorted(mistakes.values(), key=lambda mistake: mistake.expected != "a known key")
 
 
-def _refuse_constant(name: str) -> Any:
-    message = f"the number {name}"
-    raise ValueError(message)
+def _within(location: Iterable[int | str], content: Any, *, is_missing: bool) -> list[str]:
+    """Return a location as far as the content has it: validation also names the alternatives of a union."""
+    path: list[str] = []
+    for part in location:
+        is_key = isinstance(content, Mapping) and part in content
+        if is_key or (isinstance(content, list | tuple) and isinstance(part, int) and part < len(content)):
+            content = content[part]
+        elif not (is_missing and isinstance(content, Mapping)):
+            break
+        path.append(str(part))
+    return path
 
 
 def _known_keys(location: Iterable[str]) -> list[str]:
@@ -130,8 +189,3 @@ def _sentence(kind: str, message: str) -> str:
     if kind == "string_pattern_mismatch":
         return "text of the form" + message.rpartition("pattern")[2]
     return message.removeprefix("Value error, ").removeprefix("Input should be ")
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - a line's worth of it

@@ -1,43 +1,35 @@
-"""The sections of the configuration: every key with its range, default and meaning.
-
-Numbers are decimals, so that 0.1 stays 0.1; nothing is changed after it was validated.
-"""
+"""The sections of the configuration: every key with its range, default and meaning."""
 
 import hashlib
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from libs.common.configuration.market import MarketSection
+from libs.common.configuration.presets import TradingMode
+from libs.common.configuration.section import (
+    DECIMALS_MAX,
+    Fraction,
+    Multiple,
+    Percentage,
+    Section,
+    distinct,
+    written_number,
+)
 from libs.common.contracts.fields import AccountName, Symbol
 from libs.common.contracts.vocabulary import StopTrigger
 
-Percentage = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
-Fraction = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
-Multiple = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
 Channel = Literal["dashboard", "email", "discord", "telegram"]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _booleans_are_no_numbers(cls, value: Any, field: ValidationInfo) -> Any:
-        """Refuse what pydantic would convert: true for 1, and 0 or "no" for false, which would mean real money."""
-        expects = cls.model_fields[field.field_name or ""].annotation
-        if isinstance(value, bool) != (expects is bool):
-            message = "true or false" if expects is bool else "anything but a boolean"
-            raise ValueError(message)
-        return value
 
 
 class EngineSection(Section):
     """The specification's `engine`."""
 
+    trading_mode: TradingMode = Field(
+        default="CONSERVATIVE", description="A preset of the risk figures; a number given explicitly wins."
+    )
     trading_interval: int = Field(default=300, ge=1, le=86_400, description="The decision candle in seconds.")
     max_concurrent_positions: int = Field(default=5, ge=1, le=100, description="Positions an account may hold at once.")
     enable_paper_trading: bool = Field(
@@ -82,7 +74,7 @@ class StrategySection(Section):
     name: str = Field(
         default="ema_cross", min_length=1, max_length=60, description="One of the strategies of docs/strategies.md."
     )
-    parameters: dict[str, Decimal | int | str] = Field(
+    parameters: dict[str, Annotated[Decimal | int | str, BeforeValidator(written_number)]] = Field(
         default_factory=dict, max_length=50, description="The strategy's own parameters; its defaults otherwise."
     )
     stops: Literal["percent", "atr"] = Field(
@@ -92,48 +84,8 @@ class StrategySection(Section):
     take_atr: Multiple = Field(default=Decimal(4), description="With atr: distance of the target in ATRs.")
     quality_min: int = Field(default=50, ge=1, le=100, description="Signals of a lower quality score are held.")
     exit_after_s: int | None = Field(
-        default=None, ge=1, description="A position is closed after this time; null: never for its age."
+        default=None, ge=1, le=10**9, description="A position is closed after this time; null: never for its age."
     )
-
-
-class Crash(Section):
-    """A move of all prices of the generated market, evenly over a time; they stay there."""
-
-    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
-    change_pct: Decimal = Field(gt=-90, le=900, description="How far, in per cent.")
-    over_s: Decimal = Field(gt=0, le=86_400, description="How long it takes.")
-
-
-class Gap(Section):
-    """A move of all prices of the generated market at once."""
-
-    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
-    change_pct: Decimal = Field(gt=-90, le=900, description="How far, in per cent.")
-
-
-class Pause(Section):
-    """A time in which the generated market stands still."""
-
-    at_s: Decimal = Field(ge=0, le=86_400, description="Market seconds after the first start.")
-    for_s: Decimal = Field(gt=0, le=86_400, description="How long it lasts.")
-
-
-class GeneratedSection(Section):
-    """What is to happen on the generated market."""
-
-    crashes: tuple[Crash, ...] = Field(default=(), max_length=100, description="Moves over a time.")
-    gaps: tuple[Gap, ...] = Field(default=(), max_length=100, description="Moves at once.")
-    halts: tuple[Pause, ...] = Field(default=(), max_length=100, description="The exchange refuses orders.")
-    silences: tuple[Pause, ...] = Field(default=(), max_length=100, description="No data, but orders are taken.")
-
-
-class MarketSection(Section):
-    """Where prices come from on the paper exchange."""
-
-    source: Literal["recorded", "generated", "binance"] = Field(default="recorded", description="The paper market.")
-    seed: int = Field(default=1, ge=0, le=2**31 - 1, description="Seed of the generated market.")
-    speed: Decimal = Field(default=Decimal(1), ge=0, le=1_000, description="Market seconds a second; 0 pauses it.")
-    generated: GeneratedSection = Field(default_factory=GeneratedSection)
 
 
 class SafetySection(Section):
@@ -156,7 +108,12 @@ class SafetySection(Section):
         default=Decimal("0.001"), description="How far beyond the best price an entry's limit may stand."
     )
     order_notional_max: Decimal = Field(
-        default=Decimal(100_000), gt=0, allow_inf_nan=False, description="Largest order in the quote currency."
+        default=Decimal(100_000),
+        gt=0,
+        le=10**12,
+        allow_inf_nan=False,
+        decimal_places=DECIMALS_MAX,
+        description="Largest order in the quote currency.",
     )
     exposure_pct_max: Percentage = Field(
         default=Decimal(100), description="Positions, open and unknown entries together, as a share of equity."
@@ -193,7 +150,7 @@ class ExchangeSection(Section):
     @field_validator("accounts")
     @classmethod
     def _accounts_differ(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
-        return _distinct(accounts)
+        return distinct(accounts)
 
 
 class DisplaySection(Section):
@@ -219,17 +176,12 @@ class TradingConfiguration(Section):
     @field_validator("symbols")
     @classmethod
     def _symbols_share_their_quote(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        _distinct(symbols)
+        distinct(symbols)
         quotes = {symbol.split("/")[1] for symbol in symbols}
         if len(quotes) > 1:
             message = f"must share one quote currency, found {', '.join(sorted(quotes))}"
             raise ValueError(message)
         return symbols
-
-    @property
-    def version(self) -> int:
-        """The stored version that this is: 1 is the file of the first start."""
-        return 1
 
     @property
     def quote_asset(self) -> str:
@@ -241,11 +193,3 @@ class TradingConfiguration(Section):
         """SHA-256 of the canonical form: services that disagree on it must not trade together."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        message = f"must be distinct, found twice: {', '.join(twice)}"
-        raise ValueError(message)
-    return values

@@ -1,0 +1,25 @@
+"""The configuration in force: what the parts of a process ask when they need a value, so that a change reaches them."""
+
+from libs.common.configuration.sections import TradingConfiguration
+
+
+class LiveConfiguration:
+    """Holds the newest configuration that this process knows of.
+
+    Attributes:
+        current: The configuration; never kept by whoever reads it.
+        version: Its number among the stored ones; 1 is what the first start was given.
+        hash: Its hash, which travels with every approval and heartbeat.
+    """
+
+    def __init__(self, started_with: TradingConfiguration, *, version: int = 1) -> None:
+        self.current = started_with
+        self.version = version
+        self.hash = started_with.hash
+
+    def accept(self, version: int, configuration: TradingConfiguration) -> bool:
+        """Take over a stored version; False if a newer one, or the same, is in force."""
+        if version < self.version or (version == self.version and configuration == self.current):
+            return False
+        self.current, self.version, self.hash = configuration, version, configuration.hash
+        return True

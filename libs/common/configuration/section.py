@@ -1,0 +1,52 @@
+"""What every section of the configuration is made of.
+
+Numbers are decimals, so that 0.1 stays 0.1, and of a size that a person would write; nothing is changed after it was
+validated.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+DECIMALS_MAX: Final = 12
+"""Digits after the point: enough for any rate, and no tiny number that passes for more than zero."""
+
+Percentage = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False, decimal_places=DECIMALS_MAX)]
+Fraction = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False, decimal_places=DECIMALS_MAX)]
+Multiple = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False, decimal_places=DECIMALS_MAX)]
+
+_NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _booleans_are_no_numbers(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse what pydantic would convert: true for 1, and 0 or "no" for false, which would mean real money."""
+        expects = cls.model_fields[field.field_name or ""].annotation
+        if isinstance(value, bool) != (expects is bool):
+            message = "true or false" if expects is bool else "anything but a boolean"
+            raise ValueError(message)
+        return value
+
+
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values, none of which may stand there twice."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        message = f"must be distinct, found twice: {', '.join(twice)}"
+        raise ValueError(message)
+    return values
+
+
+def written_number(value: Any) -> Any:
+    """Return text that is a number as that number: decimals travel as text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return Decimal(value)
+    return value
