@@ -8,6 +8,8 @@ The book is the recorded best bid and ask, further levels by a seeded rule, and 
 - A resting order fills whole when a recorded trade prints through its price, or when the recorded quote of the other
   side reaches it, because no exchange leaves a crossed book.
 - A resting order fills at its price after the recorded quantity that stood ahead of it has traded.
+- An iceberg shows a part at a time; each next part begins at the end of its price's queue. A taker who wants more than
+  everyone shows at a price meets the hidden parts before the next price.
 - What clients took from recorded liquidity is back with the next recorded quote: fills do not move later prices.
 
 The module is pure: no clock, no randomness, no input or output. The paper exchange and backtests share it.
@@ -19,7 +21,9 @@ from libs.trading.matching.types import (
     Depth,
     Fill,
     Incoming,
+    Place,
     Plan,
+    PreventedMatch,
     Quote,
     Resting,
     SelfTradePrevention,
@@ -32,7 +36,9 @@ __all__ = [
     "Fill",
     "Incoming",
     "OrderBook",
+    "Place",
     "Plan",
+    "PreventedMatch",
     "Quote",
     "Resting",
     "SeededDepth",

@@ -3,20 +3,13 @@
 Invariant: after every call no client's order rests at or through the other side's best price.
 """
 
-from bisect import insort
+from collections import deque
 from collections.abc import Iterator
 
-from libs.trading.matching.types import (
-    Depth,
-    Fill,
-    Incoming,
-    Plan,
-    Quote,
-    Resting,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from libs.trading.matching.planning import Offer, plan_of
+from libs.trading.matching.queues import Queues
+from libs.trading.matching.recorded import Recorded
+from libs.trading.matching.types import Depth, Fill, Incoming, Place, Plan, Quote, Resting, Side, TimeInForce
 
 
 class OrderBook:
@@ -28,35 +21,32 @@ class OrderBook:
     """
 
     def __init__(self, *, depth: Depth, quote: Quote) -> None:
-        self._depth = depth
-        self._quote = quote
-        self._orders: dict[int, Resting] = {}
-        self._levels: dict[Side, dict[int, list[Resting]]] = {Side.BUY: {}, Side.SELL: {}}
-        # Sort keys of the prices with clients' orders, best first: a bid sorts by its negative.
-        self._keys: dict[Side, list[int]] = {Side.BUY: [], Side.SELL: []}
-        self._taken: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        self._recorded = Recorded(depth=depth, quote=quote)
+        self._queues = Queues()
+        self._orders = self._queues.orders
 
     @property
     def quote(self) -> Quote:
         """The recorded best bid and ask in force."""
-        return self._quote
+        return self._recorded.quote
 
     @property
     def orders(self) -> dict[int, Resting]:
         """The clients' resting orders by id; not to be changed."""
         return self._orders
 
+    @property
+    def taken(self) -> dict[Side, dict[int, int]]:
+        """What clients took of the recorded quantity since the last quote, by side and price; not to be changed."""
+        return self._recorded.taken
+
     def recorded_lots(self, side: Side, price: int) -> int:
         """Return the recorded quantity at `price` that no client has taken yet."""
-        best, lots = self._recorded_best(side)
-        if price != best:
-            worse = price < best if side is Side.BUY else price > best
-            lots = self._depth.lots(side, price) if worse else 0
-        return max(0, lots - self._taken[side].get(price, 0))
+        return self._recorded.lots(side, price)
 
     def lots_at(self, side: Side, price: int) -> int:
-        """Return everything on offer at `price`: recorded quantity and clients' orders."""
-        return self.recorded_lots(side, price) + sum(order.lots for order in self._levels[side].get(price, ()))
+        """Return everything on offer at `price`: recorded quantity and what clients' orders show."""
+        return self._recorded.lots(side, price) + sum(order.lots for order in self._queues.at(side, price))
 
     def levels(self, side: Side) -> Iterator[tuple[int, int]]:
         """Yield price and quantity of every level on `side`, best first."""
@@ -67,11 +57,7 @@ class OrderBook:
 
     def ruled_prices(self, side: Side, first: int, last: int) -> Iterator[int]:
         """Yield the prices between two on `side` at which the rule for deeper levels has one."""
-        better, worse = (max(first, last), min(first, last)) if side is Side.BUY else sorted((first, last))
-        price = self._depth.next_price(side, better)
-        while price is not None and (price >= worse if side is Side.BUY else price <= worse):
-            yield price
-            price = self._depth.next_price(side, price)
+        return self._recorded.ruled_prices(side, first, last)
 
     def best(self, side: Side) -> tuple[int, int] | None:
         """Return price and quantity of the best level on `side`, or `None` where nothing is on offer."""
@@ -79,27 +65,7 @@ class OrderBook:
 
     def plan(self, order: Incoming) -> Plan:
         """Return what `order` would do, and change nothing."""
-        wanted = order.lots
-        amount = order.amount
-        fills: list[Fill] = []
-        prevented: list[int] = []
-        for price, lots, maker in self._offers(order.side.opposite, order.limit):
-            if amount is not None:
-                wanted = amount // price
-            if not wanted:
-                break
-            if maker is not None and maker.owner == order.owner and order.prevention is not SelfTradePrevention.NONE:
-                if order.prevention is not SelfTradePrevention.EXPIRE_TAKER:
-                    prevented.append(maker.order_id)
-                if order.prevention is not SelfTradePrevention.EXPIRE_MAKER:
-                    return Plan(tuple(fills), 0 if amount is not None else wanted, tuple(prevented), taker_expires=True)
-                continue
-            taken = min(wanted, lots)
-            fills.append(Fill(price, taken, maker.order_id if maker else None, order.order_id))
-            wanted -= taken
-            if amount is not None:
-                amount -= taken * price
-        return Plan(tuple(fills), 0 if amount is not None else wanted or 0, tuple(prevented))
+        return plan_of(order, self._offers(order.side.opposite, order.limit))
 
     def submit(self, order: Incoming) -> Plan:
         """Match `order`, let a remainder rest where its time in force allows, and return what happened.
@@ -107,21 +73,25 @@ class OrderBook:
         A fill-or-kill order that cannot be filled whole changes nothing and returns no fills.
         """
         plan = self.plan(order)
-        if order.time_in_force is TimeInForce.FOK and plan.remaining:
+        if order.time_in_force is TimeInForce.FOK and (plan.remaining or plan.prevented_lots):
             return Plan((), order.lots or 0)
-        for order_id in plan.prevented:
-            self.cancel(order_id)
-        for fill in plan.fills:
-            self._take(order.side.opposite, fill)
-        may_rest = order.time_in_force is TimeInForce.GTC and not plan.taker_expires
-        if plan.remaining and order.limit is not None and may_rest:
+        for step in plan.steps if plan.prevented else plan.fills:
+            if isinstance(step, Fill):
+                self._take(order.side.opposite, step)
+            else:
+                self._shrink(self._orders[step.maker], step.maker_lots)
+        if plan.remaining and order.limit is not None and order.time_in_force is TimeInForce.GTC:
             self._rest(order, order.limit, plan.remaining)
         return plan
 
-    def restore(self, order: Incoming) -> None:
-        """Put an order back that rested here before a restart, without matching it.
+    def restore_taken(self, side: Side, price: int, lots: int) -> None:
+        """Take away again what clients had taken before a restart; before any order is restored."""
+        self._recorded.take(side, price, lots)
 
-        What it had taken from the recorded liquidity before it came to rest stays taken until the next quote.
+    def restore(self, order: Incoming, place: Place) -> None:
+        """Put an order back where it stood before a restart, without matching it; at one price in order of turns.
+
+        Recorded quantity that it would meet counts as taken until the next quote: it did not meet it before.
 
         Raises:
             ValueError: It has no limit and quantity, or crosses another client's order.
@@ -132,8 +102,12 @@ class OrderBook:
         for price, lots, maker in tuple(self._offers(other, order.limit)):
             if maker is not None:
                 raise ValueError(f"order {order.order_id} would cross order {maker.order_id}")
-            self._taken[other][price] = self._taken[other].get(price, 0) + lots
-        self._rest(order, order.limit, order.lots)
+            self._recorded.take(other, price, lots)
+        resting = Resting(order.order_id, order.owner, order.side, order.limit, place.shown_lots, place.ahead_lots)
+        resting.hidden_lots = order.lots - place.shown_lots
+        resting.part_lots = order.part_lots
+        resting.turn = place.turn
+        self._queues.add(resting)
 
     def cancel(self, order_id: int) -> int:
         """Remove a resting order and return its open lots.
@@ -141,15 +115,13 @@ class OrderBook:
         Raises:
             KeyError: No such order rests here.
         """
-        order = self._orders.pop(order_id)
-        self._remove(order)
-        return order.lots
+        order = self._orders[order_id]
+        self._queues.remove(order)
+        return order.open_lots
 
     def on_quote(self, quote: Quote) -> list[Fill]:
         """Take the next recorded quote and return the fills of the resting orders that it reaches."""
-        self._quote = quote
-        self._taken[Side.BUY].clear()
-        self._taken[Side.SELL].clear()
+        self._recorded.renew(quote)
         if not self._orders:
             return []
         return [*self._fill_through(Side.BUY, quote.ask), *self._fill_through(Side.SELL, quote.bid)]
@@ -166,18 +138,16 @@ class OrderBook:
     def _fill_through(self, side: Side, price: int) -> list[Fill]:
         """Fill every resting order on `side` whose price is `price` or better for the other side."""
         fills = []
-        keys = self._keys[side]
-        while keys and (-keys[0] >= price if side is Side.BUY else keys[0] <= price):
-            level = self._levels[side][abs(keys[0])]
-            order = level[0]
-            self.cancel(order.order_id)
-            fills.append(Fill(order.price, order.lots, order.order_id, None))
+        while (order := self._queues.first_through(side, price)) is not None:
+            self._queues.remove(order)
+            fills.append(Fill(order.price, order.open_lots, order.order_id, None))
         return fills
 
     def _fill_queue(self, side: Side, price: int, lots: int) -> list[Fill]:
+        """Fill what a recorded trade reaches at its own price; what an iceberg shows next waits for the next trade."""
         fills = []
         filled = 0
-        for order in tuple(self._levels[side].get(price, ())):
+        for order in tuple(self._queues.at(side, price)):
             reached = min(order.lots, max(0, lots - order.ahead_lots - filled))
             order.ahead_lots = max(0, order.ahead_lots - lots)
             if reached:
@@ -186,68 +156,83 @@ class OrderBook:
                 self._reduce(order, reached)
         return fills
 
-    def _offers(self, side: Side, limit: int | None) -> Iterator[tuple[int, int, Resting | None]]:
-        """Yield what a taker meets on `side`, in price-time order, as price, lots and the client's order if any."""
+    def _offers(self, side: Side, limit: int | None) -> Iterator[Offer]:
+        """Yield what a taker meets on `side`, in price-time order."""
         for price in self._prices(side):
             if limit is not None and (price < limit if side is Side.BUY else price > limit):
                 return
-            recorded = self.recorded_lots(side, price)
+            recorded = self._recorded.lots(side, price)
             passed = 0
-            for order in self._levels[side].get(price, ()):
+            icebergs: list[Resting] = []
+            for order in self._queues.at(side, price):
                 ahead = min(order.ahead_lots, recorded)
                 if ahead > passed:
-                    yield price, ahead - passed, None
+                    yield Offer(price, ahead - passed, None)
                     passed = ahead
-                yield price, order.lots, order
+                yield Offer(price, order.lots, order)
+                if order.hidden_lots:
+                    icebergs.append(order)
             if recorded > passed:
-                yield price, recorded - passed, None
+                yield Offer(price, recorded - passed, None)
+            if icebergs:
+                yield from _hidden(price, icebergs)
 
     def _prices(self, side: Side) -> Iterator[int]:
         """Yield every price that may hold quantity on `side`, best first."""
-        sign = -1 if side is Side.BUY else 1
-        keys = tuple(self._keys[side])
+        clients = self._queues.prices(side)
         position = 0
-        recorded: int | None = self._recorded_best(side)[0]
-        while recorded is not None:
-            while position < len(keys) and keys[position] <= sign * recorded:
-                if keys[position] != sign * recorded:
-                    yield sign * keys[position]
+        for recorded in self._recorded.prices(side):
+            while position < len(clients) and (
+                clients[position] >= recorded if side is Side.BUY else clients[position] <= recorded
+            ):
+                if clients[position] != recorded:
+                    yield clients[position]
                 position += 1
             yield recorded
-            recorded = self._depth.next_price(side, recorded)
-        for key in keys[position:]:
-            yield sign * key
-
-    def _recorded_best(self, side: Side) -> tuple[int, int]:
-        quote = self._quote
-        return (quote.bid, quote.bid_lots) if side is Side.BUY else (quote.ask, quote.ask_lots)
+        yield from clients[position:]
 
     def _take(self, side: Side, fill: Fill) -> None:
         if fill.maker is not None:
             self._reduce(self._orders[fill.maker], fill.lots)
             return
-        taken = self._taken[side]
-        taken[fill.price] = taken.get(fill.price, 0) + fill.lots
-        for order in self._levels[side].get(fill.price, ()):
+        self._recorded.take(side, fill.price, fill.lots)
+        for order in self._queues.at(side, fill.price):
             order.ahead_lots = max(0, order.ahead_lots - fill.lots)
 
     def _rest(self, order: Incoming, price: int, lots: int) -> None:
-        ahead = self.recorded_lots(order.side, price) if order.queue_lots is None else order.queue_lots
+        ahead = self._recorded.lots(order.side, price)
         resting = Resting(order.order_id, order.owner, order.side, price, lots, ahead)
-        self._orders[order.order_id] = resting
-        level = self._levels[order.side].setdefault(price, [])
-        if not level:
-            insort(self._keys[order.side], -price if order.side is Side.BUY else price)
-        level.append(resting)
+        if 0 < order.part_lots < lots:
+            resting.lots, resting.hidden_lots, resting.part_lots = (
+                order.part_lots,
+                lots - order.part_lots,
+                order.part_lots,
+            )
+        self._queues.add(resting)
 
     def _reduce(self, order: Resting, lots: int) -> None:
         order.lots -= lots
-        if not order.lots:
-            self.cancel(order.order_id)
+        if order.lots:
+            return
+        if order.hidden_lots:
+            self._queues.refill(order, self._recorded.lots(order.side, order.price))
+        else:
+            self._queues.remove(order)
 
-    def _remove(self, order: Resting) -> None:
-        level = self._levels[order.side][order.price]
-        level.remove(order)
-        if not level:
-            del self._levels[order.side][order.price]
-            self._keys[order.side].remove(-order.price if order.side is Side.BUY else order.price)
+    def _shrink(self, order: Resting, lots: int) -> None:
+        """Take away what a prevented match costs a resting order: some of what it shows, or all."""
+        if lots == order.open_lots:
+            self._queues.remove(order)
+        elif lots:
+            self._reduce(order, lots)
+
+
+def _hidden(price: int, icebergs: list[Resting]) -> Iterator[Offer]:
+    """Yield the parts that icebergs show one after another, each time from the end of the queue."""
+    waiting = deque((order, order.hidden_lots) for order in icebergs)
+    while waiting:
+        order, hidden = waiting.popleft()
+        shown = min(order.part_lots, hidden)
+        yield Offer(price, shown, order)
+        if hidden > shown:
+            waiting.append((order, hidden - shown))

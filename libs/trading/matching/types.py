@@ -3,6 +3,7 @@
 Invariant: every number here is an integer, so that matching is exact.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -35,6 +36,17 @@ class SelfTradePrevention(Enum):
     EXPIRE_TAKER = "EXPIRE_TAKER"
     EXPIRE_MAKER = "EXPIRE_MAKER"
     EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+
+    @property
+    def ends_taker(self) -> bool:
+        """Whether the taker loses all that remains of it."""
+        return self in {SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH}
+
+    @property
+    def ends_maker(self) -> bool:
+        """Whether the maker loses all that remains of it."""
+        return self in {SelfTradePrevention.EXPIRE_MAKER, SelfTradePrevention.EXPIRE_BOTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Incoming:
         amount: The quote amount to spend or receive, in ticks times lots; only for market orders.
         time_in_force: What happens to a remainder; a market order never rests.
         prevention: What happens when it meets its owner's own order.
-        queue_lots: The recorded quantity ahead when it rests, where that is known already (after a restart).
+        part_lots: How much of it the book shows at a time where it is an iceberg; 0 for all.
     """
 
     order_id: int
@@ -75,7 +87,7 @@ class Incoming:
     amount: int | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     prevention: SelfTradePrevention = SelfTradePrevention.NONE
-    queue_lots: int | None = None
+    part_lots: int = 0
 
     def __post_init__(self) -> None:
         if (self.lots is None) == (self.amount is None):
@@ -86,9 +98,36 @@ class Incoming:
             raise ValueError(f"an order needs a positive size, found lots={self.lots} amount={self.amount}")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an order stands at its price.
+
+    Args:
+        ahead_lots: The recorded quantity that must trade before it.
+        shown_lots: How much of it the book shows.
+        turn: At one price the order with the lower number trades first.
+    """
+
+    ahead_lots: int
+    shown_lots: int
+    turn: int
+
+
 @dataclass(slots=True)
 class Resting:
-    """A client's order on the book, and the recorded quantity that must trade before it."""
+    """A client's order on the book, and the recorded quantity that must trade before it.
+
+    Args:
+        order_id: Unique in the book.
+        owner: Whose order it is.
+        side: Which way it trades.
+        price: In ticks.
+        lots: What the book shows of it.
+        ahead_lots: The recorded quantity that must trade before it.
+        hidden_lots: What follows once the shown part has traded; only of icebergs.
+        part_lots: How much is shown at a time; only of icebergs.
+        turn: At one price the order with the lower number trades first.
+    """
 
     order_id: int
     owner: str
@@ -96,6 +135,19 @@ class Resting:
     price: int
     lots: int
     ahead_lots: int
+    hidden_lots: int = 0
+    part_lots: int = 0
+    turn: int = 0
+
+    @property
+    def open_lots(self) -> int:
+        """All that may still trade."""
+        return self.lots + self.hidden_lots
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.ahead_lots, self.lots, self.turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +161,54 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A trade that does not happen because both sides are one owner's.
+
+    Args:
+        price: At which they would have traded.
+        lots: How much they would have traded.
+        maker: The resting order.
+        maker_lots: What the resting order loses.
+        taker_lots: What the incoming order loses.
+        fills_before: How many of the plan's fills come first.
+    """
+
+    price: int
+    lots: int
+    maker: int
+    maker_lots: int
+    taker_lots: int
+    fills_before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What an incoming order would do to the book.
 
     Args:
         fills: The trades, best price first.
-        remaining: Lots without a counterparty; 0 for an order by amount.
-        prevented: Resting orders that expire because they belong to the taker.
-        taker_expires: Whether the rest of the taker expires because it met its owner's own order.
+        remaining: Lots that met nobody, and rest where the order's time in force lets them; 0 for an order by amount.
+        prevented: The trades that do not happen, best price first.
     """
 
     fills: tuple[Fill, ...]
     remaining: int
-    prevented: tuple[int, ...] = field(default=())
-    taker_expires: bool = False
+    prevented: tuple[PreventedMatch, ...] = field(default=())
+
+    @property
+    def prevented_lots(self) -> int:
+        """What the incoming order loses to its owner's own orders."""
+        return sum(match.taker_lots for match in self.prevented)
+
+    @property
+    def steps(self) -> Iterator[Fill | PreventedMatch]:
+        """The trades and the prevented ones in the order in which they come."""
+        done = 0
+        for match in self.prevented:
+            yield from self.fills[done : match.fills_before]
+            done = match.fills_before
+            yield match
+        yield from self.fills[done:]
 
 
 class Depth(Protocol):

@@ -4,9 +4,8 @@ Invariant: an order locks exactly what it may still have to give; a closed one l
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from libs.trading.matching import Fill, Incoming, OrderBook, Plan, SelfTradePrevention, Side, TimeInForce
+from libs.trading.matching import Fill, Incoming, OrderBook, Place, Plan, SelfTradePrevention, Side, TimeInForce
 from services.paper_exchange.market.history import History
 from services.paper_exchange.market.reel import TapeEvent
 from services.paper_exchange.venue.audience import Audience
@@ -59,8 +58,8 @@ class Floor:
         """Put the desk's open orders back where they were before a restart."""
         for order in self._desk.open_orders():
             if order.is_working:
-                incoming = replace(self._incoming(order), queue_lots=queue.get(order.order_id, 0))
-                self._books[order.symbol].restore(incoming)
+                place = Place(queue.get(order.order_id, 0), order.remaining, 0)
+                self._books[order.symbol].restore(self._incoming(order), place)
             else:
                 self._stops.add(order)
 
@@ -89,7 +88,7 @@ class Floor:
         """Let an accepted order trade and rest as its type says."""
         book = self._books[order.symbol]
         plan = book.submit(self._incoming(order))
-        for prevented in map(self._desk.order, plan.prevented):
+        for prevented in map(self._desk.order, (match.maker for match in plan.prevented)):
             self._audience.on_levels(order.symbol, book, prevented.side, (prevented.request.price,))
             self._expire(prevented, "EXPIRED_IN_MATCH", "")
         if order.request.kind == "MARKET" and order.request.quote_units:
@@ -146,7 +145,7 @@ class Floor:
 
     def _dispose(self, order: Order, plan: Plan) -> None:
         """Expire what neither traded nor rests."""
-        if plan.taker_expires:
+        if plan.prevented_lots:
             self._expire(order, "EXPIRED_IN_MATCH", "")
         elif not order.request.price:
             self._expire(order, "EXPIRED", "INSUFFICIENT_LIQUIDITY")

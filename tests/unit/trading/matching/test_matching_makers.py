@@ -2,7 +2,9 @@
 
 import pytest
 
-from libs.trading.matching import Fill, Incoming, OrderBook, Quote, Side
+from libs.trading.matching import Fill, Incoming, OrderBook, Place, Quote, Side
+
+UNTOUCHED = Place(ahead_lots=0, shown_lots=4, turn=0)
 
 
 class NoDepth:
@@ -128,7 +130,7 @@ def test_levels_show_recorded_quantity_and_orders_together_best_first():
 def test_a_restored_order_keeps_its_place_in_the_queue():
     book = a_book(lots=3)
 
-    book.restore(Incoming(1, "main", Side.BUY, 1_000, 4, queue_lots=1))
+    book.restore(Incoming(1, "main", Side.BUY, 1_000, 4), Place(ahead_lots=1, shown_lots=4, turn=1))
 
     assert book.on_trade(1_000, 2) == [Fill(1_000, 1, 1, None)]
 
@@ -136,7 +138,7 @@ def test_a_restored_order_keeps_its_place_in_the_queue():
 def test_what_a_restored_order_took_before_it_rested_stays_taken_until_the_next_quote():
     book = a_book(lots=3)
 
-    book.restore(Incoming(1, "main", Side.BUY, 1_005, 4, queue_lots=0))
+    book.restore(Incoming(1, "main", Side.BUY, 1_005, 4), UNTOUCHED)
 
     assert book.best(Side.SELL) is None
     assert book.on_quote(Quote(1_000, 3, 1_006, 3)) == []
@@ -144,15 +146,38 @@ def test_what_a_restored_order_took_before_it_rested_stays_taken_until_the_next_
 
 def test_an_order_cannot_be_restored_across_another_ones_price():
     book = a_book()
-    book.restore(Incoming(1, "main", Side.SELL, 1_003, 4))
+    book.restore(Incoming(1, "main", Side.SELL, 1_003, 4), UNTOUCHED)
 
     with pytest.raises(ValueError, match="would cross order 1"):
-        book.restore(Incoming(2, "main", Side.BUY, 1_003, 4))
+        book.restore(Incoming(2, "main", Side.BUY, 1_003, 4), UNTOUCHED)
+
+
+def test_what_others_had_taken_before_a_restart_stays_taken_until_the_next_quote():
+    book = a_book(lots=3)
+
+    book.restore_taken(Side.SELL, 1_005, 2)
+
+    assert book.taken[Side.SELL] == {1_005: 2}
+    assert book.best(Side.SELL) == (1_005, 1)
+    book.on_quote(Quote(1_000, 3, 1_005, 3))
+    assert book.best(Side.SELL) == (1_005, 3)
+
+
+def test_restored_orders_keep_their_turns_and_new_ones_come_after_them():
+    book = a_book()
+    book.restore(Incoming(9, "main", Side.BUY, 999, 4), Place(ahead_lots=0, shown_lots=4, turn=3))
+    book.restore(Incoming(5, "main", Side.BUY, 999, 4), Place(ahead_lots=0, shown_lots=4, turn=7))
+    rest(book, 10, Side.BUY, 999)
+
+    plan = book.plan(Incoming(11, "other", Side.SELL, 999, 15))
+
+    assert [fill.maker for fill in plan.fills] == [None, 9, 5, 10]
+    assert [book.orders[order_id].turn for order_id in (9, 5, 10)] == [3, 7, 8]
 
 
 def test_a_market_order_cannot_be_restored():
     with pytest.raises(ValueError, match="only a limit order"):
-        a_book().restore(Incoming(1, "main", Side.BUY, None, 4))
+        a_book().restore(Incoming(1, "main", Side.BUY, None, 4), UNTOUCHED)
 
 
 def test_the_rules_prices_between_two_prices_are_found_from_either_end():

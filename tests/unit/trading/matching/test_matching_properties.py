@@ -49,14 +49,15 @@ class AnyMarket(RuleBasedStateMachine):
 
         plan = self.book.submit(order)
 
-        for prevented in plan.prevented:
-            self.gone[prevented] = self.wanted[prevented] - self.filled[prevented]
         self.take(plan.fills)
+        for match in plan.prevented:
+            self.gone[match.maker] = self.gone.get(match.maker, 0) + match.maker_lots
         prices = [fill.price for fill in plan.fills]
         assert prices == sorted(prices, reverse=side is Side.SELL), "best price first"
         for fill_price, expected in queue.items():
             makers = [fill.maker for fill in plan.fills if fill.price == fill_price and fill.maker is not None]
-            standing = [maker for maker in expected if maker not in plan.prevented]
+            kept_apart = {match.maker for match in plan.prevented}
+            standing = [maker for maker in expected if maker not in kept_apart]
             assert makers == standing[: len(makers)], "the earlier order first"
         if time_in_force is TimeInForce.FOK:
             assert self.filled[order_id] in (0, lots), "all or nothing"

@@ -8,7 +8,6 @@ from libs.trading.matching import (
     OrderBook,
     Quote,
     SeededDepth,
-    SelfTradePrevention,
     Side,
     TimeInForce,
 )
@@ -39,9 +38,8 @@ def an_order(
     lots: int | None = 1,
     amount: int | None = None,
     time_in_force: TimeInForce = TimeInForce.GTC,
-    prevention: SelfTradePrevention = SelfTradePrevention.NONE,
 ) -> Incoming:
-    return Incoming(order_id, owner, side, limit, lots, amount, time_in_force, prevention)
+    return Incoming(order_id, owner, side, limit, lots, amount, time_in_force)
 
 
 def test_a_taker_pays_the_recorded_best_price():
@@ -147,28 +145,6 @@ def test_recorded_quantity_that_stood_there_first_trades_before_a_clients_order(
     assert [(fill.maker, fill.lots) for fill in plan.fills] == [(None, 3), (1, 2), (None, 2)]
 
 
-@pytest.mark.parametrize(
-    ("prevention", "prevented", "taker_expires", "filled"),
-    [
-        (SelfTradePrevention.NONE, (), False, [(1_003, 2), (1_005, 1)]),
-        (SelfTradePrevention.EXPIRE_MAKER, (1,), False, [(1_005, 3)]),
-        (SelfTradePrevention.EXPIRE_TAKER, (), True, []),
-        (SelfTradePrevention.EXPIRE_BOTH, (1,), True, []),
-    ],
-)
-def test_an_owner_trades_with_himself_only_where_he_allows_it(prevention, prevented, taker_expires, filled):
-    book = a_book(bid=1_000, ask=1_005)
-    book.submit(an_order(1, side=Side.SELL, limit=1_003, lots=2))
-
-    plan = book.submit(an_order(2, limit=1_005, lots=3, prevention=prevention))
-
-    assert plan.prevented == prevented
-    assert plan.taker_expires is taker_expires
-    assert [(fill.price, fill.lots) for fill in plan.fills] == filled
-    assert (1 in book.orders) is (prevention is SelfTradePrevention.EXPIRE_TAKER)
-    assert 2 not in book.orders
-
-
 def test_a_plan_changes_nothing():
     book = a_book()
     before = list(book.levels(Side.SELL))
@@ -177,15 +153,6 @@ def test_a_plan_changes_nothing():
 
     assert list(book.levels(Side.SELL)) == before
     assert not book.orders
-
-
-def test_a_market_order_by_amount_that_meets_its_owner_expires_without_a_remainder():
-    book = a_book(bid=1_000, ask=1_005)
-    book.submit(an_order(1, side=Side.SELL, limit=1_003))
-
-    plan = book.plan(an_order(2, limit=None, lots=None, amount=5_000, prevention=SelfTradePrevention.EXPIRE_TAKER))
-
-    assert (plan.remaining, plan.taker_expires) == (0, True)
 
 
 @pytest.mark.parametrize(
