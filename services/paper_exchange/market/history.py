@@ -159,20 +159,29 @@ class History:
         return Candle(start_ms, end_ms, total, min(ids), max(ids))
 
     def candles(
-        self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int
+        self,
+        symbol: str,
+        interval: str,
+        *,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
+        now_ms: int,
+        zone_ms: int = 0,
     ) -> list[Candle]:
         """Return candles by Binance's rule: without a start the newest, with one the oldest from there."""
         end_ms = now_ms if end_ms is None else min(end_ms, now_ms)
         if start_ms is None:
-            start = candle_start(interval, end_ms, candles_back=limit - 1)
+            start = candle_start(interval, end_ms, candles_back=limit - 1, zone_ms=zone_ms)
+        elif start_ms > end_ms:
+            return []
         else:
-            start = candle_start(interval, start_ms)
-            start = start if start >= start_ms else next_candle_start(interval, start)
-        earliest = candle_start(interval, self.begins_at_ms)
-        start = max(start, earliest)
+            start = candle_start(interval, start_ms, zone_ms=zone_ms)
+            start = start if start >= start_ms else next_candle_start(interval, start, zone_ms=zone_ms)
+        start = max(start, candle_start(interval, self.begins_at_ms, zone_ms=zone_ms))
         found: list[Candle] = []
         while start <= end_ms and len(found) < limit:
-            following = next_candle_start(interval, start)
+            following = next_candle_start(interval, start, zone_ms=zone_ms)
             found.append(self.candle(symbol, start, following))
             start = following
         return found

@@ -34,8 +34,13 @@ _FIXED_MS = {
 INTERVALS = (*_FIXED_MS, _MONTH)
 
 
-def candle_start(interval: str, at_ms: int, *, candles_back: int = 0) -> int:
-    """Return the start of the candle that holds `at_ms`, or of one that many candles before it."""
+def candle_start(interval: str, at_ms: int, *, candles_back: int = 0, zone_ms: int = 0) -> int:
+    """Return the start of the candle that holds `at_ms`, or of one that many candles before it.
+
+    `zone_ms` is how far the days begin before those of UTC.
+    """
+    if zone_ms:
+        return candle_start(interval, at_ms + zone_ms, candles_back=candles_back) - zone_ms
     if interval == _MONTH:
         moment = datetime.fromtimestamp(at_ms // 1_000, UTC)
         year, month = divmod(moment.year * _MONTHS_A_YEAR + moment.month - 1 - candles_back, _MONTHS_A_YEAR)
@@ -45,6 +50,6 @@ def candle_start(interval: str, at_ms: int, *, candles_back: int = 0) -> int:
     return (at_ms - origin_ms) // length_ms * length_ms + origin_ms - candles_back * length_ms
 
 
-def next_candle_start(interval: str, start_ms: int) -> int:
+def next_candle_start(interval: str, start_ms: int, *, zone_ms: int = 0) -> int:
     """Return the start of the candle after the one that starts at `start_ms`."""
-    return candle_start(interval, start_ms, candles_back=-1)
+    return candle_start(interval, start_ms, candles_back=-1, zone_ms=zone_ms)
