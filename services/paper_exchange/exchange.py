@@ -9,6 +9,7 @@ from pathlib import Path
 
 from libs.common.clock import Clock, epoch_ms
 from services.paper_exchange.api.account import Account
+from services.paper_exchange.api.connection import SocketRules
 from services.paper_exchange.api.feed import Feed
 from services.paper_exchange.api.gate import Gate
 from services.paper_exchange.api.keys import ApiKey
@@ -49,6 +50,8 @@ class Exchange:
         journal_dir: Where the journal lies.
         keys: The API keys.
         openings: The balances at the very first start.
+        stream_rules: The bounds of market data connections; Binance's unless a test wants shorter ones.
+        socket_api_rules: Those of the WebSocket API.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Exchange:
         journal_dir: Path,
         keys: Sequence[ApiKey],
         openings: Sequence[Opening] = OPENINGS,
+        stream_rules: SocketRules | None = None,
+        socket_api_rules: SocketRules | None = None,
     ) -> None:
         first_update_id = epoch_ms(clock.now()) * _UPDATE_IDS_PER_MS
         self.feed = Feed(symbols=tape.symbols, first_update_id=first_update_id)
@@ -92,5 +97,14 @@ class Exchange:
             limits=limits,
             endpoints={endpoint.ws_method: endpoint for endpoint in endpoints if endpoint.ws_method},
         )
-        self.server = Server(endpoints=endpoints, gate=gate, socket_api=socket_api, feed=self.feed)
+        self.server = Server(
+            venue=self.venue,
+            endpoints=endpoints,
+            gate=gate,
+            limits=limits,
+            socket_api=socket_api,
+            feed=self.feed,
+            stream_rules=stream_rules,
+            socket_api_rules=socket_api_rules,
+        )
         self.periodic = Periodic(venue=self.venue, feed=self.feed, tickers=tickers)

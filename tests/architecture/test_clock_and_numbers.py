@@ -12,7 +12,7 @@ CLOCK_READERS = {
     "libs/embedded/lifecycle.py": "the supervisor times processes by its event loop",
     "libs/embedded/stack.py": "the same",
     "libs/embedded/supervisor.py": "the same",
-    "services/paper_exchange/api/streams.py": "bounds a client's connection by its event loop",
+    "services/paper_exchange/api/connection.py": "bounds a client's connection by its event loop",
 }
 CLOCKS = {
     "date.today",

@@ -4,11 +4,12 @@ Invariant: a frame is built once for all its subscribers, and not at all if ther
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from typing import Any, Protocol
 
 from libs.trading.matching import OrderBook, Quote, Side
 from services.paper_exchange.api.outbox import Outbox
+from services.paper_exchange.api.time_unit import TimeUnit
 from services.paper_exchange.market.history import Trade
 from services.paper_exchange.venue.rules import LISTED
 
@@ -18,6 +19,7 @@ class Subscriber(Protocol):
 
     outbox: Outbox
     combined: bool
+    unit: TimeUnit
 
 
 class BookChanges:
@@ -51,32 +53,34 @@ class Feed:
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._best: dict[str, tuple[Any, Any]] = {}
         self.changes = {symbol: BookChanges(first_update_id) for symbol in symbols}
-        self._now_ms = 0
+        self.now_ms = 0
         self._depth_symbols: set[str] = set()
         self.frames_total = 0
 
     @property
-    def streams(self) -> Iterable[str]:
+    def streams(self) -> KeysView[str]:
         """The streams with at least one subscriber."""
-        return tuple(self._subscribers)
+        return self._subscribers.keys()
 
     @property
     def account_listeners(self) -> int:
         """How many user data streams are open."""
         return sum(len(listeners) for listeners in self._accounts.values())
 
-    def subscribe(self, stream: str, subscriber: Subscriber) -> None:
-        """Send a stream to a connection from now on."""
-        self._subscribers.setdefault(stream, set()).add(subscriber)
+    def subscribe(self, streams: Iterable[str], subscriber: Subscriber) -> None:
+        """Send streams to a connection from now on."""
+        for stream in streams:
+            self._subscribers.setdefault(stream, set()).add(subscriber)
         self._note_depth_symbols()
 
-    def unsubscribe(self, stream: str, subscriber: Subscriber) -> None:
-        """Stop sending a stream to a connection."""
-        subscribers = self._subscribers.get(stream, set())
-        subscribers.discard(subscriber)
-        if not subscribers:
-            self._subscribers.pop(stream, None)
-            self._note_depth_symbols()
+    def unsubscribe(self, streams: Iterable[str], subscriber: Subscriber) -> None:
+        """Stop sending streams to a connection."""
+        for stream in streams:
+            subscribers = self._subscribers.get(stream, set())
+            subscribers.discard(subscriber)
+            if not subscribers:
+                self._subscribers.pop(stream, None)
+        self._note_depth_symbols()
 
     def subscribe_account(self, account: str, receive: Callable[[dict[str, Any]], None]) -> None:
         """Pass an account's events to `receive` from now on."""
@@ -96,7 +100,7 @@ class Feed:
 
     def on_time(self, now_ms: int) -> None:
         """Take note of exchange time, which stamps the events."""
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     def on_quote(self, symbol: str, book: OrderBook, before: Quote) -> None:
         """A recorded quote came into force."""
@@ -124,7 +128,7 @@ class Feed:
                 else f'"a":{trade.trade_id},"f":{trade.trade_id},"l":{trade.trade_id}'
             )
             frame = (
-                f'{{"e":"{kind}","E":{self._now_ms},"s":"{symbol}",{ids},"p":"{rules.price_text(trade.price)}",'
+                f'{{"e":"{kind}","E":{self.now_ms},"s":"{symbol}",{ids},"p":"{rules.price_text(trade.price)}",'
                 f'"q":"{rules.quantity_text(trade.lots)}","T":{trade.at_ms},'
                 f'"m":{"true" if trade.buyer_is_maker else "false"},"M":true}}'
             )
@@ -147,13 +151,12 @@ class Feed:
     def flush(self) -> None:
         """Pass everything on."""
         for stream, frame in self._frames:
-            combined = ""
+            forms: dict[tuple[bool, TimeUnit], str] = {(False, TimeUnit.MILLISECOND): frame}
             for subscriber in self._subscribers.get(stream, ()):
-                if subscriber.combined:
-                    combined = combined or f'{{"stream":"{stream}","data":{frame}}}'
-                    subscriber.outbox.put(combined)
-                else:
-                    subscriber.outbox.put(frame)
+                form = (subscriber.combined, subscriber.unit)
+                if form not in forms:
+                    forms[form] = _formed(stream, frame, *form)
+                subscriber.outbox.put(forms[form])
                 self.frames_total += 1
         self._frames.clear()
         for account, event in self._events:
@@ -184,3 +187,10 @@ class Feed:
             f'"a":"{rules.price_text(ask[0])}","A":"{rules.quantity_text(ask[1])}"}}'
         )
         self._frames.append((stream, frame))
+
+
+def _formed(stream: str, frame: str, combined: bool, unit: TimeUnit) -> str:  # noqa: FBT001 - the form's two parts
+    """Return a frame as a connection of this form gets it."""
+    if unit is not TimeUnit.MILLISECOND:
+        frame = json.dumps(unit.of_event(json.loads(frame)), separators=(",", ":"))
+    return f'{{"stream":"{stream}","data":{frame}}}' if combined else frame

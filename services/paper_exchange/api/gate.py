@@ -105,12 +105,13 @@ def signed_query(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it arrived: `signed_payload` is exactly what the client signed."""
+    """A request as it arrived: `signed_payload` is exactly what the client signed, `session` who has logged on."""
 
     address: str
     values: Mapping[str, str]
     signed_payload: bytes
     api_key: str
+    session: ApiKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class Gate:
         now_ms = self._venue.advance()
         used: int | None = None
         try:
+            self._limits.admit(request.address, now_ms)
             weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(parameters)
             used = self._limits.spend(request.address, weight, now_ms)
             key = self._authenticate(endpoint, request, parameters, now_ms)
@@ -168,7 +170,12 @@ class Gate:
     def _authenticate(self, endpoint: Endpoint, request: Request, parameters: Parameters, now_ms: int) -> ApiKey | None:
         if endpoint.security is Security.NONE:
             return None
-        key = self._key(request.api_key, Permission(endpoint.security.value))
+        permission = Permission(endpoint.security.value)
+        if request.session is not None and not {"apiKey", "signature"} & request.values.keys():
+            _check_permission(request.session, permission)
+            _check_time(parameters, now_ms)
+            return request.session
+        key = self._key(request.api_key, permission)
         _check_time(parameters, now_ms)
         _check_signature(key, request)
         return key
@@ -177,10 +184,20 @@ class Gate:
         if not _KEY_FORMAT.fullmatch(api_key):
             raise ApiError(-2014, "API-key format invalid.", status=HTTPStatus.UNAUTHORIZED)
         key = self._keys.get(api_key)
-        if key is None or permission not in key.permissions:
-            text = "Invalid API-key, IP, or permissions for action."
-            raise ApiError(-2015, text, status=HTTPStatus.UNAUTHORIZED)
+        if key is None:
+            raise _not_permitted()
+        _check_permission(key, permission)
         return key
+
+
+def _not_permitted() -> ApiError:
+    text = "Invalid API-key, IP, or permissions for action."
+    return ApiError(-2015, text, status=HTTPStatus.UNAUTHORIZED)
+
+
+def _check_permission(key: ApiKey, permission: Permission) -> None:
+    if permission not in key.permissions:
+        raise _not_permitted()
 
 
 def _signing_names(endpoint: Endpoint) -> tuple[str, ...]:
@@ -207,6 +224,6 @@ def _check_signature(key: ApiKey, request: Request) -> None:
         genuine = verify_ed25519(key, request.signed_payload, signature)
     else:
         expected = hmac.new(key.api_secret.encode(), request.signed_payload, hashlib.sha256).hexdigest()
-        genuine = hmac.compare_digest(expected.encode(), signature.lower().encode())
+        genuine = hmac.compare_digest(expected.encode(), signature.lower().encode(errors="replace"))
     if not genuine:
         raise ApiError(-1022, "Signature for this request is not valid.")

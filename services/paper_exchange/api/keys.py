@@ -81,7 +81,7 @@ def verify_ed25519(key: ApiKey, payload: bytes, signature: str) -> bool:
     if not isinstance(private, Ed25519PrivateKey):
         return False
     # Ed25519 is deterministic (RFC 8032), so signing again is verifying.
-    return secrets.compare_digest(base64.b64encode(private.sign(payload)).decode(), signature)
+    return secrets.compare_digest(base64.b64encode(private.sign(payload)), signature.encode(errors="replace"))
 
 
 def _create(name: str, account: str, permissions: frozenset[Permission], *, ed25519: bool) -> ApiKey:

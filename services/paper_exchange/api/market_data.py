@@ -11,6 +11,8 @@ from libs.trading.matching import Side
 from services.paper_exchange.api.gate import Call, Endpoint
 from services.paper_exchange.api.limits import RATE_LIMITS
 from services.paper_exchange.api.parameters import Parameters
+from services.paper_exchange.api.selection import check_status, permitted_symbols, status_of, zone_ms
+from services.paper_exchange.api.statistics import Statistics
 from services.paper_exchange.market.history import Candle, Trade
 from services.paper_exchange.market.intervals import INTERVALS
 from services.paper_exchange.venue.errors import ApiError
@@ -32,6 +34,7 @@ class MarketData:
     def __init__(self, *, venue: Venue, update_id: Callable[[str], int]) -> None:
         self._venue = venue
         self._update_id = update_id
+        self._statistics = Statistics(venue=venue)
 
     def endpoints(self) -> list[Endpoint]:
         """Return the public endpoints."""
@@ -107,19 +110,22 @@ class MarketData:
 
     def exchange_info(self, call: Call) -> Json:
         """Return what trades here and under which rules."""
-        status = "HALT" if self._venue.is_halted else "TRADING"
-        symbols = call.parameters.symbols(self._venue.symbols) or self._venue.symbols
+        shows_sets = _is_true(call.parameters, "showPermissionSets", default=True)
+        hidden: Json = {} if shows_sets else {"permissionSets": []}
+        status = status_of(self._venue)
+        symbols = permitted_symbols(call.parameters, self._venue)
         return {
             "timezone": "UTC",
             "serverTime": call.now_ms,
             "rateLimits": list(RATE_LIMITS),
             "exchangeFilters": [],
-            "symbols": [LISTED[symbol].describe(status) for symbol in symbols],
+            "symbols": [{**LISTED[symbol].describe(status), **hidden} for symbol in symbols],
         }
 
     def depth(self, call: Call) -> Json:
         """Return the best levels of the book."""
         rules = self._rules(call)
+        check_status(call.parameters, self._venue)
         limit = call.parameters.limit(default=100, maximum=5_000)
         book = self._venue.books[rules.symbol]
         return {
@@ -182,6 +188,7 @@ class MarketData:
             end_ms=parameters.moment_ms("endTime"),
             limit=parameters.limit(default=500, maximum=1_000),
             now_ms=call.now_ms,
+            zone_ms=zone_ms(parameters),
         )
         return [_kline(rules, candle) for candle in candles]
 
@@ -190,7 +197,7 @@ class MarketData:
         rules = self._rules(call)
         return {
             "mins": rules.average_minutes,
-            "price": rules.price_text(self._venue.average_price(rules.symbol)),
+            "price": self._statistics.average_price(rules.symbol),
             "closeTime": self._venue.history.last_trade(rules.symbol).at_ms,
         }
 
@@ -232,6 +239,11 @@ def _kline(rules: SymbolRules, candle: Candle) -> list[Any]:
         rules.notional_text(summary.taken_notional),
         "0",
     ]
+
+
+def _is_true(parameters: Parameters, name: str, *, default: bool) -> bool:
+    error = ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return parameters.choice(name, {"true": True, "false": False}, error) if name in parameters else default
 
 
 def _depth_weight(parameters: Parameters) -> int:

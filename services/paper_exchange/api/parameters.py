@@ -17,7 +17,8 @@ _NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _INTEGER = r"^[0-9]{1,20}$"
 _CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
-_PATTERNS = {pattern: re.compile(pattern) for pattern in (_NUMBER, _INTEGER, _CLIENT_ID, _SYMBOL)}
+_SYMBOLS = r"^\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\]$"
+_PATTERNS = {pattern: re.compile(pattern) for pattern in (_NUMBER, _INTEGER, _CLIENT_ID, _SYMBOL, _SYMBOLS)}
 _DECIMALS_MAX = 8
 _MICROSECONDS_FROM = 10**15
 _INTEGER_MAX = 2**63 - 1
@@ -147,13 +148,9 @@ class Parameters:
             return [self.rules(listed).symbol]
         if "symbols" not in self:
             return None
-        pattern = r"^\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\]$"
-        try:
-            names = json.loads(self.text("symbols"))
-        except ValueError as error:
-            raise illegal_characters("symbols", pattern) from error
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise illegal_characters("symbols", pattern)
+        names: list[str] = json.loads(self._matching("symbols", _SYMBOLS))
+        if len(set(names)) != len(names):
+            raise ApiError(-1151, "Symbol is present multiple times in the list.")
         if not set(names) <= set(listed):
             raise invalid_symbol()
         return names

@@ -1,26 +1,31 @@
-"""The streams that come by the clock: candles, depth updates and tickers.
+"""The streams that come by the clock: candles, depth updates, tickers and average prices.
 
 Invariant: every candle that closes while its stream has a subscriber is sent closed exactly once.
 """
 
-from itertools import islice
+import re
 from typing import Any
 
-from libs.trading.matching import Side
+from services.paper_exchange.api.depth import DepthStreams
 from services.paper_exchange.api.feed import Feed
-from services.paper_exchange.api.market_data import level_text
-from services.paper_exchange.api.tickers import Tickers
+from services.paper_exchange.api.schedule import Schedule
+from services.paper_exchange.api.statistics import Statistics, full_statistics
+from services.paper_exchange.api.ticker_events import full_ticker, short_ticker, window_ticker
+from services.paper_exchange.api.tickers import Tickers, window_ms
 from services.paper_exchange.market.history import Candle
 from services.paper_exchange.market.intervals import INTERVALS, candle_start, next_candle_start
 from services.paper_exchange.venue.rules import LISTED
 from services.paper_exchange.venue.venue import Venue
 
 PERIOD_MS = 100
-_TICKER_MS = 1_000
+_SECOND_MS = 1_000
 _CANDLE_MS = {"1s": 1_000}
 _CANDLE_MS_DEFAULT = 2_000
-_PARTIAL_DEPTHS = (5, 10, 20)
 _CANDLES_AT_ONCE_MAX = 60
+_KLINE = re.compile(rf"kline_({'|'.join(INTERVALS)})(@\+08:00)?")
+_EIGHT_HOURS_MS = 8 * 3_600_000
+_EACH_SECOND = re.compile(r"miniTicker|ticker|avgPrice|ticker_(1h|4h|1d)")
+_OF_ALL = re.compile(r"miniTicker|ticker_(1h|4h|1d)")
 
 Json = dict[str, Any]
 
@@ -32,130 +37,70 @@ class Periodic:
         self._venue = venue
         self._feed = feed
         self._tickers = tickers
+        self._statistics = Statistics(venue=venue)
+        self._schedule = Schedule(lambda: feed.streams)
+        self._depth = DepthStreams(venue=venue, feed=feed, schedule=self._schedule)
         self._candle_starts: dict[str, int] = {}
-        self._due_at_ms: dict[str, int] = {}
 
     def publish(self) -> None:
         """Publish what is due at the venue's present."""
         now_ms = self._venue.now_ms
-        self._publish_depths(now_ms)
+        self._depth.publish(now_ms)
+        symbols = {symbol.lower(): symbol for symbol in self._venue.symbols}
         for stream in self._feed.streams:
             name, _, kind = stream.partition("@")
-            symbol = name.upper()
-            if stream == "!miniTicker@arr":
-                if self._is_due(stream, now_ms, _TICKER_MS):
-                    self._feed.publish(stream, [self._mini_ticker(each, now_ms) for each in self._venue.symbols])
-            elif symbol not in self._venue.symbols:
-                continue
-            elif kind.startswith("kline_"):
-                self._publish_candles(stream, symbol, kind.removeprefix("kline_"), now_ms)
-            elif kind == "miniTicker" and self._is_due(stream, now_ms, _TICKER_MS):
-                self._feed.publish(stream, self._mini_ticker(symbol, now_ms))
-            elif kind == "ticker" and self._is_due(stream, now_ms, _TICKER_MS):
-                self._feed.publish(stream, self._ticker(symbol, now_ms))
+            if name in symbols:
+                self._publish_one(stream, symbols[name], kind, now_ms)
+            elif kind == "arr" and name.startswith("!"):
+                self._publish_all(stream, name[1:], now_ms)
         self._feed.flush()
 
-    def _is_due(self, stream: str, now_ms: int, period_ms: int) -> bool:
-        if now_ms < self._due_at_ms.get(stream, 0):
-            return False
-        if len(self._due_at_ms) > len(tuple(self._feed.streams)):
-            self._due_at_ms = {known: self._due_at_ms.get(known, 0) for known in self._feed.streams}
-        self._due_at_ms[stream] = (now_ms // period_ms + 1) * period_ms
-        return True
+    def _publish_one(self, stream: str, symbol: str, kind: str, now_ms: int) -> None:
+        if (match := _KLINE.fullmatch(kind)) is not None:
+            self._publish_candles(stream, symbol, match[1], _EIGHT_HOURS_MS if match[2] else 0, now_ms)
+        elif _EACH_SECOND.fullmatch(kind) is not None and self._schedule.is_due(stream, now_ms, _SECOND_MS):
+            self._feed.publish(stream, self._event_of(kind, symbol, now_ms))
 
-    def _publish_candles(self, stream: str, symbol: str, interval: str, now_ms: int) -> None:
-        if interval not in INTERVALS:
-            return
-        present = candle_start(interval, now_ms)
+    def _publish_all(self, stream: str, kind: str, now_ms: int) -> None:
+        if _OF_ALL.fullmatch(kind) is not None and self._schedule.is_due(stream, now_ms, _SECOND_MS):
+            self._feed.publish(stream, [self._event_of(kind, symbol, now_ms) for symbol in self._venue.symbols])
+
+    def _event_of(self, kind: str, symbol: str, now_ms: int) -> Json:
+        match kind:
+            case "miniTicker":
+                return short_ticker(self._tickers.mini_ticker(symbol), now_ms)
+            case "ticker":
+                return full_ticker(self._tickers.full_ticker(symbol), now_ms)
+            case "avgPrice":
+                return {
+                    "e": "avgPrice",
+                    "E": now_ms,
+                    "s": symbol,
+                    "i": f"{LISTED[symbol].average_minutes}m",
+                    "w": self._statistics.average_price(symbol),
+                    "T": self._venue.history.last_trade(symbol).at_ms,
+                }
+            case _:
+                window = kind.removeprefix("ticker_")
+                statistics = full_statistics(symbol, self._statistics.window(symbol, window_ms(window)))
+                return window_ticker(window, statistics, now_ms)
+
+    def _publish_candles(self, stream: str, symbol: str, interval: str, zone_ms: int, now_ms: int) -> None:
+        present = candle_start(interval, now_ms, zone_ms=zone_ms)
         start = max(
             self._candle_starts.get(stream, present),
-            candle_start(interval, now_ms, candles_back=_CANDLES_AT_ONCE_MAX),
+            candle_start(interval, now_ms, candles_back=_CANDLES_AT_ONCE_MAX, zone_ms=zone_ms),
         )
         while start < present:
-            following = next_candle_start(interval, start)
+            following = next_candle_start(interval, start, zone_ms=zone_ms)
             candle = self._venue.history.candle(symbol, start, following)
             self._feed.publish(stream, _kline(candle, symbol, interval, now_ms, closed=True))
             start = following
         self._candle_starts = {known: at for known, at in self._candle_starts.items() if self._feed.wants(known)}
         self._candle_starts[stream] = present
-        if self._is_due(stream, now_ms, _CANDLE_MS.get(interval, _CANDLE_MS_DEFAULT)):
-            candle = self._venue.history.candle(symbol, present, next_candle_start(interval, present))
+        if self._schedule.is_due(stream, now_ms, _CANDLE_MS.get(interval, _CANDLE_MS_DEFAULT)):
+            candle = self._venue.history.candle(symbol, present, next_candle_start(interval, present, zone_ms=zone_ms))
             self._feed.publish(stream, _kline(candle, symbol, interval, now_ms, closed=False))
-
-    def _publish_depths(self, now_ms: int) -> None:
-        for symbol in self._venue.symbols:
-            changes, book, rules = self._feed.changes[symbol], self._venue.books[symbol], LISTED[symbol]
-            lower = symbol.lower()
-            for levels in _PARTIAL_DEPTHS:
-                for stream in (f"{lower}@depth{levels}", f"{lower}@depth{levels}@100ms"):
-                    if self._feed.wants(stream):
-                        snapshot = {
-                            "lastUpdateId": changes.update_id,
-                            "bids": [level_text(rules, *each) for each in islice(book.levels(Side.BUY), levels)],
-                            "asks": [level_text(rules, *each) for each in islice(book.levels(Side.SELL), levels)],
-                        }
-                        self._feed.publish(stream, snapshot)
-            streams = [stream for stream in (f"{lower}@depth", f"{lower}@depth@100ms") if self._feed.wants(stream)]
-            if not streams or changes.published_id == changes.update_id:
-                continue
-            bids, asks = (
-                [level_text(rules, price, book.lots_at(side, price)) for price in sorted(changes.prices[side])]
-                for side in (Side.BUY, Side.SELL)
-            )
-            update = {
-                "e": "depthUpdate",
-                "E": now_ms,
-                "s": symbol,
-                "U": changes.published_id + 1,
-                "u": changes.update_id,
-                "b": bids[::-1],
-                "a": asks,
-            }
-            changes.clear()
-            for stream in streams:
-                self._feed.publish(stream, update)
-
-    def _mini_ticker(self, symbol: str, now_ms: int) -> Json:
-        ticker = self._tickers.mini_ticker(symbol)
-        return {
-            "e": "24hrMiniTicker",
-            "E": now_ms,
-            "s": symbol,
-            "c": ticker["lastPrice"],
-            "o": ticker["openPrice"],
-            "h": ticker["highPrice"],
-            "l": ticker["lowPrice"],
-            "v": ticker["volume"],
-            "q": ticker["quoteVolume"],
-        }
-
-    def _ticker(self, symbol: str, now_ms: int) -> Json:
-        ticker = self._tickers.full_ticker(symbol)
-        return {
-            "e": "24hrTicker",
-            "E": now_ms,
-            "s": symbol,
-            "p": ticker["priceChange"],
-            "P": ticker["priceChangePercent"],
-            "w": ticker["weightedAvgPrice"],
-            "x": ticker["prevClosePrice"],
-            "c": ticker["lastPrice"],
-            "Q": ticker["lastQty"],
-            "b": ticker["bidPrice"],
-            "B": ticker["bidQty"],
-            "a": ticker["askPrice"],
-            "A": ticker["askQty"],
-            "o": ticker["openPrice"],
-            "h": ticker["highPrice"],
-            "l": ticker["lowPrice"],
-            "v": ticker["volume"],
-            "q": ticker["quoteVolume"],
-            "O": ticker["openTime"],
-            "C": ticker["closeTime"],
-            "F": ticker["firstId"],
-            "L": ticker["lastId"],
-            "n": ticker["count"],
-        }
 
 
 def _kline(candle: Candle, symbol: str, interval: str, now_ms: int, *, closed: bool) -> Json:

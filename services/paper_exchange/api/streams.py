@@ -1,57 +1,59 @@
 """Market data connections: which streams they want.
 
 Invariant: a connection gets the streams that it subscribed to and no others, wrapped or raw as its path says.
+
+The texts of refusals are those of Binance's documents ("Error Messages" of the WebSocket streams).
 """
 
-import asyncio
 import json
-from collections import deque
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
+from services.paper_exchange.api.connection import Connection, SocketRules
 from services.paper_exchange.api.feed import Feed
-from services.paper_exchange.api.outbox import Outbox
+from services.paper_exchange.api.json_text import is_request_id, read_json
+from services.paper_exchange.api.time_unit import TimeUnit
 
-HEARTBEAT_S = 20.0
 STREAMS_MAX = 1_024
-MESSAGES_A_SECOND_MAX = 5
-FRAME_BYTES_MAX = 65_536
+_ID_LENGTH_MAX = 36
+_NAME_LENGTH_MAX = 100
+_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
 class StreamConnection:
     """One client of `/ws`, `/stream` or `/stream/ws`."""
 
-    def __init__(self, feed: Feed, socket: web.WebSocketResponse, *, combined: bool) -> None:
+    def __init__(
+        self, feed: Feed, socket: web.WebSocketResponse, *, rules: SocketRules, unit: TimeUnit, combined: bool
+    ) -> None:
         self._feed = feed
-        self._socket = socket
         self._streams: set[str] = set()
-        self._arrivals: deque[float] = deque(maxlen=MESSAGES_A_SECOND_MAX)
-        self.outbox = Outbox(socket)
+        self.connection = Connection(socket, rules=rules, unit=unit, farewell=self._wrapped_farewell)
+        self.outbox = self.connection.outbox
+        self.unit = unit
         self.combined = combined
 
     async def run(self, streams: list[str]) -> None:
         """Serve the connection until it ends."""
-        self._subscribe(streams[:STREAMS_MAX])
-        sender = asyncio.create_task(self.outbox.run())
+        self._subscribe([stream for stream in streams[:STREAMS_MAX] if len(stream) <= _NAME_LENGTH_MAX])
         try:
-            async for message in self._socket:
-                if self._is_flooding():
-                    await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
-                elif message.type is WSMsgType.TEXT:
-                    self.outbox.put(json.dumps(self.answer(message.data), separators=(",", ":")))
+            await self.connection.run(self._receive, lambda: self._feed.now_ms)
         finally:
-            sender.cancel()
-            for stream in self._streams:
-                self._feed.unsubscribe(stream, self)
+            self._feed.unsubscribe(self._streams, self)
+
+    def _receive(self, text: str) -> None:
+        self.outbox.put(json.dumps(self.answer(text), separators=(",", ":")))
 
     def answer(self, text: str) -> dict[str, Any]:
         """Do what a message asks and return the reply."""
         request_id: Any = None
         try:
             request = _parsed(text)
-            request_id = request.get("id")
-            result = self._do(request.get("method"), request.get("params", []))
+            request_id = _request_id(request)
+            if "method" not in request:
+                raise _invalid("missing field `method`")
+            result = self._do(request["method"], request.get("params", []))
         except _RefusedError as error:
             return {"error": {"code": error.code, "msg": error.text}, "id": request_id}
         return {"result": result, "id": request_id}
@@ -65,31 +67,33 @@ class StreamConnection:
             case "LIST_SUBSCRIPTIONS":
                 return sorted(self._streams)
             case "GET_PROPERTY":
+                _values_of_combined(params, most=0)
                 return self.combined
             case "SET_PROPERTY":
-                self.combined = _combined(params)
+                match _values_of_combined(params, most=1):
+                    case [bool(wanted)]:
+                        self.combined = wanted
+                    case _:
+                        raise _RefusedError(1, "Invalid value type: expected Boolean")
             case _:
-                raise _RefusedError(2, f"Invalid request: unknown variant `{method}`")
+                expected = ", ".join(f"`{name}`" for name in _METHODS)
+                raise _invalid(f"unknown variant `{str(method)[:_ID_LENGTH_MAX]}`, expected one of {expected}")
         return None
 
     def _subscribe(self, streams: list[str]) -> None:
         if len(self._streams | set(streams)) > STREAMS_MAX:
-            raise _RefusedError(2, f"Invalid request: at most {STREAMS_MAX} streams a connection")
-        for stream in streams:
-            self._streams.add(stream)
-            self._feed.subscribe(stream, self)
+            raise _invalid(f"at most {STREAMS_MAX} streams a connection")
+        if any(len(stream) > _NAME_LENGTH_MAX for stream in streams):
+            raise _invalid(f"a stream's name has at most {_NAME_LENGTH_MAX} characters")
+        self._streams.update(streams)
+        self._feed.subscribe(streams, self)
 
     def _unsubscribe(self, streams: list[str]) -> None:
-        for stream in streams:
-            self._streams.discard(stream)
-            self._feed.unsubscribe(stream, self)
+        self._streams.difference_update(streams)
+        self._feed.unsubscribe(streams, self)
 
-    def _is_flooding(self) -> bool:
-        now_s = asyncio.get_running_loop().time()
-        full = len(self._arrivals) == MESSAGES_A_SECOND_MAX
-        flooding = full and now_s - self._arrivals[0] < 1.0
-        self._arrivals.append(now_s)
-        return flooding
+    def _wrapped_farewell(self, event: dict[str, Any]) -> dict[str, Any]:
+        return {"stream": "!serverShutdown", "data": event} if self.combined else event
 
 
 class _RefusedError(Exception):
@@ -101,25 +105,39 @@ class _RefusedError(Exception):
         self.text = text
 
 
+def _invalid(text: str) -> _RefusedError:
+    return _RefusedError(2, f"Invalid request: {text}")
+
+
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        request = json.loads(text)
+        request = read_json(text)
     except ValueError as error:
         raise _RefusedError(3, f"Invalid JSON: {error}") from error
     if not isinstance(request, dict):
-        raise _RefusedError(2, "Invalid request: request must be an object")
+        raise _invalid("request must be an object")
     return request
+
+
+def _request_id(request: dict[str, Any]) -> Any:
+    value = request.get("id", False)
+    if not is_request_id(value) or (isinstance(value, str) and len(value) > _ID_LENGTH_MAX):
+        raise _invalid("request ID must be an unsigned integer")
+    return value
 
 
 def _names(params: Any) -> list[str]:
     if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-        raise _RefusedError(2, "Invalid request: params must be an array of strings")
+        raise _invalid("params must be an array of strings")
     return params
 
 
-def _combined(params: Any) -> bool:
-    match params:
-        case ["combined", bool(wanted)]:
-            return wanted
-        case _:
-            raise _RefusedError(2, "Invalid request: expected ['combined', true|false]")
+def _values_of_combined(params: Any, *, most: int) -> list[Any]:
+    """Return what stands behind the name of the only property there is."""
+    if not isinstance(params, list) or not params or not isinstance(params[0], str):
+        raise _invalid("property name must be a string")
+    if len(params) > 1 + most:
+        raise _invalid("too many parameters")
+    if params[0] != "combined":
+        raise _RefusedError(0, "Unknown property")
+    return params[1:]
