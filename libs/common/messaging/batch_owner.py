@@ -1,6 +1,6 @@
 """An owner that writes many records in one transaction: for a recorder of everything, not for decisions."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,8 @@ BatchHandler = Callable[[Sequence[RawRecord], R], Awaitable[Positions]]
 continue after it. A partition that it leaves out is read again from its last position after a restart."""
 
 BATCH_RECORDS_MAX: Final = 500
+BATCH_BYTES_MAX: Final = 4 * 1_048_576
+"""A transaction of the largest messages must be done within a statement's time, too."""
 FETCH_BYTES_MIN: Final = 65_536
 """Fewer, larger transactions: at 250 ticks a second they cost a third of what one for every fetch does."""
 
@@ -34,8 +36,7 @@ class BatchOwner(Owner[R]):
         self._handle_records = handle
 
     async def _handle_batch(self, records: Sequence[RawRecord]) -> None:
-        for start in range(0, len(records), BATCH_RECORDS_MAX):
-            batch = records[start : start + BATCH_RECORDS_MAX]
+        for batch in _batches(records):
             with metrics.HANDLING_SECONDS.labels(topic="batch").time():
                 await self._until_done(partial(self._record, batch), batch[0])
 
@@ -50,3 +51,17 @@ class BatchOwner(Owner[R]):
         await self._transact(work, cause=Cause.none(), positions=lambda: positions)
         for record in records:
             metrics.MESSAGES_HANDLED.labels(topic=record.topic, type="recorded").inc()
+
+
+def _batches(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
+    """Divide records, in order, into batches of at most so many records and bytes, or one record."""
+    batch: list[RawRecord] = []
+    batch_bytes = 0
+    for record in records:
+        if batch and (len(batch) == BATCH_RECORDS_MAX or batch_bytes + len(record.value) > BATCH_BYTES_MAX):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(record)
+        batch_bytes += len(record.value)
+    if batch:
+        yield batch

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from libs.common.contracts.codec import WireRecord
+from libs.common.contracts.codec import VALUE_BYTES_MAX, WireRecord
 from libs.common.contracts.topics import TOPIC_BY_NAME, TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import deadline
@@ -33,7 +33,30 @@ GROUP_SESSION_MS: Final = 6_000
 GROUP_HEARTBEAT_MS: Final = 2_000
 """A third of the session: two may be lost."""
 
+VALUE_BYTES_KEPT_MAX: Final = 65_536
+"""So much is kept of a value that is too large to be a message of ours."""
+
 _log = structlog.get_logger(__name__)
+
+
+class CutValue(bytes):
+    """The beginning of a value that is larger than any message of ours; never decoded.
+
+    A packed batch can hold values far beyond what the broker would take of each: they are not carried around.
+    """
+
+    bytes_cut: int
+
+    @classmethod
+    def of(cls, value: bytes) -> "CutValue":
+        """Return the beginning of a value, and how much of it is left out."""
+        cut = cls(value[:VALUE_BYTES_KEPT_MAX])
+        cut.bytes_cut = len(value) - len(cut)
+        return cut
+
+
+def _kept(value: bytes | None) -> bytes | None:
+    return CutValue.of(value) if value is not None and len(value) > VALUE_BYTES_MAX else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +118,7 @@ class Kafka:
             consumer_timeout_ms=FETCHER_PERIOD_MS,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
+            value_deserializer=_kept,
         )
         try:
             await deadline(consumer.start(), START_DEADLINE_S, "Kafka consumer start")

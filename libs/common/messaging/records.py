@@ -5,20 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from libs.common.clock import from_epoch_ms
-from libs.common.contracts.codec import decode
+from libs.common.clock import epoch_ms, from_epoch_ms
+from libs.common.contracts.codec import decode, oversized
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import MessageDeadLettered
+from libs.common.contracts.fields import TIME_MAX
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import InvalidMessageError
-from libs.common.messaging.kafka import Kafka
+from libs.common.messaging.kafka import VALUE_BYTES_KEPT_MAX, CutValue, Kafka
 
-VALUE_BYTES_KEPT_MAX: Final = 65_536
+HEADERS_KEPT_MAX: Final = 20
+_WRITTEN_MS_MAX: Final = epoch_ms(TIME_MAX) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record of a topic, before anyone has understood it."""
+    """A record of a topic, before anyone has understood it.
+
+    Attributes:
+        value: Of a value that is larger than any message of ours, only the beginning.
+        value_bytes_cut: How much of the value is left out; such a record is never decoded.
+        written_at: As its writer said, brought within the times that we can calculate with.
+    """
 
     topic: TopicName
     partition: int
@@ -27,6 +35,7 @@ class RawRecord:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
     written_at: datetime
+    value_bytes_cut: int = 0
 
     @classmethod
     def of(cls, record: Any, kafka: Kafka) -> "RawRecord":
@@ -37,9 +46,15 @@ class RawRecord:
             offset=record.offset,
             key=(record.key or b"").decode(errors="replace"),
             value=record.value or b"",
-            headers=tuple((name, content) for name, content in record.headers),
-            written_at=from_epoch_ms(record.timestamp),
+            headers=tuple((name, content or b"") for name, content in record.headers),
+            written_at=from_epoch_ms(min(max(record.timestamp, 0), _WRITTEN_MS_MAX)),
+            value_bytes_cut=record.value.bytes_cut if isinstance(record.value, CutValue) else 0,
         )
+
+    @property
+    def value_bytes(self) -> int:
+        """The length of the whole value."""
+        return len(self.value) + self.value_bytes_cut
 
     def decoded(self) -> Envelope[Event]:
         """Return the event in it.
@@ -47,6 +62,8 @@ class RawRecord:
         Raises:
             InvalidMessageError: There is none that we understand.
         """
+        if self.value_bytes_cut:
+            raise oversized(self.value_bytes)
         return decode(self.topic, self.value, self.headers)
 
     def dead_letter(self, component: str, error: InvalidMessageError, now: datetime) -> MessageDeadLettered:
@@ -58,9 +75,11 @@ class RawRecord:
             partition=self.partition,
             offset=self.offset,
             record_key=self.key[:500],
-            headers={name: content.decode(errors="replace")[:500] for name, content in self.headers[:20]},
+            headers={
+                name[:100]: content[:500].decode(errors="replace") for name, content in self.headers[:HEADERS_KEPT_MAX]
+            },
             value=base64.b64encode(self.value[:VALUE_BYTES_KEPT_MAX]).decode(),
-            value_bytes=len(self.value),
+            value_bytes=self.value_bytes,
             reason=error.reason,
             detail=str(error)[:2_000],
         )

@@ -5,7 +5,17 @@ from datetime import date
 from pydantic import Field
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Exact, NonNegative, Positive, Symbol, UtcTime
+from libs.common.contracts.fields import (
+    AccountName,
+    Count,
+    Exact,
+    Name,
+    NonNegative,
+    Positive,
+    Revision,
+    Symbol,
+    UtcTime,
+)
 
 
 class PositionChanged(Event):
@@ -21,8 +31,8 @@ class PositionChanged(Event):
 
     account: AccountName
     symbol: Symbol
-    revision: int = Field(ge=1)
-    strategy: str = ""
+    revision: Revision
+    strategy: Name = ""
     quantity: NonNegative
     cost: NonNegative
     entry_price: Positive | None = None
@@ -30,7 +40,7 @@ class PositionChanged(Event):
     take_profit: Positive | None = None
     realised_pnl: Exact
     fees: NonNegative
-    round_trips: int = Field(default=0, ge=0)
+    round_trips: Count = 0
     opened_at: UtcTime | None = None
 
     @property
@@ -65,7 +75,7 @@ class EquityMarked(Event):
     realised_pnl: Exact
     unrealised_pnl: Exact
     quote_free: NonNegative
-    positions_open: int = Field(ge=0)
+    positions_open: Count
     marks: dict[str, Exact] = Field(default_factory=dict, max_length=100)
 
     @property

@@ -1,9 +1,20 @@
 """Market data as the market monitor saw it: trades, best quotes, candles, and whether the market can be trusted."""
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import Exact, NonNegative, Positive, Symbol, Text, UtcTime
+from libs.common.contracts.fields import (
+    Exact,
+    Interval,
+    Milliseconds,
+    Name,
+    NonNegative,
+    Number,
+    Positive,
+    Symbol,
+    Text,
+    UtcTime,
+)
 from libs.common.contracts.vocabulary import Side
 
 
@@ -11,7 +22,7 @@ class TradePrinted(Event):
     """A public trade at the exchange; `occurred_at` is the exchange's trade time."""
 
     symbol: Symbol
-    trade_id: int = Field(ge=0)
+    trade_id: Number
     price: Positive
     quantity: Positive
     taker_side: Side
@@ -31,7 +42,7 @@ class QuoteChanged(Event):
     """The best bid and ask; Binance stamps none, so `occurred_at` is our time of receipt."""
 
     symbol: Symbol
-    update_id: int = Field(ge=0)
+    update_id: Number
     bid: Positive
     bid_quantity: NonNegative
     ask: Positive
@@ -59,7 +70,7 @@ class CandleClosed(Event):
     """
 
     symbol: Symbol
-    interval_s: int = Field(gt=0, le=86_400)
+    interval_s: Interval
     open_at: UtcTime
     close_at: UtcTime
     open: Positive
@@ -67,8 +78,8 @@ class CandleClosed(Event):
     low: Positive
     close: Positive
     volume: NonNegative
-    trades: int = Field(ge=0)
-    trade_id_last: int = Field(default=0, ge=0)
+    trades: Number
+    trade_id_last: Number = 0
     partial: bool = False
     backfilled: bool = False
     bid: Positive | None = None
@@ -114,12 +125,12 @@ class MarketStatusChanged(Event):
     reachable: bool
     calm: bool
     trading: bool
-    conditions: tuple[str, ...] = ()
-    data_age_ms: int = Field(ge=0)
-    clock_skew_ms: int = 0
+    conditions: tuple[Name, ...] = ()
+    data_age_ms: Number
+    clock_skew_ms: Milliseconds = 0
     spread_rate: Exact | None = None
     volatility_rate: Exact | None = None
-    used_weight: int = Field(default=0, ge=0)
+    used_weight: Number = 0
     detail: Text = ""
 
     @property

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Symbol, Text, UtcTime
+from libs.common.contracts.fields import AccountName, Count, Name, Number, Symbol, Text, UtcTime
 from libs.common.contracts.vocabulary import AlertType, Severity
 
 
@@ -47,14 +47,14 @@ class HeartbeatSent(Event):
         configuration_hash: Must agree between services.
     """
 
-    component: str
-    instance: str
-    sequence: int = Field(ge=0)
+    component: Name
+    instance: Name
+    sequence: Number
     ready: bool
-    handled: int = Field(ge=0)
-    lag: dict[str, int] = Field(default_factory=dict, max_length=100)
-    loop_lag_ms: float = Field(ge=0)
-    configuration_hash: str = ""
+    handled: Number
+    lag: dict[str, Number] = Field(default_factory=dict, max_length=100)
+    loop_lag_ms: float = Field(ge=0, le=86_400_000)
+    configuration_hash: Name = ""
     started_at: UtcTime
 
     @property
@@ -71,9 +71,9 @@ class HeartbeatSent(Event):
 class LogRecorded(Event):
     """A structured log line of INFO and above; the audit recorder makes `auto_trading_logs` of it."""
 
-    component: str
-    instance: str
-    sequence: int = Field(ge=0)
+    component: Name
+    instance: Name
+    sequence: Number
     level: str = Field(pattern=r"^(INFO|WARNING|ERROR)$")
     message: Text
     fields: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -97,14 +97,14 @@ class MessageDeadLettered(Event):
         value: The record's bytes, base64, cut to 64 KiB; `value_bytes` is its true length.
     """
 
-    component: str
-    topic: str
-    partition: int = Field(ge=0)
-    offset: int = Field(ge=0)
+    component: Name
+    topic: Name
+    partition: Count
+    offset: Number
     record_key: str = Field(default="", max_length=500)
     headers: dict[str, str] = Field(default_factory=dict)
     value: str = ""
-    value_bytes: int = Field(ge=0)
+    value_bytes: Number
     reason: Text
     detail: Text = ""
 

@@ -5,7 +5,18 @@ import uuid
 from pydantic import Field
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Exact, NonNegative, Positive, Symbol, Text, UtcTime
+from libs.common.contracts.fields import (
+    AccountName,
+    Exact,
+    Name,
+    NonNegative,
+    Number,
+    Positive,
+    Revision,
+    Symbol,
+    Text,
+    UtcTime,
+)
 from libs.common.contracts.vocabulary import OrderStatus, Role, Side
 
 
@@ -23,8 +34,8 @@ class OrderApproved(Event):
     """
 
     intent_id: uuid.UUID
-    signal_id: str
-    strategy: str
+    signal_id: Name
+    strategy: Name
     account: AccountName
     symbol: Symbol
     side: Side
@@ -35,9 +46,9 @@ class OrderApproved(Event):
     stop_loss: Positive | None = None
     take_profit: Positive | None = None
     expires_at: UtcTime
-    halt_epoch: int = Field(ge=0)
-    risk_epoch: int = Field(ge=0)
-    configuration_version: int = Field(ge=1)
+    halt_epoch: Number
+    risk_epoch: Number
+    configuration_version: Revision
 
     @property
     def key(self) -> str:
@@ -58,8 +69,8 @@ class OrderRefused(Event):
         limit: The limit that applies, `observed` what was found, both for people.
     """
 
-    signal_id: str
-    strategy: str
+    signal_id: Name
+    strategy: Name
     account: AccountName
     symbol: Symbol
     side: Side
@@ -92,18 +103,18 @@ class OrderUpdated(Event):
     """
 
     intent_id: uuid.UUID
-    revision: int = Field(ge=1)
+    revision: Revision
     account: AccountName
     symbol: Symbol
     side: Side
     role: Role
-    strategy: str = ""
-    signal_id: str = ""
+    strategy: Name = ""
+    signal_id: Name = ""
     client_order_id: str = Field(min_length=1, max_length=36)
-    exchange_order_id: str | None = None
-    order_list_id: str | None = None
+    exchange_order_id: Name | None = None
+    order_list_id: Name | None = None
     parent_intent_id: uuid.UUID | None = None
-    order_type: str
+    order_type: Name
     status: OrderStatus
     quantity: Positive
     price: Positive | None = None
@@ -137,16 +148,16 @@ class OrderFilled(Event):
     parent_intent_id: uuid.UUID | None = None
     account: AccountName
     symbol: Symbol
-    trade_id: int = Field(ge=0)
-    exchange_order_id: str
-    client_order_id: str
-    strategy: str = ""
+    trade_id: Number
+    exchange_order_id: Name
+    client_order_id: Name
+    strategy: Name = ""
     side: Side
     role: Role
     quantity: Positive
     price: Positive
     commission: NonNegative
-    commission_asset: str
+    commission_asset: Name
     commission_rate: Exact | None = None
     maker: bool = False
     stop_loss: Positive | None = None

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Exact, Positive, Symbol, Text, UtcTime
+from libs.common.contracts.fields import AccountName, Exact, Interval, Positive, Symbol, Text, UtcTime
 from libs.common.contracts.vocabulary import Role, Side
 
 
@@ -35,7 +35,7 @@ class SignalGenerated(Event):
     quality_score: int | None = Field(default=None, ge=0, le=100)
     confidence_score: int | None = Field(default=None, ge=0, le=100)
     reasons: tuple[Text, ...] = ()
-    interval_s: int | None = Field(default=None, gt=0)
+    interval_s: Interval | None = None
     candle_open_at: UtcTime | None = None
     bid: Positive | None = None
     ask: Positive | None = None
@@ -56,7 +56,7 @@ class SignalHeld(Event):
 
     strategy: str = Field(min_length=1, max_length=60)
     symbol: Symbol
-    interval_s: int = Field(gt=0)
+    interval_s: Interval
     candle_open_at: UtcTime
     close: Positive
     reasons: tuple[Text, ...]
