@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from libs.common.contracts.fields import TIME_MAX
 from libs.common.control.halts import HaltRecord, halt_from
 
 _NAME: Final = "HALT"
@@ -90,7 +91,7 @@ def _record_of(path: Path) -> HaltRecord | None:
         halt_id=f"file-{status.st_ino}-{status.st_mtime_ns}",
         reason=content[:500].decode(errors="replace").strip() or f"a file named {path.name}",
         issuer="file",
-        halted_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        halted_at=datetime.fromtimestamp(max(0.0, min(status.st_mtime, TIME_MAX.timestamp() - 1.0)), UTC),
     )
     record = halt_from(content, fallback=made_by_hand)
     return record if path.name == f"{_NAME}.{record.halt_id}" else made_by_hand

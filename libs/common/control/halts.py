@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from libs.common.contracts.events.control import ControlCommanded
-from libs.common.contracts.fields import AccountName, Symbol, Text, UtcTime
+from libs.common.contracts.fields import AccountName, Name, Symbol, Text, UtcTime
 from libs.common.contracts.vocabulary import StopTrigger
 
 HaltId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
@@ -34,10 +34,10 @@ class HaltRecord(BaseModel):
     halt_id: HaltId
     account: AccountName | None = None
     scope_symbol: Symbol | None = None
-    scope_strategy: str | None = None
+    scope_strategy: Name | None = None
     trigger: StopTrigger = StopTrigger.MANUAL_STOP
     reason: Text = ""
-    issuer: str = ""
+    issuer: Name = ""
     halted_at: UtcTime
     liquidate: bool = False
     command: ControlCommanded | None = None

@@ -92,6 +92,26 @@ async def test_a_file_made_by_hand_halts_everything_until_it_is_removed(
     assert await latch.read() == []
 
 
+@pytest.mark.parametrize("made_at_s", [-10_000_000_000, 10_000_000_000])
+async def test_a_file_of_another_age_halts_all_the_same(tmp_path: Path, made_at_s: int) -> None:
+    (tmp_path / "HALT").touch()
+    os.utime(tmp_path / "HALT", (made_at_s, made_at_s))
+
+    (record,) = await FileHaltLatch(tmp_path).read()
+
+    assert record.stops("main")
+
+
+async def test_a_halt_with_names_that_no_event_takes_is_one_made_by_hand(tmp_path: Path) -> None:
+    written = a_halt("one").to_bytes().replace(b'"issuer":""', b'"issuer":"' + b"x" * 1_000 + b'"')
+    (tmp_path / "HALT.one").write_bytes(written)
+
+    (record,) = await FileHaltLatch(tmp_path).read()
+
+    assert record.halt_id.startswith("file-")
+    assert record.stops("main")
+
+
 async def test_a_file_made_by_hand_again_is_a_new_halt(tmp_path: Path) -> None:
     latch = FileHaltLatch(tmp_path)
     (tmp_path / "HALT").touch()
