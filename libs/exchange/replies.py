@@ -4,6 +4,7 @@ Invariant: a reply is never guessed: a body that is not the JSON it should be st
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,8 @@ from typing import Any, Final
 
 ERROR_STATUS: Final = 400
 SERVER_ERROR_STATUS: Final = 500
+
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,13 @@ class Reply:
     @property
     def retry_after_s(self) -> float | None:
         """The `Retry-After` header in seconds, where the exchange sent a readable one."""
-        text = self.headers.get("retry-after", "")
-        return float(text) if text.isdigit() else None
+        seconds = self.count("retry-after")
+        return None if seconds is None else float(seconds)
+
+    def count(self, header: str) -> int | None:
+        """Return the whole number in a header, None where there is none."""
+        text = self.headers.get(header, "")
+        return int(text) if _COUNT.fullmatch(text) else None
 
 
 def _parse(text: str) -> dict[str, Any] | list[Any] | None:

@@ -19,7 +19,9 @@ from libs.common.runtime import Runtime, run_service
 from libs.exchange.addresses import ExchangeAddress
 from libs.exchange.credentials import load_credentials
 from libs.exchange.instruments import exchange_symbol
+from libs.exchange.limits import AddressBudget
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
+from libs.exchange.server_clock import ServerClock
 from libs.exchange.user_stream.client import UserStream
 from services.trade_executor.adapters.postgres import PostgresRecords
 from services.trade_executor.service.approvals import Approvals
@@ -34,6 +36,7 @@ from services.trade_executor.service.ports import Records
 from services.trade_executor.service.reconciling import Reconciler
 from services.trade_executor.service.recovery import Recovery
 from services.trade_executor.service.resolving import Resolver
+from services.trade_executor.service.rules import Rules
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
@@ -52,8 +55,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
         database = await stack.enter_async_context(runtime.database())
         redis = await stack.enter_async_context(runtime.redis())
         gateways, streams = {}, {}
+        server_clock = ServerClock(clock)
+        budget = AddressBudget(clock, server_clock)
         for account in accounts:
-            gateways[account], streams[account] = _connections(runtime, account)
+            gateways[account], streams[account] = _connections(runtime, account, server_clock, budget)
             stack.push_async_callback(gateways[account].close)
 
         venues = Venues(gateways, clock)
@@ -124,6 +129,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
+        rules = Rules(symbols=symbols, venues=venues, dispatcher=dispatcher, transactions=owner)
         strangers = Strangers(installation=settings.installation, standing=standing, transactions=owner, clock=clock)
         recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
         control_reader = runtime.reader(
@@ -148,6 +154,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
             # What the state and the latch say comes before what was approved.
             await control_reader.caught_up.wait()
             tasks.create_task(owner.run(), name="owner")
+            tasks.create_task(gateways[accounts[0]].keep_time(), name="exchange clock")
+            tasks.create_task(_when(owned, rules.run), name="symbols' rules")
             tasks.create_task(_when(owned, resolver.run), name="resolver")
             tasks.create_task(_when(owned, halting.run), name="halting")
             tasks.create_task(_when(owned, dispatcher.run), name="dispatcher")
@@ -179,12 +187,21 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 tasks.create_task(_when(owned, reconciler.run), name=f"reconciliation of {account}")
 
 
-def _connections(runtime: Runtime[Settings], account: str) -> tuple[CcxtOrderGateway, UserStream]:
-    """Return an account's gateway and user stream; neither has connected yet."""
+def _connections(
+    runtime: Runtime[Settings], account: str, server_clock: ServerClock, budget: AddressBudget
+) -> tuple[CcxtOrderGateway, UserStream]:
+    """Return an account's gateway and user stream; neither has connected yet. All share one clock and one budget."""
     settings, symbols = runtime.settings, runtime.configuration.symbols
     address = ExchangeAddress.of(settings.exchange_rest_url, settings.exchange_ws_url)
     credentials = load_credentials(settings.exchange_keys_file, account)
-    gateway = CcxtOrderGateway(credentials=credentials, address=address, symbols=symbols, clock=runtime.clock)
+    gateway = CcxtOrderGateway(
+        credentials=credentials,
+        address=address,
+        symbols=symbols,
+        clock=runtime.clock,
+        server_clock=server_clock,
+        budget=budget,
+    )
     stream = UserStream(
         url=address.websocket_api,
         credentials=credentials,

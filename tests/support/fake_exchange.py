@@ -24,7 +24,8 @@ from libs.exchange.orders.port import (
     Signing,
     TradeReport,
 )
-from libs.exchange.outcomes import NO_REPLY, CancelVerdict, Finding, Outcome, Reason, Verdict
+from libs.exchange.outcomes import NO_REPLY, CancelVerdict, Finding, Outcome, Verdict
+from libs.exchange.refusals import Reason
 from libs.trading.instruments import Instrument
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
@@ -85,13 +86,15 @@ class FakeExchange:
     hidden_trades: bool = False
     offset_ms: int | None = 0
     budget_wait_s: float = 0.0
+    orders_wait_s: float = 0.0
+    listing: Listing = field(default_factory=a_listing)
 
     @property
     def clock_offset_ms(self) -> int | None:
         return self.offset_ms
 
-    def wait_s(self, purpose: Purpose) -> float:
-        return self.budget_wait_s
+    def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
+        return max(self.budget_wait_s, self.orders_wait_s if orders else 0.0)
 
     async def place(self, order: NewOrder, *, purpose: Purpose) -> Placement:
         return self._arrive(order)
@@ -143,7 +146,7 @@ class FakeExchange:
 
     async def listings(self, symbols: Sequence[str]) -> Mapping[str, Listing]:
         self._require()
-        return {SYMBOL: a_listing()}
+        return {SYMBOL: self.listing}
 
     # What tests do to it.
 

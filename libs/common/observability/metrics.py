@@ -110,6 +110,20 @@ EXCHANGE_USED_WEIGHT: Final = Gauge(
 EXCHANGE_CLOCK_SKEW_SECONDS: Final = Gauge(
     "trader_exchange_clock_skew_seconds", "The exchange's clock minus ours.", registry=REGISTRY
 )
+EXCHANGE_CLOCK_ERROR_SECONDS: Final = Gauge(
+    "trader_exchange_clock_error_seconds",
+    "How far off the exchange's time, as we reckon it, may be.",
+    registry=REGISTRY,
+)
+EXCHANGE_BLOCKED_SECONDS: Final = Gauge(
+    "trader_exchange_blocked_seconds", "How long the exchange last told this address to wait.", registry=REGISTRY
+)
+EXCHANGE_REQUESTS_HELD: Final = Counter(
+    "trader_exchange_requests_held_total",
+    "Requests not made because their share of the budget was used up, by purpose.",
+    ["purpose"],
+    registry=REGISTRY,
+)
 
 # Signals
 SIGNALS_DECIDED: Final = Counter(
@@ -179,6 +193,12 @@ TICK_TO_ORDER_SECONDS: Final = Histogram(
 )
 UNPROTECTED_SECONDS: Final = Histogram(
     "trader_unprotected_seconds", "An entry's fill to its protection.", buckets=_LATENCY_S, registry=REGISTRY
+)
+RULES_CHANGED: Final = Counter(
+    "trader_rules_changed_total",
+    "Times the exchange was found to have changed a symbol's rules.",
+    ["symbol"],
+    registry=REGISTRY,
 )
 DIFFERENCES: Final = Gauge(
     "trader_differences", "Differences between our ledger and the exchange.", ["account"], registry=REGISTRY

@@ -157,8 +157,8 @@ class OrderGateway(Protocol):
         """The exchange's clock minus ours; None before the first measurement."""
         ...
 
-    def wait_s(self, purpose: Purpose) -> float:
-        """Return the seconds until the budget admits this purpose; 0: now."""
+    def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
+        """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
         ...
 
     async def place(self, order: NewOrder, *, purpose: Purpose) -> Placement:

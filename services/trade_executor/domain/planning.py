@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from libs.exchange.instruments import Listing
-from libs.exchange.outcomes import Reason
+from libs.exchange.refusals import REMEDIES, Reason, Remedy
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role, TradingState, may_send
@@ -149,9 +149,17 @@ def sellable(chain: Chain, quantity: Decimal, listing: Listing) -> Decimal:
 
 
 def _cannot_be_protected(refused: Sequence[ExecutorOrder]) -> bool:
-    protections = [order for order in refused if order.order_type is not OrderType.MARKET]
+    protections = [order for order in refused if order.order_type is not OrderType.MARKET and _is_about_it(order)]
     hopeless = any(order.reason in {Reason.PRICE_ALREADY_CROSSED, Reason.FILTER_SIZE} for order in protections)
     return hopeless or len(protections) >= REFUSALS_BEFORE_SALE
+
+
+def _is_about_it(order: ExecutorOrder) -> bool:
+    """Whether a refusal was about the order: a full budget, a clock or a closed market would refuse a sale as well."""
+    if order.reason not in set(Reason):
+        return True
+    reason = Reason(order.reason)
+    return reason is not Reason.MARKET_CLOSED and REMEDIES[reason] not in {Remedy.WAIT, Remedy.MEASURE_CLOCK}
 
 
 def _refusals_in_a_row(chain: Chain) -> Sequence[ExecutorOrder]:

@@ -121,7 +121,7 @@ class Approvals:
         if violations:
             return f"FILTER_{violations[0].filter}"
         # An approval is void before the exchange's minute is over, so an entry does not wait for its budget.
-        return "RATE_BUDGET" if self._venues.wait_s(order.account, Purpose.ENTRY) > 0 else None
+        return "RATE_BUDGET" if self._venues.wait_s(order.account, Purpose.ENTRY, orders=1) > 0 else None
 
     async def _chain_to_close(self, records: Records, order: ExecutorOrder) -> uuid.UUID | None:
         """Return the open chain that holds most, else a closed one that left dust: it may be enough to sell."""

@@ -12,7 +12,8 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.exchange.orders.port import OrderReport, Placement, TradeReport
-from libs.exchange.outcomes import Reason, Verdict
+from libs.exchange.outcomes import Verdict
+from libs.exchange.refusals import Reason
 from libs.trading.orders import OrderStatus
 from services.trade_executor.domain.orders import ExecutorOrder, FillTotals
 from services.trade_executor.service.errands import Errands, Resolve

@@ -19,6 +19,7 @@ from libs.common.observability import metrics
 from libs.exchange.limits import Purpose
 from libs.exchange.orders.port import NewOco, NewOrder, OrderReport, Placement, Signing, TradeReport
 from libs.exchange.outcomes import CancelVerdict, Verdict
+from libs.exchange.refusals import Remedy
 from libs.trading.risk import Role
 from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.bookkeeping import Bookkeeper
@@ -259,6 +260,8 @@ class Dispatcher:
                 verdict=verdict.value,
                 detail=placement.outcome.detail,
             )
+            if placement.outcome.remedy is Remedy.READ_RULES:
+                self._venues.rules_doubted.set()
             return
         if first.role is Role.ENTRY:
             self.entry_accepted_at[first.account] = self._clock.now()

@@ -101,7 +101,8 @@ class Keeper:
     async def _prepare(self, records: Records, chain: Chain, step: Protect | Sell, listing: Listing) -> Sequence[Event]:
         account, now = chain.entry.account, self._clock.now()
         signed_at_ms = self._venues.exchange_ms(account)
-        wait_s = self._venues.wait_s(account, Purpose.REDUCTION)
+        orders_max = 2 if isinstance(step, Protect) else 1  # a protection may be a list of two
+        wait_s = self._venues.wait_s(account, Purpose.REDUCTION, orders=orders_max)
         if signed_at_ms is None or wait_s > 0:
             at = now + timedelta(seconds=max(wait_s, CLOCK_RETRY_S))
             self._later(LookLater(account, chain.chain_id, at))

@@ -1,5 +1,6 @@
 """The exchange as each account sees it: its gateway, its clock and the symbols' rules."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,11 +12,16 @@ from libs.exchange.orders.port import OrderGateway
 
 @dataclass(slots=True)
 class Venues:
-    """Gateways by account, and the rules of the symbols once they are known."""
+    """Gateways by account, and the rules of the symbols once they are known.
+
+    Attributes:
+        rules_doubted: Set when a refusal says that the exchange has other rules than we.
+    """
 
     gateways: Mapping[str, OrderGateway]
     clock: Clock
     listings: dict[str, Listing] = field(default_factory=dict)
+    rules_doubted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def gateway(self, account: str) -> OrderGateway:
         """Return the account's gateway."""
@@ -30,6 +36,6 @@ class Venues:
         offset_ms = self.gateways[account].clock_offset_ms
         return None if offset_ms is None else epoch_ms(self.clock.now()) + offset_ms
 
-    def wait_s(self, account: str, purpose: Purpose) -> float:
-        """Return the seconds until the budget admits this purpose; 0: now."""
-        return self.gateways[account].wait_s(purpose)
+    def wait_s(self, account: str, purpose: Purpose, *, orders: int = 0) -> float:
+        """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
+        return self.gateways[account].wait_s(purpose, orders=orders)

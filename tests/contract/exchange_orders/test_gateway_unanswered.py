@@ -13,7 +13,8 @@ from libs.exchange.credentials import Credentials
 from libs.exchange.limits import Purpose
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.orders.port import NewOco, NewOrder, Signing
-from libs.exchange.outcomes import CancelVerdict, Finding, Reason, Verdict
+from libs.exchange.outcomes import CancelVerdict, Finding, Verdict
+from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType, Side
 from tests.support.scripted_exchange import CUT, Said, ScriptedExchange
 

@@ -1,5 +1,6 @@
 """The adapter over ccxt against the paper exchange: what is sent, what comes back, what it proves."""
 
+import asyncio
 import uuid
 from dataclasses import replace
 from decimal import Decimal
@@ -8,10 +9,12 @@ import pytest
 
 from libs.common.clock import SystemClock, epoch_ms
 from libs.exchange.addresses import ExchangeAddress
-from libs.exchange.limits import Purpose
+from libs.exchange.limits import AddressBudget, Purpose
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.orders.port import NewOco, NewOrder, Signing
-from libs.exchange.outcomes import CancelVerdict, Finding, Reason, Verdict
+from libs.exchange.outcomes import CancelVerdict, Finding, Verdict
+from libs.exchange.refusals import Reason
+from libs.exchange.server_clock import ServerClock
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from tests.contract.exchange_orders.conftest import SYMBOLS
@@ -175,10 +178,32 @@ async def test_balances_rules_and_clock_are_read(gateway: CcxtOrderGateway):
     assert abs(await gateway.measure_clock()) < 1_000
 
 
-async def test_the_used_weight_is_read_from_every_answer(gateway: CcxtOrderGateway):
-    await gateway.balances()
+async def test_gateways_of_one_address_share_its_budget_and_its_clock(paper_exchange: PaperExchange):
+    clock = SystemClock()
+    server_clock = ServerClock(clock)
+    budget = AddressBudget(clock, server_clock)
+    first, second = (
+        CcxtOrderGateway(
+            credentials=paper_exchange.credentials,
+            address=paper_exchange.address,
+            symbols=SYMBOLS,
+            clock=clock,
+            server_clock=server_clock,
+            budget=budget,
+        )
+        for _ in range(2)
+    )
+    try:
+        await first.measure_clock()
+        await first.balances()
 
-    assert gateway.budget.used_weight >= 20
+        assert budget.used_weight >= 20
+        assert abs(second.clock_offset_ms or 1_000) < 1_000 or second.clock_offset_ms == 0
+        assert second.wait_s(Purpose.REDUCTION) == 0
+    finally:
+        await first.close()
+        await second.close()
+        await asyncio.sleep(0)  # lets aiohttp's transports finish closing
 
 
 async def test_without_a_connection_nothing_was_sent(paper_exchange: PaperExchange):

@@ -12,7 +12,7 @@ from libs.common.contracts.events import AlertRaised, OrderUpdated, TradingState
 from libs.common.contracts.vocabulary import AlertType
 from libs.common.errors import RetryableError
 from libs.exchange.orders.port import NewOco, NewOrder
-from libs.exchange.outcomes import Reason
+from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from services.trade_executor.service.errands import LookLater, Send

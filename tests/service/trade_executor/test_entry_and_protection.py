@@ -7,7 +7,7 @@ from libs.common.contracts import vocabulary
 from libs.common.contracts.events import AlertRaised, OrderFilled, OrderUpdated
 from libs.common.contracts.vocabulary import AlertType
 from libs.exchange.orders.port import NewOco, NewOrder
-from libs.exchange.outcomes import Reason
+from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
@@ -135,13 +135,31 @@ async def test_a_refused_protection_is_tried_again_and_the_third_time_sold(
     approval = an_approval(clock)
     await executor.receive(approval)
     await executor.dispatcher.do(executor.errands.waiting()[0])
-    exchange.refusals.extend([Reason.RATE_LIMITED] * 3)
+    exchange.refusals.extend([Reason.REJECTED] * 3)
 
     await executor.settle()
     await executor.advance(5)
 
     assert len(exchange.sent(NewOco)) == 3
     assert exchange.sent(NewOrder)[-1].order_type is OrderType.MARKET
+    executor.check()
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.CLOCK_SKEW, Reason.NOT_SENT, Reason.MARKET_CLOSED])
+async def test_a_protection_that_is_refused_for_what_is_not_its_own_is_placed_in_the_end(
+    executor: Executor, exchange: FakeExchange, clock, reason: Reason
+):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.extend([reason] * 4)
+
+    await executor.settle()
+    await executor.advance(10)
+
+    assert len(exchange.sent(NewOco)) == 5
+    assert all(request.side is Side.BUY for request in exchange.sent(NewOrder))
+    assert len(executor.working(approval.intent_id)) == 2
     executor.check()
 
 

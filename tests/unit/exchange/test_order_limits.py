@@ -1,7 +1,10 @@
+from contextlib import ExitStack
+
 import pytest
 
-from libs.exchange.limits import Purpose, RateBudget
+from libs.exchange.limits import AddressBudget, BudgetExhaustedError, Purpose, RateBudget
 from libs.exchange.replies import Reply
+from tests.support.clock import FakeClock
 
 MINUTE_MS = 60_000
 
@@ -51,13 +54,31 @@ def test_a_new_minute_starts_from_its_own_count():
     assert budget.used_weight == 10
 
 
-def test_entries_leave_room_in_the_order_count():
-    budget = RateBudget()
-    budget.observe(a_reply(x_mbx_order_count_10s="80"), exchange_ms=5_000, now_s=0)
+def test_a_request_that_would_go_beyond_the_share_waits():
+    assert used(2_980).wait_s(Purpose.MARKET_DATA, exchange_ms=30_000, now_s=0, weight=20) == 0
+    assert used(2_981).wait_s(Purpose.MARKET_DATA, exchange_ms=30_000, now_s=0, weight=20) == 30
 
-    assert budget.wait_s(Purpose.ENTRY, exchange_ms=5_000, now_s=0) == 5
-    assert budget.wait_s(Purpose.REDUCTION, exchange_ms=5_000, now_s=0) == 0
-    assert budget.wait_s(Purpose.ENTRY, exchange_ms=10_000, now_s=0) == 0
+
+def test_a_cancel_is_possible_however_much_the_others_ask():
+    budget = RateBudget()
+    asked = dict.fromkeys(Purpose, 0)
+    for _ in range(1_000):
+        for purpose in (Purpose.MARKET_DATA, Purpose.RECONCILIATION, Purpose.ENTRY, Purpose.CLOCK):
+            if budget.wait_s(purpose, exchange_ms=30_000, now_s=0, weight=20) == 0:
+                asked[purpose] += 20
+                budget.observe(a_reply(x_mbx_used_weight_1m=str(budget.used_weight + 20)), exchange_ms=30_000, now_s=0)
+
+    assert budget.used_weight == 5_700  # 95 % of 6000
+    assert asked[Purpose.MARKET_DATA] <= 3_000
+    assert budget.wait_s(Purpose.REDUCTION, exchange_ms=30_000, now_s=0) == 0
+
+
+def test_a_wait_for_weight_ends_with_the_minute():
+    assert all(
+        0 < used(6_000, exchange_ms=at).wait_s(purpose, exchange_ms=at, now_s=0) <= 60
+        for at in (0, 59_999)
+        for purpose in Purpose
+    )
 
 
 @pytest.mark.parametrize("status", [429, 418])
@@ -75,6 +96,45 @@ def test_without_a_readable_retry_after_it_is_a_minute(reply: Reply):
     budget.observe(reply, exchange_ms=0, now_s=0)
 
     assert budget.wait_s(Purpose.REDUCTION, exchange_ms=0, now_s=0) == 60
+
+
+def test_too_many_orders_hold_back_no_cancel():
+    budget = RateBudget()
+    budget.observe(a_reply(429, -1015, retry_after="9"), exchange_ms=0, now_s=0)
+
+    assert budget.wait_s(Purpose.REDUCTION, exchange_ms=0, now_s=0) == 0
+
+
+def test_a_ban_without_retry_after_lasts_until_the_time_in_its_text():
+    budget = RateBudget()
+    text = "Way too much request weight used; IP banned until 1659146400000. Please use WebSocket Streams"
+    reply = Reply(status=418, headers={}, body={"code": -1003, "msg": text})
+
+    budget.observe(reply, exchange_ms=1_659_146_400_000 - 300_000, now_s=0)
+
+    assert budget.wait_s(Purpose.REDUCTION, exchange_ms=0, now_s=0) == 300
+
+
+def test_no_header_blocks_for_longer_than_the_longest_ban():
+    budget = RateBudget()
+    budget.observe(a_reply(418, -1003, retry_after="999999999"), exchange_ms=0, now_s=0)
+
+    assert budget.wait_s(Purpose.REDUCTION, exchange_ms=0, now_s=0) == 3 * 86_400
+
+
+def test_weight_under_way_counts_before_the_exchange_has_counted_it():
+    clock = FakeClock()
+    budget = AddressBudget(clock)
+    with ExitStack() as requests:
+        for _ in range(150):  # 150 x 20 = 3000, the share of market data
+            requests.enter_context(budget.spending(Purpose.MARKET_DATA, weight=20))
+
+        with pytest.raises(BudgetExhaustedError, match="MARKET_DATA"):
+            requests.enter_context(budget.spending(Purpose.MARKET_DATA))
+        with budget.spending(Purpose.REDUCTION, weight=4):
+            pass
+
+    assert budget.wait_s(Purpose.MARKET_DATA) == 0
 
 
 def test_a_refusal_with_a_code_is_no_firewall():

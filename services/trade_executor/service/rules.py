@@ -1,0 +1,78 @@
+"""Keep the symbols' rules as the exchange has them now: tick, lot, notional, and whether it trades.
+
+Invariant: rules that cannot be read anew stay as they were; an order is never sized by rules that nobody stated.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from libs.common.errors import RetryableError
+from libs.common.observability import metrics
+from services.trade_executor.service.dispatching import Dispatcher
+from services.trade_executor.service.persisting import fetch
+from services.trade_executor.service.ports import Transactions
+from services.trade_executor.service.venues import Venues
+
+REFRESH_INTERVAL_S: Final = 60.0
+REFRESH_APART_S: Final = 0.5
+"""However many orders are refused by a filter, the rules are read no oftener than this."""
+
+_LOG: Final = structlog.get_logger()
+
+
+class Rules:
+    """Reads the rules every `REFRESH_INTERVAL_S`, and at once when a refusal says that ours are old."""
+
+    def __init__(
+        self, *, symbols: Sequence[str], venues: Venues, dispatcher: Dispatcher, transactions: Transactions
+    ) -> None:
+        self._symbols = symbols
+        self._venues = venues
+        self._dispatcher = dispatcher
+        self._transactions = transactions
+
+    async def run(self) -> None:
+        """Refresh for ever."""
+        while True:
+            interval_s = REFRESH_INTERVAL_S
+            self._venues.rules_doubted.clear()
+            try:
+                await self.refresh()
+            except RetryableError as error:
+                _LOG.warning("The symbols' rules could not be read", error=str(error))
+                interval_s = max(REFRESH_APART_S, min(error.retry_in_s or 0.0, REFRESH_INTERVAL_S))
+            await asyncio.sleep(REFRESH_APART_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_s - REFRESH_APART_S):
+                    await self._venues.rules_doubted.wait()
+
+    async def refresh(self) -> None:
+        """Read the rules once, and plan anew what changed rules may affect.
+
+        Raises:
+            RetryableError: The exchange or the database did not answer.
+        """
+        gateway = next(iter(self._venues.gateways.values()))
+        found = await gateway.listings(self._symbols)
+        known = dict(self._venues.listings)
+        self._venues.listings.update(found)
+        changed = [symbol for symbol, listing in found.items() if symbol in known and known[symbol] != listing]
+        for symbol in changed:
+            metrics.RULES_CHANGED.labels(symbol=symbol).inc()
+            _LOG.warning(
+                "The exchange changed a symbol's rules", symbol=symbol, trading=found[symbol].instrument.trading
+            )
+            await self._plan(symbol)
+
+    async def _plan(self, symbol: str) -> None:
+        for account in self._venues.gateways:
+            for chain_id in await self._open_chains(account, symbol):
+                await self._dispatcher.plan(chain_id)
+
+    async def _open_chains(self, account: str, symbol: str) -> Sequence[uuid.UUID]:
+        return await fetch(self._transactions, lambda records: records.open_chains(account, symbol))

@@ -1,0 +1,111 @@
+"""Rules that the exchange changes reach the orders without a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from libs.common.errors import RetryableError
+from libs.exchange.orders.port import NewOco, NewOrder
+from libs.exchange.refusals import Reason
+from libs.trading.market import Side
+from services.trade_executor.service import rules as rules_module
+from services.trade_executor.service.rules import Rules
+from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
+from tests.support.executor import Executor, an_approval
+from tests.support.fake_exchange import SYMBOL, FakeExchange, a_listing
+
+
+def rules_of(executor: Executor) -> Rules:
+    return Rules(
+        symbols=[SYMBOL],
+        venues=executor.venues,
+        dispatcher=executor.dispatcher,
+        transactions=executor.transactions,
+    )
+
+
+async def test_an_entry_is_judged_by_the_rules_of_the_moment(executor: Executor, exchange: FakeExchange, clock):
+    exchange.listing = a_listing(quantity_step=Decimal("0.1"))
+    await rules_of(executor).refresh()
+    approval = an_approval(clock)  # 0.01 BTC
+
+    await executor.approve(approval)
+
+    (answer,) = executor.final_answers(approval.intent_id)
+    assert answer.reason == "FILTER_LOT_SIZE"
+    assert not exchange.requests
+
+
+async def test_a_symbol_that_is_halted_takes_no_entry_until_it_trades_again(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    exchange.listing = a_listing(trading=False)
+    await rules_of(executor).refresh()
+    halted, trading = an_approval(clock), an_approval(clock, signal_id="later")
+
+    await executor.approve(halted)
+    exchange.listing = a_listing()
+    await rules_of(executor).refresh()
+    await executor.approve(trading)
+
+    (answer,) = executor.final_answers(halted.intent_id)
+    assert answer.reason == "SYMBOL_NOT_TRADING"
+    assert [order.side for order in exchange.sent(NewOrder)] == [Side.BUY]
+
+
+async def test_rules_that_cannot_be_read_stay_as_they_were(executor: Executor, exchange: FakeExchange):
+    exchange.reachable = False
+
+    with pytest.raises(RetryableError):
+        await rules_of(executor).refresh()
+
+    assert executor.venues.listing(SYMBOL) == a_listing()
+
+
+async def test_changed_rules_plan_open_positions_anew(executor: Executor, exchange: FakeExchange, clock: FakeClock):
+    exchange.refusals.clear()
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.append(Reason.FILTER)  # the protection: the tick has changed
+    await executor.settle()
+    assert executor.venues.rules_doubted.is_set()
+
+    clock.advance(1)
+    exchange.listing = a_listing(price_tick=Decimal(10))
+    await rules_of(executor).refresh()
+    await executor.settle()
+
+    oco = exchange.sent(NewOco)[-1]
+    assert len(executor.working(approval.intent_id)) == 2
+    assert oco.above_price % 10 == oco.below_stop_price % 10 == 0
+
+
+@pytest.fixture
+async def running(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Executor]:
+    monkeypatch.setattr(rules_module, "REFRESH_APART_S", 0.01)
+    task = asyncio.create_task(rules_of(executor).run())
+    yield executor
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_a_doubt_has_the_rules_read_at_once_however_ill_the_exchange_was(
+    running: Executor, exchange: FakeExchange
+):
+    exchange.reachable = False
+    running.venues.rules_doubted.set()
+    await asyncio.sleep(0)
+    exchange.reachable = True
+    exchange.listing = a_listing(trading=False)
+    running.venues.rules_doubted.set()
+
+    async def is_known() -> bool:
+        listing = running.venues.listing(SYMBOL)
+        return listing is not None and not listing.instrument.trading
+
+    await eventually(is_known)
