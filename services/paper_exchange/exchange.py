@@ -82,24 +82,24 @@ class Exchange:
         changes = self.feed.changes
         market_data = MarketData(venue=self.venue, update_id=lambda symbol: changes[symbol].update_id)
         tickers = Tickers(venue=self.venue)
-        endpoints = [
+        self.endpoints = (
             *market_data.endpoints(),
             *tickers.endpoints(),
             *Trading(venue=self.venue, limits=limits).endpoints(),
             *Account(venue=self.venue, limits=limits).endpoints(),
             *Wallet(venue=self.venue).endpoints(),
-        ]
+        )
         gate = Gate(venue=self.venue, keys=keys, limits=limits)
         socket_api = SocketApi(
             venue=self.venue,
             feed=self.feed,
             gate=gate,
             limits=limits,
-            endpoints={endpoint.ws_method: endpoint for endpoint in endpoints if endpoint.ws_method},
+            endpoints={endpoint.ws_method: endpoint for endpoint in self.endpoints if endpoint.ws_method},
         )
         self.server = Server(
             venue=self.venue,
-            endpoints=endpoints,
+            endpoints=self.endpoints,
             gate=gate,
             limits=limits,
             socket_api=socket_api,

@@ -1,0 +1,242 @@
+"""One round through everything that the exchange answers and streams, each sample with the model that it must fit."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from binance_sdk_spot.rest_api import models as rest
+from binance_sdk_spot.websocket_api import models as socket_api
+from binance_sdk_spot.websocket_streams import models as streams
+from pydantic import BaseModel
+
+from tests.contract.paper_exchange.local_exchange import DEADLINE_S, LocalExchange, local_exchange
+
+Json = dict[str, Any]
+Model = type[BaseModel]
+BTC = {"symbol": "BTCUSDT"}
+BOTH = {"symbols": '["BTCUSDT","ETHUSDT"]'}
+MINI = {"type": "MINI"}
+MINUTES = BTC | {"interval": "1m", "limit": 3}
+
+PUBLIC: tuple[tuple[str, Json, Model], ...] = (
+    ("time", {}, rest.TimeResponse),
+    ("exchangeInfo", {}, rest.ExchangeInfoResponse),
+    ("depth", BTC, rest.DepthResponse),
+    ("trades", BTC, rest.GetTradesResponseInner),
+    ("historicalTrades", BTC, rest.GetTradesResponseInner),
+    ("aggTrades", BTC, rest.AggTradesResponseInner),
+    ("avgPrice", BTC, rest.AvgPriceResponse),
+    ("ticker", BTC, rest.TickerResponse1),
+    ("ticker", BOTH, rest.TickerResponse2Inner),
+    ("ticker/24hr", BTC, rest.Ticker24hrResponse1),
+    ("ticker/24hr", BOTH, rest.Ticker24hrResponse2Inner),
+    ("ticker/tradingDay", BTC, rest.TickerTradingDayResponse1),
+    ("ticker/tradingDay", BOTH, rest.TickerTradingDayResponse2Inner),
+    ("ticker/price", BTC, rest.TickerPriceResponse1),
+    ("ticker/price", {}, rest.TickerPriceResponse2Inner),
+    ("ticker/bookTicker", BTC, rest.TickerBookTickerResponse1),
+    ("ticker/bookTicker", {}, rest.TickerBookTickerResponse2Inner),
+)
+# Shorter forms of what has a model: they may lack fields, but not have others.
+SHORT_FORMS: tuple[tuple[str, Json, Model], ...] = tuple(
+    (path, symbols | MINI, model)
+    for path, symbols, model in PUBLIC
+    if path in ("ticker", "ticker/24hr", "ticker/tradingDay")
+)
+SIGNED: tuple[tuple[str, Json, Model], ...] = (
+    ("account", {}, rest.GetAccountResponse),
+    ("account/commission", BTC, rest.AccountCommissionResponse),
+    ("rateLimit/order", {}, rest.RateLimitOrderResponseInner),
+    ("openOrders", {}, rest.GetOpenOrdersResponseInner),
+    ("allOrders", BTC, rest.AllOrdersResponseInner),
+    ("myTrades", BTC, rest.MyTradesResponseInner),
+    ("openOrderList", {}, rest.OpenOrderListResponseInner),
+    ("allOrderList", {}, rest.AllOrderListResponseInner),
+)
+SOCKET_PUBLIC: tuple[tuple[str, Json, Model], ...] = (
+    ("ping", {}, socket_api.PingResponse),
+    ("time", {}, socket_api.TimeResponse),
+    ("exchangeInfo", {}, socket_api.ExchangeInfoResponse),
+    ("depth", BTC, socket_api.DepthResponse),
+    ("trades.recent", BTC, socket_api.TradesRecentResponse),
+    ("trades.historical", BTC, socket_api.TradesHistoricalResponse),
+    ("trades.aggregate", BTC, socket_api.TradesAggregateResponse),
+    ("klines", MINUTES, socket_api.KlinesResponse),
+    ("uiKlines", MINUTES, socket_api.UiKlinesResponse),
+    ("avgPrice", BTC, socket_api.AvgPriceResponse),
+    ("ticker", BTC, socket_api.TickerResponse1),
+    ("ticker", {"symbols": ["BTCUSDT"]}, socket_api.TickerResponse2),
+    ("ticker.24hr", BTC, socket_api.Ticker24hrResponse1),
+    ("ticker.24hr", {}, socket_api.Ticker24hrResponse2),
+    ("ticker.tradingDay", BTC, socket_api.TickerTradingDayResponse1),
+    ("ticker.tradingDay", {"symbols": ["BTCUSDT"]}, socket_api.TickerTradingDayResponse2),
+    ("ticker.price", BTC, socket_api.TickerPriceResponse1),
+    ("ticker.price", {}, socket_api.TickerPriceResponse2),
+    ("ticker.book", BTC, socket_api.TickerBookResponse1),
+    ("ticker.book", {}, socket_api.TickerBookResponse2),
+    ("session.status", {}, socket_api.SessionStatusResponse),
+    ("session.logout", {}, socket_api.SessionLogoutResponse),
+    ("session.subscriptions", {}, socket_api.SessionSubscriptionsResponse),
+)
+SOCKET_SIGNED: tuple[tuple[str, Json, Model], ...] = (
+    ("account.status", {}, socket_api.AccountStatusResponse),
+    ("account.commission", BTC, socket_api.AccountCommissionResponse),
+    ("account.rateLimits.orders", {}, socket_api.AccountRateLimitsOrdersResponse),
+    ("openOrders.status", {}, socket_api.OpenOrdersStatusResponse),
+    ("openOrderLists.status", {}, socket_api.OpenOrderListsStatusResponse),
+    ("allOrders", BTC, socket_api.AllOrdersResponse),
+    ("allOrderLists", {}, socket_api.AllOrderListsResponse),
+    ("myTrades", BTC, socket_api.MyTradesResponse),
+)
+STREAMS: dict[str, Model] = {
+    "btcusdt@trade": streams.TradeResponse,
+    "btcusdt@aggTrade": streams.AggTradeResponse,
+    "btcusdt@kline_1s": streams.KlineResponse,
+    "btcusdt@kline_1m": streams.KlineResponse,
+    "btcusdt@kline_1d@+08:00": streams.KlineOffsetResponse,
+    "btcusdt@depth": streams.DiffBookDepthResponse,
+    "btcusdt@depth@100ms": streams.DiffBookDepthResponse,
+    "btcusdt@depth5": streams.PartialBookDepthResponse,
+    "btcusdt@depth10@100ms": streams.PartialBookDepthResponse,
+    "btcusdt@depth20": streams.PartialBookDepthResponse,
+    "btcusdt@bookTicker": streams.BookTickerResponse,
+    "btcusdt@miniTicker": streams.MiniTickerResponse,
+    "!miniTicker@arr": streams.MiniTickerResponse,
+    "btcusdt@ticker": streams.TickerResponse,
+    "btcusdt@ticker_1h": streams.RollingWindowTickerResponse,
+    "btcusdt@ticker_4h": streams.RollingWindowTickerResponse,
+    "btcusdt@ticker_1d": streams.RollingWindowTickerResponse,
+    "!ticker_1h@arr": streams.RollingWindowTickerResponse,
+    "btcusdt@avgPrice": streams.AvgPriceResponse,
+}
+EVENTS: dict[str, Model] = {
+    "executionReport": socket_api.ExecutionReport,
+    "outboundAccountPosition": socket_api.OutboundAccountPosition,
+    "listStatus": socket_api.ListStatus,
+    "eventStreamTerminated": socket_api.EventStreamTerminated,
+}
+
+
+class Samples:
+    """What was answered and streamed: name, model, body, and whether it is a short form."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, Model, Any, bool]] = []
+
+    def add(self, name: str, model: Model, body: Any, *, is_short: bool = False) -> None:
+        """Take a sample in; an answer without items would prove nothing."""
+        assert body not in ([], None), f"{name} has nothing to show"
+        self.all.append((name, model, body, is_short))
+
+
+async def collect(directory: Path) -> Samples:
+    """Return a sample of everything."""
+    samples = Samples()
+    async with (
+        asyncio.timeout(3 * DEADLINE_S),
+        local_exchange(directory) as local,
+        local.http.ws_connect(f"{local.socket}/ws-api/v3") as socket,
+        local.http.ws_connect(f"{local.socket}/stream?streams={'/'.join(STREAMS)}".replace("+", "%2B")) as market,
+    ):
+        caller = _Caller(socket, samples)
+        subscribing = "userDataStream.subscribe.signature"
+        model = socket_api.UserDataStreamSubscribeSignatureResponse
+        await caller.sample(subscribing, local.signed_params(), model)
+        await _ask_public(local, samples)
+        await _trade(local, samples, caller)
+        for method, params, answer in SOCKET_PUBLIC:
+            await caller.sample(method, params, answer)
+        await caller.sample("userDataStream.unsubscribe", {}, socket_api.UserDataStreamUnsubscribeResponse)
+        await _watch_market(market, samples)
+    return samples
+
+
+async def _ask_public(local: LocalExchange, samples: Samples) -> None:
+    for is_short, rows in ((False, PUBLIC), (True, SHORT_FORMS)):
+        for path, parameters, model in rows:
+            status, body = await local.ask("GET", f"/api/v3/{path}", **parameters)
+            assert status == 200, (path, body)
+            samples.add(f"GET {path}", model, body, is_short=is_short)
+
+
+async def _watch_market(market: aiohttp.ClientWebSocketResponse, samples: Samples) -> None:
+    missing = set(STREAMS)
+    while missing:
+        message = await market.receive_json()
+        missing.discard(message["stream"])
+        samples.add(message["stream"], STREAMS[message["stream"]], message["data"])
+
+
+class _Caller:
+    """Calls methods of the WebSocket API, and samples what the account is told meanwhile."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, samples: Samples) -> None:
+        self._socket = socket
+        self._samples = samples
+        self._calls = 0
+
+    async def sample(self, method: str, params: Json, model: Model) -> Json:
+        """Call a method and take its answer in."""
+        self._calls += 1
+        await self._socket.send_json({"id": str(self._calls), "method": method, "params": params})
+        while True:
+            message = await self._socket.receive_json()
+            if "event" in message:
+                self._samples.add(message["event"]["e"], EVENTS[message["event"]["e"]], message["event"])
+                continue
+            assert message["status"] == 200, (method, message)
+            self._samples.add(method, model, message["result"] if method == "exchangeInfo" else message)
+            return dict(message)
+
+
+async def _trade(local: LocalExchange, samples: Samples, caller: _Caller) -> None:
+    """Place, show, fill, cancel and expire orders and lists of every kind."""
+    last = float((await local.ask("GET", "/api/v3/ticker/price", **BTC))[1]["price"])
+    low, high = f"{last * 0.9:.2f}", f"{last * 1.1:.2f}"
+    lower, higher = f"{last * 0.85:.2f}", f"{last * 1.15:.2f}"
+
+    async def sample(method: str, path: str, parameters: Json, model: Model, *, is_short: bool = False) -> Any:
+        status, body = await local.ask_signed(method, f"/api/v3/{path}", **parameters)
+        assert status == 200, (method, path, parameters, body)
+        samples.add(f"{method} {path}", model, body, is_short=is_short)
+        return body
+
+    buy = BTC | {"side": "BUY", "quantity": "0.01"}
+    sell = buy | {"side": "SELL"}
+    full = {"newOrderRespType": "FULL"}
+    await sample("POST", "order", buy | {"type": "MARKET"}, rest.NewOrderResponse)
+    for short in ("ACK", "RESULT"):
+        parameters = buy | {"type": "MARKET", "newOrderRespType": short}
+        await sample("POST", "order", parameters, rest.NewOrderResponse, is_short=True)
+    resting = buy | {"type": "LIMIT", "price": low, "timeInForce": "GTC"}
+    stop = sell | {"type": "STOP_LOSS_LIMIT", "stopPrice": low, "price": lower, "timeInForce": "GTC"}
+    kinds: Iterable[Json] = (
+        resting | {"strategyId": 1, "strategyType": 1_000_000},
+        resting | {"timeInForce": "IOC"},
+        stop | full,
+    )
+    for parameters in kinds:
+        placed = await sample("POST", "order", parameters, rest.NewOrderResponse)
+        named = BTC | {"orderId": placed["orderId"]}
+        found = await sample("GET", "order", named, rest.GetOrderResponse)
+        await caller.sample("order.status", local.signed_params(**named), socket_api.OrderStatusResponse)
+        if found["status"] == "NEW":
+            await sample("DELETE", "order", named, rest.DeleteOrderResponse)
+
+    oco = sell | {"aboveType": "LIMIT_MAKER", "abovePrice": high, "belowType": "STOP_LOSS_LIMIT"}
+    oco |= {"belowStopPrice": low, "belowPrice": lower, "belowTimeInForce": "GTC"}
+    placed = await sample("POST", "orderList/oco", oco, rest.OrderListOcoResponse)
+    await sample(
+        "POST", "order", sell | {"type": "LIMIT", "price": higher, "timeInForce": "GTC"}, rest.NewOrderResponse
+    )
+    for path, parameters, model in SIGNED:
+        await sample("GET", path, parameters, model)
+    for method, parameters, model in SOCKET_SIGNED:
+        await caller.sample(method, local.signed_params(**parameters), model)
+    named = {"orderListId": placed["orderListId"]}
+    await sample("GET", "orderList", named, rest.GetOrderListResponse)
+    await caller.sample("orderList.status", local.signed_params(**named), socket_api.OrderListStatusResponse)
+    await sample("DELETE", "orderList", BTC | named, rest.DeleteOrderListResponse)
+    await sample("DELETE", "openOrders", BTC, rest.DeleteOpenOrdersResponseInner)
