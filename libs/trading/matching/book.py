@@ -4,7 +4,7 @@ Invariant: after every call no client's order rests at or through the other side
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from libs.trading.matching.planning import Offer, plan_of
 from libs.trading.matching.queues import Queues
@@ -47,6 +47,10 @@ class OrderBook:
     def lots_at(self, side: Side, price: int) -> int:
         """Return everything on offer at `price`: recorded quantity and what clients' orders show."""
         return self._recorded.lots(side, price) + sum(order.lots for order in self._queues.at(side, price))
+
+    def queue(self, side: Side, price: int) -> Sequence[Resting]:
+        """Return the clients' orders at `price`, the first one first; not to be changed."""
+        return self._queues.at(side, price)
 
     def levels(self, side: Side) -> Iterator[tuple[int, int]]:
         """Yield price and quantity of every level on `side`, best first."""

@@ -6,8 +6,8 @@ Files in `<data_dir>/journal/`, meant to be read by other programs without this 
 
 - `journal-<number>.jsonl`: UTF-8, one JSON object a line, one line a transaction (all of it happened at once):
   `{"sequence": 17, "at_ms": <exchange time>, "place_ms": <place on the tape>, "counters": {"order": n, "list": n,
-  "execution": n, "client_trades": {symbol: n}}, "changes": [...]}`: the last ids given out, and how many trades clients
-  ever took part in. `sequence` rises by one from line to line and from file to file. A last line
+  "execution": n, "prevented": n, "client_trades": {symbol: n}}, "changes": [...]}`: the last ids given out, and how
+  many trades clients ever took part in. `sequence` rises by one from line to line and from file to file. A last line
   without a line feed was never completed and does not count.
 - The first line of each file has `"snapshot": true`: its changes are the complete state at that moment (balances, open
   orders and lists, the most recent closed ones and fills), so the oldest file present can be read on its own. The very
@@ -27,7 +27,12 @@ Changes carry absolute state, never differences; numbers are decimal strings:
 - `{"type": "order_list", "order_list_id", "list_client_order_id", "order_ids", "done", ...}`.
 - `{"type": "fill", "trade_id", "order_id", "account", "symbol", "side", "price", "quantity", "commission",
   "commission_asset", "maker", "at_ms", ...}`: one account's side of a trade.
-- `{"type": "queue", "order_id", "ahead"}`: the recorded lots that must trade before a resting order.
+- `{"type": "prevented_match", "prevented_match_id", "taker_order_id", "maker_order_id", ...}`: a trade of an account
+  with itself that did not happen.
+- `{"type": "queue", "order_id", "ahead", "shown", "turn"}`: the recorded lots that must trade before a resting order,
+  how many of its own the book shows, and its turn at its price; in lots.
+- `{"type": "taken", "symbol", "place_ms", "levels": [[side, price, lots], ...]}`: what clients had taken at that place
+  of the recorded quote in force; in ticks and lots, and void with the next quote.
 
 Durability: each line is one `write` before anything leaves, which survives the death of the process (kill -9); `fsync`
 is called at a snapshot and at an orderly stop, so a power failure can cost what the kernel had not written yet.

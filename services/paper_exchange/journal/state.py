@@ -13,6 +13,17 @@ from libs.common.errors import InvalidMessageError
 
 Record = Mapping[str, Any]
 
+_KEYED = {
+    "balance": ("balances", ("account", "asset")),
+    "order": ("orders", ("order_id",)),
+    "order_list": ("lists", ("order_list_id",)),
+    "fill": ("fills", ("symbol", "trade_id", "order_id")),
+    "prevented_match": ("prevented", ("prevented_match_id",)),
+    "queue": ("queue", ("order_id",)),
+    "taken": ("taken", ("symbol",)),
+}
+"""Where a change goes, and what it is found by: the last one of a key is the truth."""
+
 
 @dataclass(slots=True)
 class State:
@@ -27,7 +38,9 @@ class State:
     orders: dict[int, Record] = field(default_factory=dict)
     lists: dict[int, Record] = field(default_factory=dict)
     fills: dict[tuple[str, int, int], Record] = field(default_factory=dict)
-    queue: dict[int, int] = field(default_factory=dict)
+    prevented: dict[int, Record] = field(default_factory=dict)
+    queue: dict[int, Record] = field(default_factory=dict)
+    taken: dict[str, Record] = field(default_factory=dict)
 
     def apply(self, line: Record) -> None:
         """Take one transaction in."""
@@ -38,25 +51,17 @@ class State:
             self._apply_change(change)
 
     def _apply_change(self, change: Record) -> None:
-        match change["type"]:
-            case "market":
-                self.identity = change["identity"]
-            case "segment":
-                self.segments.append(change)
-            case "balance":
-                self.balances[change["account"], change["asset"]] = change
-            case "order":
-                self.orders[change["order_id"]] = change
-            case "order_list":
-                self.lists[change["order_list_id"]] = change
-            case "fill":
-                self.fills[change["symbol"], change["trade_id"], change["order_id"]] = change
-            case "queue":
-                self.queue[change["order_id"]] = change["ahead"]
-            case "transfer":
-                pass  # the balance that it changed stands beside it
-            case unknown:
-                raise InvalidMessageError("unknown change in the journal", expected="a known type", found=str(unknown))
+        kind = change["type"]
+        if kind in _KEYED:
+            name, keys = _KEYED[kind]
+            key = tuple(change[part] for part in keys)
+            getattr(self, name)[key if len(key) > 1 else key[0]] = change
+        elif kind == "market":
+            self.identity = change["identity"]
+        elif kind == "segment":
+            self.segments.append(change)
+        elif kind != "transfer":  # the balance that it changed stands beside it
+            raise InvalidMessageError("unknown change in the journal", expected="a known type", found=str(kind))
 
 
 def read_journal(directory: Path) -> tuple[State, Path] | None:

@@ -1,4 +1,4 @@
-"""The orders of all accounts: open ones, recent closed ones, lists and fills, found by every key that clients use.
+"""What the accounts ordered and traded: open orders, recent closed ones, lists, fills and prevented matches.
 
 Invariant: among the open orders of an account a client order id is unique; what is kept of the closed ones is bounded.
 """
@@ -6,14 +6,15 @@ Invariant: among the open orders of an account a client order id is unique; what
 from collections import deque
 from collections.abc import Iterator
 
-from services.paper_exchange.venue.orders import NO_LIST, AccountFill, Order, OrderList
+from services.paper_exchange.venue.orders import NO_LIST, AccountFill, Order, OrderList, Prevented
 
 CLOSED_ORDERS_MAX = 10_000
 FILLS_MAX = 20_000
+PREVENTED_MAX = 10_000
 
 
 class Desk:
-    """An index over orders, lists and fills."""
+    """An index over orders, lists, fills and prevented matches."""
 
     def __init__(self) -> None:
         self._orders: dict[int, Order] = {}
@@ -22,6 +23,7 @@ class Desk:
         self._by_client_id: dict[tuple[str, str, str], int] = {}
         self._lists: dict[int, OrderList] = {}
         self._fills: deque[AccountFill] = deque(maxlen=FILLS_MAX)
+        self._prevented: deque[Prevented] = deque(maxlen=PREVENTED_MAX)
 
     def add(self, order: Order) -> None:
         """Take an order in."""
@@ -101,6 +103,16 @@ class Desk:
     def fills(self, account: str | None = None, symbol: str | None = None) -> list[AccountFill]:
         """Return the known fills, oldest first."""
         return [fill for fill in self._fills if account in (None, fill.account) and symbol in (None, fill.symbol)]
+
+    def add_prevented(self, prevented: Prevented) -> None:
+        """Take a prevented match in."""
+        self._prevented.append(prevented)
+
+    def prevented(self, account: str | None = None, symbol: str | None = None) -> list[Prevented]:
+        """Return the known prevented matches, oldest first."""
+        return [
+            match for match in self._prevented if account in (None, match.account) and symbol in (None, match.symbol)
+        ]
 
     def _remember_closed(self, order: Order) -> None:
         self._closed.append(order.order_id)

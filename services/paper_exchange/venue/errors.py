@@ -47,6 +47,11 @@ def missing(name: str) -> ApiError:
     return ApiError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
+def one_of_two(first: str, second: str) -> ApiError:
+    """Return the refusal for a request that names neither of two parameters of which it needs one."""
+    return ApiError(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
+
+
 def needless(name: str) -> ApiError:
     """Return the refusal for a parameter that this kind of order does not take."""
     return ApiError(-1106, f"Parameter '{name}' sent when not required.")

@@ -1,14 +1,28 @@
 """Binance's symbol filters, in the order in which they are checked.
 
+What they mean: https://developers.binance.com/docs/binance-spot-api-docs/filters; what an order that breaks one is
+told: .../errors.
+
 Invariant: an order that passes here breaks no filter that exchangeInfo shows.
 """
 
 from collections.abc import Iterable
 
 from libs.trading.matching import Side
-from services.paper_exchange.venue.errors import ApiError, filter_failure, rejected
+from services.paper_exchange.venue.errors import ApiError, filter_failure, rejected, would_trigger
+from services.paper_exchange.venue.ledger import Balance
 from services.paper_exchange.venue.orders import NO_LIST, NewOrder, Order
 from services.paper_exchange.venue.rules import SELF_TRADE_MODES
+from services.paper_exchange.venue.trailing import stop_is_reached
+
+_MISPLACED = {
+    (Side.BUY, "limit"): -1165,
+    (Side.SELL, "limit"): -1166,
+    (Side.BUY, "stop loss"): -1196,
+    (Side.SELL, "stop loss"): -1197,
+    (Side.BUY, "take profit"): -1198,
+    (Side.SELL, "take profit"): -1199,
+}
 
 
 def check_filters(new: NewOrder, *, average_price: int, last_price: int) -> None:
@@ -22,26 +36,51 @@ def check_filters(new: NewOrder, *, average_price: int, last_price: int) -> None
     for price in (new.price, new.stop_price):
         if price > price_max:
             raise filter_failure("PRICE_FILTER")
-    if new.lots > rules.lots_max:
-        raise filter_failure("LOT_SIZE")
-    if new.kind == "MARKET" and new.lots > rules.market_lots_max:
-        raise filter_failure("MARKET_LOT_SIZE")
-    for price in (new.price, new.stop_price):
-        too_high = price > average_price * rules.price_multiplier_up
-        if price and (too_high or price * rules.price_divisor_down < average_price):
+    _check_size(new)
+    _check_trailing(new)
+    if new.price:
+        too_high = new.price > average_price * rules.price_multiplier_up
+        if too_high or new.price * rules.price_divisor_down < average_price:
             raise filter_failure("PERCENT_PRICE_BY_SIDE")
     amount = new.quote_units or rules.notional(new.price or new.stop_price or average_price, new.lots)
     if amount < rules.notional_min_units or (new.price and amount > rules.notional_max_units):
         raise filter_failure("NOTIONAL")
-    if new.prevention not in (*SELF_TRADE_MODES, "NONE"):
+    if new.prevention not in SELF_TRADE_MODES:
         raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
-    if new.is_stop and stop_is_reached(new, last_price):
-        raise rejected("Stop price would trigger immediately.")
+    if new.stop_price and stop_is_reached(new, last_price):
+        raise would_trigger()
 
 
-def stop_is_reached(new: NewOrder, price: int) -> bool:
-    """Return whether a trade at `price` triggers the stop."""
-    return price <= new.stop_price if new.triggers_below else price >= new.stop_price
+def _check_size(new: NewOrder) -> None:
+    rules = new.rules
+    if new.lots > rules.lots_max:
+        raise filter_failure("LOT_SIZE")
+    if new.kind == "MARKET" and new.lots > rules.market_lots_max:
+        raise filter_failure("MARKET_LOT_SIZE")
+    if new.iceberg_lots > new.lots:
+        raise rejected("IcebergQty exceeds QTY.")
+    if new.iceberg_lots * rules.iceberg_parts_max < new.lots and new.iceberg_lots:
+        raise filter_failure("ICEBERG_PARTS")
+
+
+def _check_trailing(new: NewOrder) -> None:
+    rules = new.rules
+    if new.trailing_delta and not rules.trailing_delta_min <= new.trailing_delta <= rules.trailing_delta_max:
+        raise filter_failure("TRAILING_DELTA")
+
+
+def check_position(new: NewOrder, held: Balance, open_orders: Iterable[Order]) -> None:
+    """Check what the account would own of the base asset if all its purchases traded.
+
+    Raises:
+        ApiError: Too much.
+    """
+    rules = new.rules
+    if rules.position_max_units is None or new.side is Side.SELL:
+        return
+    coming = sum(order.lots for order in open_orders if order.side is Side.BUY) + new.lots
+    if held.free + held.locked + rules.base_units(coming) > rules.position_max_units:
+        raise filter_failure("MAX_POSITION")
 
 
 def check_counts(news: Iterable[NewOrder], open_orders: Iterable[Order]) -> None:
@@ -58,13 +97,16 @@ def check_counts(news: Iterable[NewOrder], open_orders: Iterable[Order]) -> None
     stops = sum(order.request.is_stop for order in known) + sum(new.is_stop for new in news)
     if stops > rules.stops_max and any(new.is_stop for new in news):
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
+    icebergs = sum(order.request.iceberg_lots > 0 for order in known) + sum(new.iceberg_lots > 0 for new in news)
+    if icebergs > rules.icebergs_max and any(new.iceberg_lots for new in news):
+        raise filter_failure("MAX_NUM_ICEBERG_ORDERS")
     lists = len({order.list_id for order in known} - {NO_LIST})
     if len(news) > 1 and lists >= rules.lists_max:
         raise filter_failure("MAX_NUM_ORDER_LISTS")
 
 
 def check_list_prices(above: NewOrder, below: NewOrder, *, last_price: int) -> None:
-    """Check that the two legs of an OCO lie on their sides of the market.
+    """Check that the two legs of an OCO are of types that combine, and lie on their sides of the market.
 
     Raises:
         ApiError: The types do not combine, or the prices are on the wrong side.
@@ -74,11 +116,22 @@ def check_list_prices(above: NewOrder, below: NewOrder, *, last_price: int) -> N
         raise ApiError(-1158, "Order type not supported in OCO.")
     if kinds == {"LIMIT_MAKER"}:
         raise ApiError(-1168, "At least one OCO order must be contingent.")
-    if above.side is Side.BUY and above.kind == "LIMIT_MAKER":
-        raise ApiError(-1165, "Limit order in a buy OCO must be below.")
-    if below.side is Side.SELL and below.kind == "LIMIT_MAKER":
-        raise ApiError(-1166, "Limit order in a sell OCO must be above.")
-    high, low = above.stop_price or above.price, below.stop_price or below.price
-    wrong_way = (above.is_stop and above.triggers_below) or (below.is_stop and not below.triggers_below)
-    if wrong_way or not low < last_price < high:
+    for leg, place in sorted(((above, "above"), (below, "below")), key=lambda each: each[0].is_stop):
+        _check_leg_place(leg, place)
+    if _list_price(below) >= last_price or 0 < _list_price(above) <= last_price:
         raise rejected("The relationship of the prices for the orders is not correct.")
+
+
+def _check_leg_place(leg: NewOrder, place: str) -> None:
+    """Check that a limit or a take profit is on the good side of the market, and a stop loss on the bad one."""
+    purpose = "limit" if leg.kind == "LIMIT_MAKER" else "take profit" if leg.kind.startswith("TAKE") else "stop loss"
+    buys = leg.side is Side.BUY
+    right = "above" if (purpose == "stop loss") == buys else "below"
+    if place != right:
+        code = _MISPLACED[leg.side, purpose]
+        raise ApiError(code, f"A {purpose} order in a {leg.side.value.lower()} OCO must be {right}.")
+
+
+def _list_price(leg: NewOrder) -> int:
+    """Return the price at which a leg must be beyond the market; 0 for a trailing stop without a stop price."""
+    return leg.price if leg.kind in {"LIMIT_MAKER", "TAKE_PROFIT_LIMIT"} else leg.stop_price

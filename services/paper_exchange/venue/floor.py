@@ -1,25 +1,32 @@
-"""Where orders meet the market: acceptance, matching, stops, settlement and closing.
+"""Where orders meet the market: acceptance, matching and stops.
 
 Invariant: an order locks exactly what it may still have to give; a closed one locks nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from libs.trading.matching import Fill, Incoming, OrderBook, Place, Plan, SelfTradePrevention, Side, TimeInForce
+from libs.trading.matching import Fill, Incoming, OrderBook, Plan, SelfTradePrevention, Side, TimeInForce
 from services.paper_exchange.market.history import History
 from services.paper_exchange.market.reel import TapeEvent
 from services.paper_exchange.venue.audience import Audience
 from services.paper_exchange.venue.changes import Changes
+from services.paper_exchange.venue.closing import Closing
 from services.paper_exchange.venue.desk import Desk
+from services.paper_exchange.venue.floor_state import FloorState
 from services.paper_exchange.venue.ledger import Ledger
-from services.paper_exchange.venue.orders import NO_LIST, AccountFill, NewOrder, Order, OrderList
-from services.paper_exchange.venue.rules import commission_on
+from services.paper_exchange.venue.orders import NO_LIST, AccountFill, NewOrder, Order, OrderList, Prevented
+from services.paper_exchange.venue.records import place_of
+from services.paper_exchange.venue.settlement import Settlement
 from services.paper_exchange.venue.stops import Stops
+from services.paper_exchange.venue.trailing import begin
 
 _EXPIRY_REASONS = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
 }
+# No account here belongs to a trade group, and within one account a transfer is a decrement (Binance's STP FAQ).
+_PREVENTION = {mode.value: mode for mode in SelfTradePrevention} | {"TRANSFER": SelfTradePrevention.DECREMENT}
 
 
 class Floor:
@@ -31,7 +38,7 @@ class Floor:
         desk: Knows the orders.
         ledger: Knows the balances.
         audience: Is told what happens.
-        counters: The last order, list and execution ids given out.
+        counters: The last order, list, execution and prevented match ids given out.
     """
 
     def __init__(
@@ -44,7 +51,7 @@ class Floor:
         audience: Audience,
         counters: dict[str, int],
     ) -> None:
-        self._books = books
+        self.books = books
         self._history = history
         self._desk = desk
         self._ledger = ledger
@@ -52,16 +59,38 @@ class Floor:
         self._stops = Stops(books)
         self.changes = Changes(books=books, desk=desk, ledger=ledger, audience=audience, counters=counters)
         self.counters = counters
-        self.now_ms = 0
+        self._state = FloorState(
+            books=books,
+            history=history,
+            desk=desk,
+            ledger=ledger,
+            audience=audience,
+            changes=self.changes,
+            stops=self._stops,
+            counters=counters,
+        )
+        self._closing = Closing(self._state)
+        self._settlement = Settlement(self._state, self._closing)
 
-    def restore(self, queue: Mapping[int, int]) -> None:
+    @property
+    def now_ms(self) -> int:
+        """Exchange time."""
+        return self._state.now_ms
+
+    @now_ms.setter
+    def now_ms(self, now_ms: int) -> None:
+        self._state.now_ms = now_ms
+
+    def restore(self, queue: Mapping[int, Mapping[str, Any]]) -> None:
         """Put the desk's open orders back where they were before a restart."""
+        resting = []
         for order in self._desk.open_orders():
             if order.is_working:
-                place = Place(queue.get(order.order_id, 0), order.remaining, 0)
-                self._books[order.symbol].restore(self._incoming(order), place)
+                resting.append((order, place_of(queue.get(order.order_id, {}), order.remaining)))
             else:
                 self._stops.add(order)
+        for order, place in sorted(resting, key=lambda each: each[1].turn):
+            self.books[order.symbol].restore(self._incoming(order), place)
 
     def accept(self, account: str, new: NewOrder, *, locked: int, list_id: int = NO_LIST) -> Order:
         """Take an order in whose `locked` funds are held already, and report it as new."""
@@ -78,42 +107,49 @@ class Floor:
         )
         if not new.is_stop:
             order.working_ms = self.now_ms
+        elif new.trailing_delta and not new.stop_price:
+            begin(order, self._history.last_trade(order.symbol).price, at_ms=self.now_ms)
         self._desk.add(order)
-        self._report(order, "NEW")
+        self._state.report(order, "NEW")
         if new.is_stop:
             self._stops.add(order)
         return order
 
     def work(self, order: Order) -> None:
         """Let an accepted order trade and rest as its type says."""
-        book = self._books[order.symbol]
+        book = self.books[order.symbol]
         plan = book.submit(self._incoming(order))
-        for prevented in map(self._desk.order, (match.maker for match in plan.prevented)):
-            self._audience.on_levels(order.symbol, book, prevented.side, (prevented.request.price,))
-            self._expire(prevented, "EXPIRED_IN_MATCH", "")
         if order.request.kind == "MARKET" and order.request.quote_units:
-            order.lots = sum(fill.lots for fill in plan.fills)
-        for fill in plan.fills:
-            self._settle(order.symbol, fill, order.side)
-        if order.remaining or not order.lots:
-            self._dispose(order, plan)
+            order.lots = sum(fill.lots for fill in plan.fills) + plan.prevented_lots
+        for step in plan.steps:
+            if isinstance(step, Fill):
+                self._settlement.settle(order.symbol, step, order.side)
+            else:
+                self._settlement.prevent(order, step)
         if order.order_id in book.orders:
-            self.changes.note_queue((order.order_id,))
-            self._audience.on_levels(order.symbol, book, order.side, (order.request.price,))
+            self._state.show_levels(order.symbol, order.side, order.request.price)
+        elif order.is_open:
+            limited = order.request.price > 0
+            reason = _EXPIRY_REASONS[order.request.time_in_force] if limited else "INSUFFICIENT_LIQUIDITY"
+            self._closing.expire(order, reason)
         self._run_stops(order.symbol, [fill.price for fill in plan.fills])
 
     def plan(self, account: str, new: NewOrder) -> Plan:
         """Return what an order would do to the book."""
-        return self._books[new.rules.symbol].plan(_incoming(new, order_id=0, owner=account, lots=new.lots))
+        return self.books[new.rules.symbol].plan(_incoming(new, order_id=0, owner=account, lots=new.lots))
 
     def fills_of(self, order: Order) -> list[AccountFill]:
         """Return the order's fills that are not in the journal yet."""
         return [fill for fill in self.changes.fills if fill.order_id == order.order_id]
 
+    def prevented_of(self, order: Order) -> list[Prevented]:
+        """Return the matches as a taker that the order was kept from and that are not in the journal yet."""
+        return [match for match in self.changes.prevented if match.taker_id == order.order_id]
+
     def on_tape_event(self, event: TapeEvent) -> None:
         """Let the recorded market meet the clients' orders."""
         symbol = event.symbol
-        book = self._books[symbol]
+        book = self.books[symbol]
         if event.quote is not None:
             before = book.quote
             fills = book.on_quote(event.quote)
@@ -121,7 +157,9 @@ class Floor:
             self._settle_makers(symbol, fills)
             return
         trade = self._history.tape_trade(symbol, event.ordinal)
-        self._note_queue_at(symbol, trade.price)
+        if book.orders:
+            for side in Side:
+                self.changes.note_queue(order.order_id for order in book.queue(side, trade.price))
         fills = book.on_trade(trade.price, trade.lots)
         self._audience.on_trade(symbol, trade)
         self._settle_makers(symbol, fills)
@@ -129,177 +167,72 @@ class Floor:
 
     def cancel(self, order: Order, cancel_id: str) -> None:
         """Cancel an open order; as a leg of a list it takes the other leg along."""
-        for leg in self._family(order):
-            if leg.is_open:
-                self._leave_book(leg)
-                self._close(leg, "CANCELED", "CANCELED", cancel_id=cancel_id)
-        self._finish_list(order)
+        self._closing.cancel(order, cancel_id)
 
-    def open_list(self, order_list: OrderList) -> None:
-        """Note a new list and tell its account."""
+    def accept_list(self, account: str, client_id: str, news: Sequence[NewOrder], *, locked: int) -> OrderList:
+        """Take orders in of which one cancels the others; the first one to be reported holds the funds of all."""
+        self.counters["list"] += 1
+        list_id = self.counters["list"]
+        # A stop's report comes first, as on Binance.
+        legs = sorted(news, key=lambda leg: not leg.is_stop)
+        orders = [
+            self.accept(account, leg, locked=0 if number else locked, list_id=list_id)
+            for number, leg in enumerate(legs)
+        ]
+        ids = tuple(order.order_id for order in orders)
+        order_list = OrderList(list_id, account, legs[0].rules.symbol, client_id, ids, self.now_ms)
         self._desk.add_list(order_list)
         self.changes.report_list(order_list, at_ms=self.now_ms)
+        for order in orders:
+            if not order.request.is_stop:
+                self.work(order)
+        return order_list
 
     def _incoming(self, order: Order) -> Incoming:
         return _incoming(order.request, order_id=order.order_id, owner=order.account, lots=order.remaining)
 
-    def _dispose(self, order: Order, plan: Plan) -> None:
-        """Expire what neither traded nor rests."""
-        if plan.prevented_lots:
-            self._expire(order, "EXPIRED_IN_MATCH", "")
-        elif not order.request.price:
-            self._expire(order, "EXPIRED", "INSUFFICIENT_LIQUIDITY")
-        elif order.request.time_in_force in _EXPIRY_REASONS:
-            self._expire(order, "EXPIRED", _EXPIRY_REASONS[order.request.time_in_force])
-
-    def _settle_makers(self, symbol: str, fills: list[Fill]) -> None:
+    def _settle_makers(self, symbol: str, fills: Sequence[Fill]) -> None:
         for fill in fills:
             if fill.maker is not None:
-                self._settle(symbol, fill, self._desk.order(fill.maker).side.opposite)
+                self._settlement.settle(symbol, fill, self._desk.order(fill.maker).side.opposite)
         self._run_stops(symbol, [fill.price for fill in fills])
 
-    def _settle(self, symbol: str, fill: Fill, taker_side: Side) -> None:
-        """Move the money of one trade, report it to each client in it, and print it."""
-        trade = self._history.add_client_trade(
-            symbol, at_ms=self.now_ms, price=fill.price, lots=fill.lots, buyer_is_maker=taker_side is Side.SELL
-        )
-        for order_id, is_maker in ((fill.maker, True), (fill.taker, False)):
-            if order_id is not None:
-                self._execute(self._desk.order(order_id), fill, trade.trade_id, is_maker=is_maker)
-        self._audience.on_trade(symbol, trade)
-        self._audience.on_levels(symbol, self._books[symbol], taker_side.opposite, (fill.price,))
-        self._note_queue_at(symbol, fill.price)
-
-    def _execute(self, order: Order, fill: Fill, trade_id: int, *, is_maker: bool) -> None:
-        rules = order.request.rules
-        self._release_siblings(order)
-        order.executed += fill.lots
-        order.spent += fill.price * fill.lots
-        order.updated_ms = self.now_ms
-        cost, base = rules.notional(fill.price, fill.lots), rules.base_units(fill.lots)
-        received, given = (base, cost) if order.side is Side.BUY else (cost, base)
-        commission = commission_on(received)
-        self._ledger.pay(order.account, order.gives, given)
-        self._ledger.credit(order.account, order.receives, received - commission)
-        order.locked -= given
-        if order.side is Side.BUY and order.request.price:
-            self._release(order, rules.notional(order.request.price, order.remaining))
-        order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
-        account_fill = AccountFill(
-            trade_id=trade_id,
-            order_id=order.order_id,
-            client_id=order.request.client_id,
-            list_id=order.list_id,
-            account=order.account,
-            symbol=order.symbol,
-            side=order.side,
-            price=fill.price,
-            lots=fill.lots,
-            commission=commission,
-            commission_asset=order.receives,
-            is_maker=is_maker,
-            at_ms=self.now_ms,
-            place_ms=self._history.place_ms,
-        )
-        self.changes.fills.append(account_fill)
-        self._desk.add_fill(account_fill)
-        self._report(order, "TRADE", fill=account_fill)
-        if not order.remaining:
-            self._release(order, 0)
-            self._desk.close(order)
-            self._finish_list(order)
-
-    def _release(self, order: Order, needed: int) -> None:
-        """Give back what the order locks beyond `needed`."""
-        if order.locked == needed:
-            return
-        self._ledger.unlock(order.account, order.gives, order.locked - needed)
-        order.locked = needed
-
-    def _expire(self, order: Order, status: str, reason: str) -> None:
-        self._release_siblings(order)
-        order.expiry_reason = reason
-        self._leave_book(order)
-        self._close(order, status, "EXPIRED")
-        self._finish_list(order)
-
-    def _close(self, order: Order, status: str, execution: str, *, cancel_id: str = "") -> None:
-        order.status = status
-        order.updated_ms = self.now_ms
-        self._release(order, 0)
-        self._desk.close(order)
-        self._stops.discard(order)
-        self._report(order, execution, cancel_id=cancel_id)
-
-    def _leave_book(self, order: Order) -> None:
-        book = self._books[order.symbol]
-        if order.order_id in book.orders:
-            book.cancel(order.order_id)
-            self._audience.on_levels(order.symbol, book, order.side, (order.request.price,))
-
-    def _family(self, order: Order) -> list[Order]:
-        order_list = self._desk.list_of(order)
-        return [order] if order_list is None else self._desk.legs(order_list)
-
-    def _release_siblings(self, order: Order) -> None:
-        """Expire the other leg of a list, and let `order` take over the funds that both shared."""
-        for sibling in self._family(order):
-            if sibling is not order and sibling.is_open:
-                if sibling.locked:
-                    order.locked, sibling.locked = order.locked + sibling.locked, 0
-                self._leave_book(sibling)
-                sibling.expiry_reason = "OCO_TRIGGER"
-                self._close(sibling, "EXPIRED", "EXPIRED")
-
-    def _finish_list(self, order: Order) -> None:
-        order_list = self._desk.list_of(order)
-        if order_list is None or order_list.done or any(leg.is_open for leg in self._desk.legs(order_list)):
-            return
-        order_list.done = True
-        self.changes.report_list(order_list, at_ms=self.now_ms)
-
-    def _run_stops(self, symbol: str, prices: list[int]) -> None:
+    def _run_stops(self, symbol: str, prices: Sequence[int]) -> None:
         """Trigger the stops that trades at `prices` reach, oldest first."""
-        for order in self._stops.reached(symbol, prices):
+        triggered, moved = self._stops.follow(symbol, prices, at_ms=self.now_ms)
+        for order in moved:
+            self.changes.note(order)
+        triggered += self._stops.reached(symbol, prices)
+        for order in sorted(triggered, key=lambda order: order.order_id):
             if order.is_open and not order.is_working:  # the trigger of another may have closed it
                 self._trigger(order)
 
     def _trigger(self, order: Order) -> None:
-        self._release_siblings(order)
+        self._closing.release_siblings(order)
         self._stops.discard(order)
         if not self._fund_triggered(order):
-            self._expire(order, "EXPIRED", "REJECTED")
+            self._closing.expire(order, "REJECTED")
             return
         order.working_ms = order.updated_ms = self.now_ms
-        self._report(order, "NEW")
+        self._state.report(order, "NEW")
         self.work(order)
 
     def _fund_triggered(self, order: Order) -> bool:
         """Lock what the order needs now that it works; a buy at market may cost more than its stop price said."""
-        rules, request = order.request.rules, order.request
-        if order.side is Side.SELL:
-            needed = rules.base_units(order.lots)
-        elif request.price:
-            needed = rules.notional(request.price, order.lots)
+        if order.request.price or order.side is Side.SELL:
+            needed = order.needed
         else:
-            plan = self._books[order.symbol].plan(self._incoming(order))
-            needed = sum(rules.notional(fill.price, fill.lots) for fill in plan.fills)
+            plan = self.books[order.symbol].plan(self._incoming(order))
+            needed = sum(order.request.rules.notional(fill.price, fill.lots) for fill in plan.fills)
         missing = needed - order.locked
         if missing > self._ledger.balance(order.account, order.gives).free:
             return False
         if missing > 0:
             self._ledger.lock(order.account, order.gives, missing)
+            order.locked = needed
         else:
-            self._ledger.unlock(order.account, order.gives, -missing)
-        order.locked = needed
+            self._state.release(order, needed)
         return True
-
-    def _report(self, order: Order, execution: str, *, fill: AccountFill | None = None, cancel_id: str = "") -> None:
-        self.changes.report(order, execution, at_ms=self.now_ms, fill=fill, cancel_id=cancel_id)
-
-    def _note_queue_at(self, symbol: str, price: int) -> None:
-        orders = self._books[symbol].orders.values()
-        self.changes.note_queue(order.order_id for order in orders if order.price == price)
 
 
 def _incoming(request: NewOrder, *, order_id: int, owner: str, lots: int) -> Incoming:
@@ -312,5 +245,6 @@ def _incoming(request: NewOrder, *, order_id: int, owner: str, lots: int) -> Inc
         lots=None if by_amount else lots,
         amount=request.quote_units // request.rules.notional_factor if by_amount else None,
         time_in_force=request.time_in_force,
-        prevention=SelfTradePrevention(request.prevention),
+        prevention=_PREVENTION[request.prevention],
+        part_lots=request.iceberg_lots,
     )

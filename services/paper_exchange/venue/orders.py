@@ -1,26 +1,42 @@
-"""Orders, order lists and fills, and how the journal writes them.
+"""Orders, order lists, fills and prevented matches in memory.
 
-Invariant: reading a record back gives the same order, list or fill.
+Invariant: what is left of an order is its quantity less what was executed and what was prevented.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
 from libs.trading.matching import Side, TimeInForce
-from services.paper_exchange.venue.rules import LISTED, SymbolRules, text_of, units_of
+from services.paper_exchange.venue.rules import SymbolRules
 
 STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 LIMIT_TYPES = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 OPEN_STATES = frozenset({"NEW", "PARTIALLY_FILLED"})
 NO_LIST = -1
 NOT_YET = -1
+NO_TRADE_GROUP = -1
+"""Accounts here belong to no group, so that only orders of one account are kept from trading with each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """What a client asks for; prices in ticks, `quote_units` in 1e-8 of the quote asset; 0 means not given."""
+    """What a client asks for; prices in ticks, `quote_units` in 1e-8 of the quote asset; 0 means not given.
+
+    Args:
+        rules: Of its symbol.
+        side: Which way it trades.
+        kind: Its type, as Binance names it.
+        client_id: The client's name for it.
+        time_in_force: How long it waits.
+        lots: The quantity.
+        quote_units: The amount, where that sizes it.
+        price: Its limit.
+        stop_price: What the market must reach before it works, or before it trails.
+        prevention: The mode of self-trade prevention.
+        strategy_id: The client's label.
+        strategy_type: The client's other label.
+        iceberg_lots: How much of it the book shows at a time.
+        trailing_delta: How far, in hundredths of a percent, the market must turn back before it works.
+    """
 
     rules: SymbolRules
     side: Side
@@ -34,21 +50,31 @@ class NewOrder:
     prevention: str = ""
     strategy_id: int | None = None
     strategy_type: int | None = None
+    iceberg_lots: int = 0
+    trailing_delta: int = 0
 
     @property
     def is_stop(self) -> bool:
-        """Whether it waits for the market to reach its stop price."""
+        """Whether it waits for the market before it works."""
         return self.kind in STOP_TYPES
 
     @property
+    def gives(self) -> str:
+        """The asset it pays with."""
+        return self.rules.quote if self.side is Side.BUY else self.rules.base
+
+    @property
     def triggers_below(self) -> bool:
-        """Whether a falling market triggers it (a rising one otherwise)."""
+        """Whether a falling market reaches its stop price (a rising one otherwise)."""
         return self.kind.startswith("STOP_LOSS") == (self.side is Side.SELL)
 
 
 @dataclass(slots=True)
 class Order:
-    """An accepted order; `locked` is what it holds back, in 1e-8 of the asset it gives."""
+    """An accepted order; `locked` is what it holds back, in 1e-8 of the asset it gives.
+
+    A trailing stop follows the market since `trailing_ms`; `best_price` is the best it has seen for the order since.
+    """
 
     order_id: int
     account: str
@@ -63,6 +89,10 @@ class Order:
     status: str = "NEW"
     locked: int = 0
     expiry_reason: str = ""
+    prevented: int = 0
+    prevented_match_id: int = 0
+    trailing_ms: int = NOT_YET
+    best_price: int = 0
 
     @property
     def symbol(self) -> str:
@@ -76,8 +106,8 @@ class Order:
 
     @property
     def remaining(self) -> int:
-        """Lots not executed yet."""
-        return self.lots - self.executed
+        """Lots that may still trade."""
+        return self.lots - self.executed - self.prevented
 
     @property
     def is_open(self) -> bool:
@@ -92,76 +122,20 @@ class Order:
     @property
     def gives(self) -> str:
         """The asset it pays with."""
-        return self.request.rules.quote if self.side is Side.BUY else self.request.rules.base
+        return self.request.gives
 
     @property
     def receives(self) -> str:
         """The asset it is paid in, and its commission is charged in."""
         return self.request.rules.base if self.side is Side.BUY else self.request.rules.quote
 
-    def record(self) -> dict[str, Any]:
-        """Return the order as the journal writes it."""
-        request, rules = self.request, self.request.rules
-        return {
-            "type": "order",
-            "order_id": self.order_id,
-            "account": self.account,
-            "symbol": rules.symbol,
-            "side": request.side.value,
-            "order_type": request.kind,
-            "time_in_force": request.time_in_force.value,
-            "client_order_id": request.client_id,
-            "quantity": rules.quantity_text(self.lots),
-            "quote_order_quantity": text_of(request.quote_units),
-            "price": rules.price_text(request.price),
-            "stop_price": rules.price_text(request.stop_price),
-            "executed_quantity": rules.quantity_text(self.executed),
-            "executed_quote": rules.notional_text(self.spent),
-            "status": self.status,
-            "order_list_id": self.list_id,
-            "locked": text_of(self.locked),
-            "created_at_ms": self.created_ms,
-            "updated_at_ms": self.updated_ms,
-            "working_at_ms": self.working_ms,
-            "self_trade_prevention": request.prevention,
-            "strategy_id": request.strategy_id,
-            "strategy_type": request.strategy_type,
-            "expiry_reason": self.expiry_reason,
-        }
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "Order":
-        """Return the order that `record` describes."""
-        rules = LISTED[record["symbol"]]
-        request = NewOrder(
-            rules=rules,
-            side=Side(record["side"]),
-            kind=record["order_type"],
-            client_id=record["client_order_id"],
-            time_in_force=TimeInForce(record["time_in_force"]),
-            lots=_count(record["quantity"], rules.step_units),
-            quote_units=_count(record["quote_order_quantity"], 1),
-            price=_count(record["price"], rules.tick_units),
-            stop_price=_count(record["stop_price"], rules.tick_units),
-            prevention=record["self_trade_prevention"],
-            strategy_id=record["strategy_id"],
-            strategy_type=record["strategy_type"],
-        )
-        return cls(
-            order_id=record["order_id"],
-            account=record["account"],
-            request=request,
-            lots=_count(record["quantity"], rules.step_units),
-            created_ms=record["created_at_ms"],
-            updated_ms=record["updated_at_ms"],
-            list_id=record["order_list_id"],
-            working_ms=record["working_at_ms"],
-            executed=_count(record["executed_quantity"], rules.step_units),
-            spent=_count(record["executed_quote"], rules.notional_factor),
-            status=record["status"],
-            locked=_count(record["locked"], 1),
-            expiry_reason=record["expiry_reason"],
-        )
+    @property
+    def needed(self) -> int:
+        """What a limit order that is left with `remaining` may still have to give, in 1e-8 units."""
+        rules = self.request.rules
+        if self.side is Side.SELL:
+            return rules.base_units(self.remaining)
+        return rules.notional(self.request.price, self.remaining)
 
 
 @dataclass(slots=True)
@@ -175,33 +149,6 @@ class OrderList:
     order_ids: tuple[int, ...]
     created_ms: int
     done: bool = False
-
-    def record(self) -> dict[str, Any]:
-        """Return the list as the journal writes it."""
-        return {
-            "type": "order_list",
-            "order_list_id": self.list_id,
-            "account": self.account,
-            "symbol": self.symbol,
-            "list_client_order_id": self.client_id,
-            "contingency": "OCO",
-            "order_ids": list(self.order_ids),
-            "created_at_ms": self.created_ms,
-            "done": self.done,
-        }
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "OrderList":
-        """Return the list that `record` describes."""
-        return cls(
-            list_id=record["order_list_id"],
-            account=record["account"],
-            symbol=record["symbol"],
-            client_id=record["list_client_order_id"],
-            order_ids=tuple(record["order_ids"]),
-            created_ms=record["created_at_ms"],
-            done=record["done"],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,49 +170,33 @@ class AccountFill:
     at_ms: int
     place_ms: int
 
-    def record(self) -> dict[str, Any]:
-        """Return the fill as the journal writes it."""
-        rules = LISTED[self.symbol]
-        return {
-            "type": "fill",
-            "trade_id": self.trade_id,
-            "order_id": self.order_id,
-            "client_order_id": self.client_id,
-            "order_list_id": self.list_id,
-            "account": self.account,
-            "symbol": self.symbol,
-            "side": self.side.value,
-            "price": rules.price_text(self.price),
-            "quantity": rules.quantity_text(self.lots),
-            "quote_quantity": rules.notional_text(self.price * self.lots),
-            "commission": text_of(self.commission),
-            "commission_asset": self.commission_asset,
-            "maker": self.is_maker,
-            "at_ms": self.at_ms,
-            "place_ms": self.place_ms,
-        }
 
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "AccountFill":
-        """Return the fill that `record` describes."""
-        rules = LISTED[record["symbol"]]
-        return cls(
-            trade_id=record["trade_id"],
-            order_id=record["order_id"],
-            client_id=record["client_order_id"],
-            list_id=record["order_list_id"],
-            account=record["account"],
-            symbol=record["symbol"],
-            side=Side(record["side"]),
-            price=_count(record["price"], rules.tick_units),
-            lots=_count(record["quantity"], rules.step_units),
-            commission=_count(record["commission"], 1),
-            commission_asset=record["commission_asset"],
-            is_maker=record["maker"],
-            at_ms=record["at_ms"],
-            place_ms=record["place_ms"],
-        )
+@dataclass(frozen=True, slots=True)
+class Prevented:
+    """A trade of an account with itself that did not happen.
 
+    Args:
+        match_id: Its number.
+        account: Whose both orders are.
+        symbol: What they trade.
+        taker_id: The order that came in.
+        maker_id: The order that rested.
+        mode: Which mode of self-trade prevention took effect.
+        price: At which they would have traded, in ticks.
+        lots: How much they would have traded.
+        taker_lots: What the taker lost.
+        maker_lots: What the maker lost.
+        at_ms: When.
+    """
 
-def _count(text: str, unit: int) -> int:
-    return units_of(Decimal(text)) // unit
+    match_id: int
+    account: str
+    symbol: str
+    taker_id: int
+    maker_id: int
+    mode: str
+    price: int
+    lots: int
+    taker_lots: int
+    maker_lots: int
+    at_ms: int

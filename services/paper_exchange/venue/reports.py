@@ -1,14 +1,13 @@
-"""Orders, lists, fills and balances as Binance writes them, in answers and in user data events.
+"""Orders, lists, fills and prevented matches as Binance writes them in answers.
 
 Invariant: numbers are strings of eight decimals, and every field that Binance sends is there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from services.paper_exchange.venue.ledger import Balance
-from services.paper_exchange.venue.orders import AccountFill, Order, OrderList
-from services.paper_exchange.venue.rules import LISTED, text_of
+from services.paper_exchange.venue.orders import NO_TRADE_GROUP, AccountFill, Order, OrderList, Prevented
+from services.paper_exchange.venue.rules import COMMISSION_RATE, LISTED, text_of, units_of
 
 Json = dict[str, Any]
 
@@ -29,10 +28,10 @@ def result(order: Order) -> Json:
     return ack(order) | _state(order) | {"workingTime": order.working_ms} | _protection(order) | _conditional(order)
 
 
-def full(order: Order, fills: Iterable[AccountFill]) -> Json:
-    """Return the answer to a new order with its state and fills."""
+def full(order: Order, fills: Iterable[AccountFill], prevented: Iterable[Prevented] = ()) -> Json:
+    """Return the answer to a new order with its state, its fills and the matches that were prevented."""
     rules = order.request.rules
-    return result(order) | {
+    answer = result(order) | {
         "fills": [
             {
                 "price": rules.price_text(fill.price),
@@ -44,19 +43,21 @@ def full(order: Order, fills: Iterable[AccountFill]) -> Json:
             for fill in fills
         ]
     }
+    matches = [_match(each) for each in prevented]
+    return answer | {"preventedMatches": matches} if matches else answer
 
 
 def queried(order: Order) -> Json:
     """Return an order as a query shows it."""
     identity = ack(order)
     del identity["transactTime"]
-    stop_price = order.request.rules.price_text(order.request.stop_price)
+    rules = order.request.rules
     return (
         identity
         | _state(order)
         | {
-            "stopPrice": stop_price,
-            "icebergQty": text_of(0),
+            "stopPrice": rules.price_text(order.request.stop_price),
+            "icebergQty": rules.quantity_text(order.request.iceberg_lots),
             "time": order.created_ms,
             "updateTime": order.updated_ms,
             "isWorking": order.is_working,
@@ -97,6 +98,29 @@ def list_summary(order_list: OrderList, orders: Iterable[Order]) -> Json:
     }
 
 
+def cancelled_list(
+    order_list: OrderList, orders: Iterable[Order], cancelled_legs: Iterable[Order], cancel_id: str
+) -> Json:
+    """Return the answer to the cancel of an order list."""
+    return list_summary(order_list, orders) | {"orderReports": [cancelled(leg, cancel_id) for leg in cancelled_legs]}
+
+
+def commission_rates() -> Json:
+    """Return what trades of an order would cost: the same rate for makers and takers, and no discount."""
+    rate, none = text_of(units_of(COMMISSION_RATE)), text_of(0)
+    return {
+        "standardCommissionForOrder": {"maker": rate, "taker": rate},
+        "specialCommissionForOrder": {"maker": none, "taker": none},
+        "taxCommissionForOrder": {"maker": none, "taker": none},
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": none,
+        },
+    }
+
+
 def my_trade(fill: AccountFill) -> Json:
     """Return a fill as the account's trade list shows it."""
     rules = LISTED[fill.symbol]
@@ -117,91 +141,27 @@ def my_trade(fill: AccountFill) -> Json:
     }
 
 
-def execution_report(
-    order: Order,
-    execution: str,
-    *,
-    at_ms: int,
-    execution_id: int,
-    fill: AccountFill | None = None,
-    cancel_id: str = "",
-) -> Json:
-    """Return the user data event of one step in an order's life."""
-    request, rules = order.request, order.request.rules
-    report: Json = {
-        "e": "executionReport",
-        "E": at_ms,
-        "s": order.symbol,
-        "c": cancel_id or request.client_id,
-        "S": request.side.value,
-        "o": request.kind,
-        "f": request.time_in_force.value,
-        "q": rules.quantity_text(order.lots),
-        "p": rules.price_text(request.price),
-        "P": rules.price_text(request.stop_price),
-        "F": text_of(0),
-        "g": order.list_id,
-        "C": request.client_id if cancel_id else "",
-        "x": execution,
-        "X": order.status,
-        "r": "NONE",
-        "i": order.order_id,
-        "l": rules.quantity_text(fill.lots if fill else 0),
-        "z": rules.quantity_text(order.executed),
-        "L": rules.price_text(fill.price if fill else 0),
-        "n": text_of(fill.commission) if fill else "0",
-        "N": fill.commission_asset if fill else None,
-        "T": at_ms,
-        "t": fill.trade_id if fill else -1,
-        "I": execution_id,
-        "w": order.is_open and order.is_working,
-        "m": fill.is_maker if fill else False,
-        "M": fill is not None,
-        "O": order.created_ms,
-        "Z": rules.notional_text(order.spent),
-        "Y": rules.notional_text(fill.price * fill.lots if fill else 0),
-        "Q": text_of(request.quote_units),
+def prevented_match(prevented: Prevented) -> Json:
+    """Return a prevented match as a query shows it."""
+    taker_id = {"takerOrderId": prevented.taker_id}
+    identity = {"symbol": prevented.symbol, "preventedMatchId": prevented.match_id} | taker_id
+    mode = {"tradeGroupId": NO_TRADE_GROUP, "selfTradePreventionMode": prevented.mode}
+    return identity | mode | _match(prevented) | {"transactTime": prevented.at_ms}
+
+
+def _match(prevented: Prevented) -> Json:
+    rules = LISTED[prevented.symbol]
+    fields: Json = {
+        "preventedMatchId": prevented.match_id,
+        "makerSymbol": prevented.symbol,
+        "makerOrderId": prevented.maker_id,
+        "price": rules.price_text(prevented.price),
     }
-    if order.is_working:
-        report["W"] = order.working_ms
-    report["V"] = request.prevention
-    if request.strategy_id is not None:
-        report["j"] = request.strategy_id
-    if request.strategy_type is not None:
-        report["J"] = request.strategy_type
-    if order.expiry_reason:
-        report["eR"] = order.expiry_reason
-    return report
-
-
-def list_status(order_list: OrderList, orders: Iterable[Order], *, at_ms: int) -> Json:
-    """Return the user data event of a step in a list's life."""
-    return {
-        "e": "listStatus",
-        "E": at_ms,
-        "s": order_list.symbol,
-        "g": order_list.list_id,
-        "c": "OCO",
-        "l": "ALL_DONE" if order_list.done else "EXEC_STARTED",
-        "L": "ALL_DONE" if order_list.done else "EXECUTING",
-        "r": "NONE",
-        "C": order_list.client_id,
-        "T": at_ms,
-        "O": [{"s": order.symbol, "i": order.order_id, "c": order.request.client_id} for order in orders],
-    }
-
-
-def account_position(balances: Mapping[str, Balance], *, at_ms: int) -> Json:
-    """Return the user data event of changed balances."""
-    return {
-        "e": "outboundAccountPosition",
-        "E": at_ms,
-        "u": at_ms,
-        "B": [
-            {"a": asset, "f": text_of(balance.free), "l": text_of(balance.locked)}
-            for asset, balance in balances.items()
-        ],
-    }
+    if prevented.taker_lots:
+        fields["takerPreventedQuantity"] = rules.quantity_text(prevented.taker_lots)
+    if prevented.maker_lots:
+        fields["makerPreventedQuantity"] = rules.quantity_text(prevented.maker_lots)
+    return fields
 
 
 def _state(order: Order) -> Json:
@@ -228,6 +188,13 @@ def _conditional(order: Order) -> Json:
     fields: Json = {}
     if request.is_stop:
         fields["stopPrice"] = request.rules.price_text(request.stop_price)
+    if request.trailing_delta:
+        fields |= {"trailingDelta": request.trailing_delta, "trailingTime": order.trailing_ms}
+    if request.iceberg_lots:
+        fields["icebergQty"] = request.rules.quantity_text(request.iceberg_lots)
+    if order.prevented:
+        fields["preventedMatchId"] = order.prevented_match_id
+        fields["preventedQuantity"] = request.rules.quantity_text(order.prevented)
     if request.strategy_id is not None:
         fields["strategyId"] = request.strategy_id
     if request.strategy_type is not None:

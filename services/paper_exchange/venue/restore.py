@@ -3,14 +3,17 @@
 Invariant: what is rebuilt equals what was when the last line was written.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from libs.trading.matching import Side
+from libs.trading.matching import OrderBook, Side
 from services.paper_exchange.journal import State
 from services.paper_exchange.market.history import History, Trade
+from services.paper_exchange.market.tape import Tape
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.ledger import Ledger
-from services.paper_exchange.venue.orders import AccountFill, Order, OrderList
+from services.paper_exchange.venue.orders import AccountFill
+from services.paper_exchange.venue.records import fill_of, list_of, order_of, prevented_of
 from services.paper_exchange.venue.rules import units_of
 
 
@@ -20,16 +23,27 @@ def restore_state(state: State, *, desk: Desk, ledger: Ledger, history: History)
         free, locked = (units_of(Decimal(record[key])) for key in ("free", "locked"))
         ledger.set(account, asset, free=free, locked=locked)
     for _, record in sorted(state.lists.items()):
-        desk.add_list(OrderList.from_record(record))
+        desk.add_list(list_of(record))
     for _, record in sorted(state.orders.items()):
-        desk.add(Order.from_record(record))
+        desk.add(order_of(record))
+    for _, record in sorted(state.prevented.items()):
+        desk.add_prevented(prevented_of(record))
     trades: dict[str, dict[int, Trade]] = {}
     for record in state.fills.values():
-        fill = AccountFill.from_record(record)
+        fill = fill_of(record)
         desk.add_fill(fill)
         known = trades.setdefault(fill.symbol, {})
         known[fill.trade_id] = _trade_of(fill)
     history.restore(state.counters["client_trades"], {symbol: list(known.values()) for symbol, known in trades.items()})
+
+
+def restore_taken(state: State, *, books: Mapping[str, OrderBook], tape: Tape) -> None:
+    """Take away again what clients had taken of the recorded quotes that are still in force."""
+    for symbol, record in state.taken.items():
+        events = tape.events(record["place_ms"], state.place_ms)
+        if not any(event.quote is not None and event.symbol == symbol for event in events):
+            for side, price, lots in record["levels"]:
+                books[symbol].restore_taken(Side(side), price, lots)
 
 
 def _trade_of(fill: AccountFill) -> Trade:

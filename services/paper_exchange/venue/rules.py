@@ -20,7 +20,7 @@ ORDER_TYPES = (
     "TAKE_PROFIT",
     "TAKE_PROFIT_LIMIT",
 )
-SELF_TRADE_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
+SELF_TRADE_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
 DEFAULT_SELF_TRADE_MODE = "EXPIRE_MAKER"
 
 
@@ -42,7 +42,12 @@ def commission_on(units: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRules:
-    """One listed symbol; the fields in units are 1e-8 of the asset."""
+    """One listed symbol; the fields in units are 1e-8 of the asset.
+
+    Where the figures are from: tick, step, their maxima, the percent multipliers, and the numbers of orders and stops,
+    Binance's exchangeInfo; parts of an iceberg, its change log (100 since 2026-03-12); trailing deltas, lists and
+    icebergs, the examples of its filter page. It gives neither symbol a MAX_POSITION.
+    """
 
     symbol: str
     base: str
@@ -60,6 +65,11 @@ class SymbolRules:
     orders_max: int = 200
     stops_max: int = 5
     lists_max: int = 20
+    icebergs_max: int = 5
+    iceberg_parts_max: int = 100
+    trailing_delta_min: int = 10
+    trailing_delta_max: int = 2_000
+    position_max_units: int | None = None
 
     def __post_init__(self) -> None:
         if self.tick_units * self.step_units % UNIT:
@@ -109,12 +119,12 @@ class SymbolRules:
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
             "orderTypes": list(ORDER_TYPES),
-            "icebergAllowed": False,
+            "icebergAllowed": True,
             "ocoAllowed": True,
             "otoAllowed": False,
             "opoAllowed": False,
             "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": False,
+            "allowTrailingStop": True,
             "cancelReplaceAllowed": False,
             "amendAllowed": False,
             "pegInstructionsAllowed": False,
@@ -133,11 +143,19 @@ class SymbolRules:
                     "maxQty": text_of(self.lots_max_units),
                     "stepSize": text_of(self.step_units),
                 },
+                {"filterType": "ICEBERG_PARTS", "limit": self.iceberg_parts_max},
                 {
                     "filterType": "MARKET_LOT_SIZE",
                     "minQty": text_of(0),
                     "maxQty": self.quantity_text(self.market_lots_max),
                     "stepSize": text_of(0),
+                },
+                {
+                    "filterType": "TRAILING_DELTA",
+                    "minTrailingAboveDelta": self.trailing_delta_min,
+                    "maxTrailingAboveDelta": self.trailing_delta_max,
+                    "minTrailingBelowDelta": self.trailing_delta_min,
+                    "maxTrailingBelowDelta": self.trailing_delta_max,
                 },
                 {
                     "filterType": "PERCENT_PRICE_BY_SIDE",
@@ -158,12 +176,19 @@ class SymbolRules:
                 {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.orders_max},
                 {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": self.lists_max},
                 {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": self.stops_max},
+                {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": self.icebergs_max},
+                *self._position_filters(),
             ],
             "permissions": [],
             "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": DEFAULT_SELF_TRADE_MODE,
             "allowedSelfTradePreventionModes": list(SELF_TRADE_MODES),
         }
+
+    def _position_filters(self) -> list[Mapping[str, Any]]:
+        if self.position_max_units is None:
+            return []
+        return [{"filterType": "MAX_POSITION", "maxPosition": text_of(self.position_max_units)}]
 
 
 LISTED = {

@@ -4,30 +4,32 @@ Invariant: nothing is answered or sent before the journal has it; between two co
 clock puts it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from fractions import Fraction
-from typing import Any
+from typing import NamedTuple
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import ConfigurationError
-from libs.trading.matching import OrderBook, SeededDepth, Side
 from services.paper_exchange.journal import Journal, State
 from services.paper_exchange.market.history import History
 from services.paper_exchange.market.tape import Tape
 from services.paper_exchange.market.timeline import Segment, Timeline
+from services.paper_exchange.venue.admission import Admission
 from services.paper_exchange.venue.audience import Audience
+from services.paper_exchange.venue.books import open_book
 from services.paper_exchange.venue.desk import Desk
-from services.paper_exchange.venue.errors import ApiError, insufficient_balance, rejected, unknown_order
-from services.paper_exchange.venue.filters import check_counts, check_filters, check_list_prices
+from services.paper_exchange.venue.errors import unknown_order
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
-from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order, OrderList
-from services.paper_exchange.venue.restore import restore_state
-from services.paper_exchange.venue.rules import LISTED, text_of
+from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order, OrderList, Prevented
+from services.paper_exchange.venue.recorder import Recorder
+from services.paper_exchange.venue.records import segment_of, transfer_record
+from services.paper_exchange.venue.restore import restore_state, restore_taken
+from services.paper_exchange.venue.rules import LISTED
 
 STALL_MS_MAX = 5_000
-_DEPTH_LEVELS_PER_PRICE = 50_000
+_COUNTERS = ("order", "list", "execution", "prevented")
 _MINUTE_MS = 60_000
 
 
@@ -38,6 +40,14 @@ class Opening:
     account: str
     asset: str
     units: int
+
+
+class Placed(NamedTuple):
+    """An order that was accepted, and what came of it at once."""
+
+    order: Order
+    fills: list[AccountFill]
+    prevented: list[Prevented]
 
 
 class Venue:
@@ -66,7 +76,6 @@ class Venue:
     ) -> None:
         self._clock = clock
         self._tape = tape
-        self._journal = journal
         self._audience = audience
         self._speed = speed
         self.desk = Desk()
@@ -81,17 +90,33 @@ class Venue:
                 hint="start with the market it was begun with, or with an empty directory",
             )
         place_ms = state.place_ms if state else 0
-        segments = [_segment_of(record) for record in state.segments] if state else []
+        segments = [segment_of(record) for record in state.segments] if state else []
         self.timeline = Timeline([*segments, Segment(self.now_ms, place_ms, speed)])
         self.history = History(tape=tape, timeline=self.timeline, place_ms=place_ms)
-        self.books = {symbol: self._open_book(symbol, place_ms, seed) for symbol in tape.symbols}
+        self.books = {symbol: open_book(tape, symbol, place_ms=place_ms, seed=seed) for symbol in tape.symbols}
         self._floor = Floor(
             books=self.books,
             history=self.history,
             desk=self.desk,
             ledger=self.ledger,
             audience=audience,
-            counters={name: state.counters[name] if state else 0 for name in ("order", "list", "execution")},
+            counters={name: state.counters.get(name, 0) if state else 0 for name in _COUNTERS},
+        )
+        self._admission = Admission(
+            floor=self._floor,
+            history=self.history,
+            desk=self.desk,
+            ledger=self.ledger,
+            is_halted=lambda: self.is_halted,
+            average_price=self.average_price,
+        )
+        self._recorder = Recorder(
+            journal=journal,
+            changes=self._floor.changes,
+            history=self.history,
+            timeline=self.timeline,
+            counters=self._floor.counters,
+            identity=tape.identity,
         )
         self._floor.now_ms = self.now_ms
         if state is None:
@@ -118,7 +143,7 @@ class Venue:
         if now_ms - self.now_ms > STALL_MS_MAX:
             segment = Segment(now_ms, self.history.place_ms, self._speed)
             self.timeline.resume(segment)
-            self._write([_segment_record(segment)])
+            self._recorder.resume(at_ms=now_ms)
         self.now_ms = now_ms
         self._audience.on_time(now_ms)
         until_ms = self.timeline.place_at(now_ms)
@@ -152,23 +177,23 @@ class Venue:
             ApiError: The order would be refused.
         """
         self.advance()
-        self._admit(account, new)
+        self._admission.admit(account, new)
 
-    def place(self, account: str, new: NewOrder) -> tuple[Order, list[AccountFill]]:
+    def place(self, account: str, new: NewOrder) -> Placed:
         """Accept an order and let it trade.
 
         Raises:
             ApiError: The order is refused.
         """
         self.advance()
-        gives, locked = self._admit(account, new)
-        self.ledger.lock(account, gives, locked)
+        locked = self._admission.admit(account, new)
+        self.ledger.lock(account, new.gives, locked)
         order = self._floor.accept(account, new, locked=locked)
         if not new.is_stop:
             self._floor.work(order)
-        fills = self._floor.fills_of(order)
+        placed = Placed(order, self._floor.fills_of(order), self._floor.prevented_of(order))
         self._commit()
-        return order, fills
+        return placed
 
     def place_oco(self, account: str, client_id: str, above: NewOrder, below: NewOrder) -> OrderList:
         """Accept two orders of which one cancels the other.
@@ -177,28 +202,9 @@ class Venue:
             ApiError: One of them is refused.
         """
         self.advance()
-        symbol = above.rules.symbol
-        last_price = self.history.last_trade(symbol).price
-        check_list_prices(above, below, last_price=last_price)
-        if self.desk.has_open_list(account, client_id) or above.client_id == below.client_id:
-            raise rejected("Duplicate order sent.")
-        for leg in (above, below):
-            self._check(account, leg)
-        check_counts((above, below), self.desk.open_orders(account, symbol))
-        locked = max(self._funds_of(account, leg) for leg in (above, below))
-        gives = above.rules.quote if above.side is Side.BUY else above.rules.base
-        self.ledger.lock(account, gives, locked)
-        self._floor.counters["list"] += 1
-        list_id = self._floor.counters["list"]
-        # The stop's report comes first, as on Binance; the first leg holds the funds of both.
-        legs = sorted((above, below), key=lambda leg: not leg.is_stop)
-        orders = [self._floor.accept(account, legs[0], locked=locked, list_id=list_id)]
-        orders.append(self._floor.accept(account, legs[1], locked=0, list_id=list_id))
-        order_list = OrderList(list_id, account, symbol, client_id, tuple(o.order_id for o in orders), self.now_ms)
-        self._floor.open_list(order_list)
-        for order in orders:
-            if not order.request.is_stop:
-                self._floor.work(order)
+        locked = self._admission.admit_list(account, client_id, above, below)
+        self.ledger.lock(account, above.gives, locked)
+        order_list = self._floor.accept_list(account, client_id, (above, below), locked=locked)
         self._commit()
         return order_list
 
@@ -221,122 +227,20 @@ class Venue:
     def close(self) -> None:
         """Bring the journal up to the present and release it."""
         self.advance()
-        self._journal.mark(self.history.place_ms)
-        self._journal.close()
-
-    def _open_book(self, symbol: str, place_ms: int, seed: int) -> OrderBook:
-        # The rule's scale comes from the tape's beginning, so that it is the same after every restart.
-        reference = self._tape.quote_at(symbol, 0)
-        first = self._tape.count_until(symbol, 0)
-        sample = self._tape.summary(symbol, first, first + 1_000)
-        typical_lots = max(1, 20 * sample.lots // sample.count) if sample else 1
-        depth = SeededDepth(
-            seed=seed,
-            spacing=max(1, reference.bid // _DEPTH_LEVELS_PER_PRICE),
-            typical_lots=typical_lots,
-            price_max=reference.bid * 10,
-        )
-        return OrderBook(depth=depth, quote=self._tape.quote_at(symbol, place_ms))
+        self._recorder.close()
 
     def _begin(self, openings: Sequence[Opening]) -> None:
-        changes: list[dict[str, Any]] = [{"type": "market", "identity": self._tape.identity}]
-        changes.append(_segment_record(self.timeline.segments[-1]))
         for opening in openings:
             self.ledger.set(opening.account, opening.asset, free=opening.units, locked=0)
-            changes.append(
-                {
-                    "type": "transfer",
-                    "account": opening.account,
-                    "asset": opening.asset,
-                    "amount": text_of(opening.units),
-                }
-            )
-        changes += self._floor.changes.collect(at_ms=self.now_ms)
-        self._journal.begin(changes, at_ms=self.now_ms, place_ms=self.history.place_ms, counters=self._counters())
+        self._recorder.begin([transfer_record(*astuple(opening)) for opening in openings], at_ms=self.now_ms)
 
     def _continue(self, state: State) -> None:
         restore_state(state, desk=self.desk, ledger=self.ledger, history=self.history)
+        restore_taken(state, books=self.books, tape=self._tape)
         self._floor.restore(state.queue)
-        self._floor.changes.collect(at_ms=self.now_ms)
-        self._write([_segment_record(self.timeline.segments[-1])])
+        self._floor.changes.forget()
+        self._recorder.resume(at_ms=self.now_ms)
 
     def _commit(self) -> None:
-        changes = self._floor.changes.collect(at_ms=self.now_ms)
-        if changes:
-            self._write(changes)
-        else:
-            self._journal.mark(self.history.place_ms)
+        self._recorder.commit(at_ms=self.now_ms)
         self._audience.flush()
-
-    def _write(self, changes: Sequence[dict[str, Any]]) -> None:
-        self._journal.append(
-            changes,
-            self._snapshot,
-            at_ms=self.now_ms,
-            place_ms=self.history.place_ms,
-            counters=self._counters(),
-        )
-
-    def _counters(self) -> dict[str, Any]:
-        return self._floor.counters | {"client_trades": self.history.client_trade_counts}
-
-    def _snapshot(self) -> list[dict[str, Any]]:
-        """Return the complete state as changes."""
-        return [
-            {"type": "market", "identity": self._tape.identity},
-            *(_segment_record(segment) for segment in self.timeline.segments),
-            *self._floor.changes.snapshot(),
-        ]
-
-    def _check(self, account: str, new: NewOrder) -> None:
-        if self.is_halted:
-            raise ApiError(-1013, "Market is closed.")
-        symbol = new.rules.symbol
-        check_filters(new, average_price=self.average_price(symbol), last_price=self.history.last_trade(symbol).price)
-        known = self.desk.find(account, symbol, order_id=None, client_id=new.client_id)
-        if known is not None and known.is_open:
-            raise rejected("Duplicate order sent.")
-        if new.kind == "LIMIT_MAKER" and self._crosses(new):
-            raise rejected("Order would immediately match and take.")
-
-    def _crosses(self, new: NewOrder) -> bool:
-        best = self.books[new.rules.symbol].best(new.side.opposite)
-        return best is not None and (best[0] <= new.price if new.side is Side.BUY else best[0] >= new.price)
-
-    def _admit(self, account: str, new: NewOrder) -> tuple[str, int]:
-        """Check an order and its funds, and return what it has to hold back, as asset and units."""
-        self._check(account, new)
-        check_counts((new,), self.desk.open_orders(account, new.rules.symbol))
-        needed = self._funds_of(account, new)
-        gives = new.rules.quote if new.side is Side.BUY else new.rules.base
-        if self.ledger.balance(account, gives).free < needed:
-            raise insufficient_balance()
-        return gives, needed
-
-    def _funds_of(self, account: str, new: NewOrder) -> int:
-        """Return what the order may have to give, in 1e-8 units."""
-        rules = new.rules
-        if new.kind != "MARKET":
-            price = new.price or new.stop_price
-            return rules.base_units(new.lots) if new.side is Side.SELL else rules.notional(price, new.lots)
-        if new.side is Side.SELL and new.lots:
-            return rules.base_units(new.lots)
-        if new.side is Side.BUY and new.quote_units:
-            return new.quote_units
-        plan = self._floor.plan(account, new)
-        if new.side is Side.SELL:
-            return rules.base_units(sum(fill.lots for fill in plan.fills))
-        return sum(rules.notional(fill.price, fill.lots) for fill in plan.fills)
-
-
-def _segment_record(segment: Segment) -> dict[str, Any]:
-    return {
-        "type": "segment",
-        "wall_ms": segment.wall_ms,
-        "place_ms": segment.place_ms,
-        "speed": str(segment.speed),
-    }
-
-
-def _segment_of(record: Mapping[str, Any]) -> Segment:
-    return Segment(record["wall_ms"], record["place_ms"], Fraction(record["speed"]))

@@ -7,6 +7,7 @@ import pytest
 from libs.common.errors import ConfigurationError, InvalidMessageError
 from libs.trading.matching import Side
 from services.paper_exchange.journal import Journal
+from services.paper_exchange.venue.records import fill_record, list_record, order_record
 from tests.unit.paper_exchange.paper_exchange_builders import PRICE, VenueBench, a_recording, an_order
 
 
@@ -15,9 +16,9 @@ def everything(bench: VenueBench):
     return (
         bench.money(),
         bench.money("other"),
-        [order.record() for order in venue.desk.orders()],
-        [order_list.record() for order_list in venue.desk.lists()],
-        [fill.record() for fill in venue.desk.fills()],
+        [order_record(order) for order in venue.desk.orders()],
+        [list_record(order_list) for order_list in venue.desk.lists()],
+        [fill_record(fill) for fill in venue.desk.fills()],
         {order_id: order.ahead_lots for order_id, order in venue.books["BTCUSDT"].orders.items()},
         venue.history.place_ms,
         venue.history.recent("BTCUSDT", 20),
@@ -34,7 +35,7 @@ def trade_a_little(bench: VenueBench) -> None:
         an_order("LIMIT_MAKER", side=Side.SELL, price=PRICE + 900),
         an_order("STOP_LOSS", side=Side.SELL, stop_price=PRICE - 900),
     )
-    cancelled, _ = bench.venue.place("main", an_order(price=PRICE - 100))
+    cancelled, _, _ = bench.venue.place("main", an_order(price=PRICE - 100))
     bench.venue.cancel("main", cancelled, "cancel-1")
 
 

@@ -21,7 +21,7 @@ RISING = a_recording(
 def test_a_resting_buy_fills_when_the_market_comes_down_to_it(tmp_path):
     bench = VenueBench(tmp_path, FALLING)
     bench.wait(1_000)
-    order, fills = bench.venue.place("main", an_order(price=PRICE - 500))
+    order, fills, _ = bench.venue.place("main", an_order(price=PRICE - 500))
     assert (order.status, fills) == ("NEW", [])
     assert bench.money()["USDT"] == (100_000 * UNIT - COST, COST)
 
@@ -38,7 +38,7 @@ def test_a_resting_buy_fills_when_the_market_comes_down_to_it(tmp_path):
 def test_a_stop_becomes_a_market_order_when_a_trade_reaches_it(tmp_path):
     bench = VenueBench(tmp_path, FALLING)
     bench.wait(1_000)
-    order, _ = bench.venue.place("main", an_order("STOP_LOSS", side=Side.SELL, stop_price=PRICE - 900))
+    order, _, _ = bench.venue.place("main", an_order("STOP_LOSS", side=Side.SELL, stop_price=PRICE - 900))
     assert bench.money()["BTC"] == (UNIT - UNIT // 100, UNIT // 100)
     assert not order.is_working
 
@@ -52,7 +52,7 @@ def test_a_stop_becomes_a_market_order_when_a_trade_reaches_it(tmp_path):
 def test_a_stop_limit_rests_at_its_limit_after_its_trigger(tmp_path):
     bench = VenueBench(tmp_path, FALLING)
     bench.wait(1_000)
-    order, _ = bench.venue.place(
+    order, _, _ = bench.venue.place(
         "main", an_order("STOP_LOSS_LIMIT", side=Side.SELL, stop_price=PRICE - 900, price=PRICE - 500)
     )
 
@@ -68,7 +68,7 @@ def test_a_buy_stop_at_market_that_costs_more_than_there_is_expires(tmp_path):
     bench.wait(1_000)
     # 2 BTC at the stop price take all 100 000 USDT, and the market is higher when it triggers.
     stop = an_order("STOP_LOSS", stop_price=PRICE + 1, lots=199_999)
-    order, _ = bench.venue.place("main", stop)
+    order, _, _ = bench.venue.place("main", stop)
 
     bench.wait(1_500)
 
@@ -125,7 +125,7 @@ def test_a_buying_oco_locks_the_dearer_leg_and_gives_back_the_rest(tmp_path):
         (("LIMIT_MAKER", PRICE + 900, 0), ("LIMIT_MAKER", PRICE - 900, 0), -1168),
         (("STOP_LOSS", 0, PRICE + 900), ("LIMIT_MAKER", PRICE - 900, 0), -1166),
         (("LIMIT_MAKER", PRICE - 950, 0), ("STOP_LOSS", 0, PRICE - 900), -2010),
-        (("LIMIT_MAKER", PRICE + 900, 0), ("TAKE_PROFIT", 0, PRICE - 900), -2010),
+        (("LIMIT_MAKER", PRICE + 900, 0), ("TAKE_PROFIT", 0, PRICE - 900), -1199),
     ],
 )
 def test_an_oco_of_the_wrong_types_or_prices_is_refused(tmp_path, above, below, code):
@@ -176,10 +176,10 @@ def test_cancelling_a_leg_cancels_the_list_and_frees_its_funds_once(tmp_path):
 def test_two_accounts_trade_with_each_other_under_one_trade_id(tmp_path):
     bench = VenueBench(tmp_path, a_recording(quotes=[(0, PRICE), (500, PRICE - 100)]))
     bench.wait(1_000)
-    sell, _ = bench.venue.place("other", an_order(side=Side.SELL, price=PRICE))
+    sell, _, _ = bench.venue.place("other", an_order(side=Side.SELL, price=PRICE))
     bench.venue.place("main", an_order("MARKET", lots=1_000))  # takes what the tape offers
 
-    buy, fills = bench.venue.place("main", an_order(price=PRICE, lots=5_000))
+    buy, fills, _ = bench.venue.place("main", an_order(price=PRICE, lots=5_000))
 
     assert sell.status == "FILLED"
     shared = bench.venue.desk.fills("other")
@@ -191,9 +191,9 @@ def test_two_accounts_trade_with_each_other_under_one_trade_id(tmp_path):
 def test_an_order_that_would_meet_its_own_account_expires_the_resting_one(tmp_path):
     bench = VenueBench(tmp_path)
     bench.wait(1_000)
-    resting, _ = bench.venue.place("main", an_order(side=Side.SELL, price=PRICE + 1))
+    resting, _, _ = bench.venue.place("main", an_order(side=Side.SELL, price=PRICE + 1))
 
-    taker, _ = bench.venue.place("main", an_order(price=PRICE + 1, lots=2_000, time_in_force=TimeInForce.IOC))
+    taker, _, _ = bench.venue.place("main", an_order(price=PRICE + 1, lots=2_000, time_in_force=TimeInForce.IOC))
 
     assert resting.status == "EXPIRED_IN_MATCH"
     assert taker.executed == 1_000  # what the tape offers
@@ -204,8 +204,8 @@ def test_a_market_order_by_amount_reports_what_it_bought_as_its_quantity(tmp_pat
     bench = VenueBench(tmp_path)
     bench.wait(1_000)
 
-    order, _ = bench.venue.place("main", an_order("MARKET", quote_units=100 * UNIT))
-    sold, _ = bench.venue.place("main", an_order("MARKET", side=Side.SELL, quote_units=100 * UNIT))
+    order, _, _ = bench.venue.place("main", an_order("MARKET", quote_units=100 * UNIT))
+    sold, _, _ = bench.venue.place("main", an_order("MARKET", side=Side.SELL, quote_units=100 * UNIT))
 
     # 100 / 50 000.01 USDT is 0.00199 BTC in whole lots; selling at 50 000 it is exactly 0.002
     assert (order.status, order.lots) == ("FILLED", 199)
@@ -244,7 +244,7 @@ def test_the_number_of_open_orders_is_limited(tmp_path, kind, count, name):
 def test_after_a_stall_the_market_goes_on_where_it_stood(tmp_path):
     bench = VenueBench(tmp_path, FALLING)
     bench.wait(1_000)
-    order, _ = bench.venue.place("main", an_order(price=PRICE - 500))
+    order, _, _ = bench.venue.place("main", an_order(price=PRICE - 500))
 
     bench.clock.move(60_000)
     bench.venue.advance()
