@@ -5,6 +5,7 @@ from typing import Final
 
 from libs.common.configuration import TradingConfiguration
 from libs.trading.risk import RiskLimits
+from libs.trading.sizing import Sizing, SizingMethod
 
 _PERCENT: Final = Decimal("0.01")
 _ZERO: Final = Decimal(0)
@@ -26,6 +27,7 @@ def limits_of(configuration: TradingConfiguration, *, equity: Decimal | None) ->
         daily_loss_limit_pct=risk.daily_loss_limit_pct,
         positions_max=configuration.engine.max_concurrent_positions,
         position_size_pct=risk.position_size_pct,
+        sizing=_sizing_of(configuration),
         order_notional_max=safety.order_notional_max,
         exposure_notional_max=exposure_notional_max,
         price_collar_rate=safety.price_collar_rate,
@@ -39,3 +41,8 @@ def limits_of(configuration: TradingConfiguration, *, equity: Decimal | None) ->
         equity_age_s_max=safety.equity_age_s_max,
         daily_loss_warning_fraction=safety.daily_loss_warning_fraction,
     )
+
+
+def _sizing_of(configuration: TradingConfiguration) -> Sizing:
+    section = configuration.strategy.sizing
+    return Sizing(method=SizingMethod(section.method), volatility_pct=section.volatility_pct, risk_pct=section.risk_pct)

@@ -68,6 +68,23 @@ class NotificationsSection(Section):
     error_notifications: bool = Field(default=True, description="Messages about errors and lost connections.")
 
 
+class SizingSection(Section):
+    """How much an entry buys; never more than risk_management.position_size_pct."""
+
+    method: Literal["fixed_fraction", "volatility_target", "risk_per_trade"] = Field(
+        default="fixed_fraction",
+        description="position_size_pct of the equity, or less where the market is wild or the stop is far.",
+    )
+    volatility_pct: Percentage = Field(
+        default=Decimal("0.05"),
+        description="With volatility_target: how much a position may scatter in a day, as a share of the equity.",
+    )
+    risk_pct: Percentage = Field(
+        default=Decimal("0.02"),
+        description="With risk_per_trade: what a position loses at its stop, fees included, as a share of the equity.",
+    )
+
+
 class StrategySection(Section):
     """Which rules decide, and where a position's exits stand."""
 
@@ -83,6 +100,7 @@ class StrategySection(Section):
     stop_atr: Multiple = Field(default=Decimal(2), description="With atr: distance of the stop in ATRs.")
     take_atr: Multiple = Field(default=Decimal(4), description="With atr: distance of the target in ATRs.")
     quality_min: int = Field(default=50, ge=1, le=100, description="Signals of a lower quality score are held.")
+    sizing: SizingSection = Field(default_factory=SizingSection, description="How much an entry buys.")
     exit_after_s: int | None = Field(
         default=None, ge=1, le=10**9, description="A position is closed after this time; null: never for its age."
     )
@@ -189,7 +207,11 @@ class TradingConfiguration(Section):
         return self.symbols[0].split("/")[1]
 
     @property
+    def canonical(self) -> str:
+        """The one JSON text of these values."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the canonical form: services that disagree on it must not trade together."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(self.canonical.encode()).hexdigest()

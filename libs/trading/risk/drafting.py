@@ -10,19 +10,29 @@ from libs.trading.money import exact, is_positive, plain
 from libs.trading.risk.case import Case, Draft, Refused
 from libs.trading.risk.prices import worst_entry_price
 from libs.trading.risk.reasons import RefusalReason
-from libs.trading.sizing import fixed_fraction
+from libs.trading.sizing import Basis
 
 
 def draft_entry(case: Case) -> Draft | Refused:
     """Return the marketable limit order of an entry, sized for the worst price that it may pay."""
-    equity, percent, instrument = case.exposure.equity, case.limits.position_size_pct, case.market.instrument
+    equity, limits, instrument = case.exposure.equity, case.limits, case.market.instrument
     limit_price = worst_entry_price(case)
-    size = fixed_fraction(equity, limit_price, percent, instrument)
+    size = limits.sizing.size(
+        Basis(
+            equity=equity,
+            price=limit_price,
+            stop_loss=case.proposal.stop_loss,
+            volatility_rate=case.market.volatility_rate,
+            fee_rate=limits.base_fee_rate_max,
+            position_size_pct=limits.position_size_pct,
+            instrument=instrument,
+        )
+    )
     if size.reason is not None:
         return Refused(
             RefusalReason.ORDER_IS_TOO_SMALL,
             f"the minimum order of {instrument.symbol}",
-            f"{plain(percent)} % of {plain(equity)}: {size.reason}",
+            f"{limits.sizing.describe(limits.position_size_pct)}, which is {plain(equity)}: {size.reason}",
         )
     with exact():
         notional = size.quantity * limit_price

@@ -6,7 +6,10 @@ Invariant: a limit that is not set refuses. Each is zero until it is set, so `Ri
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from libs.trading.sizing import Sizing
+
 _UNSET = Decimal(0)
+_BY_SHARE = Sizing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +19,8 @@ class RiskLimits:
     Attributes:
         daily_loss_limit_pct: Loss of a day, in percent of the equity at its start, at which trading stops.
         positions_max: Positions, working entries and reservations, together.
-        position_size_pct: Notional of an entry, in percent of the equity.
+        position_size_pct: Most notional of an entry, in percent of the equity.
+        sizing: How entries are sized within that.
         order_notional_max: Notional of one order.
         exposure_notional_max: Positions, working entries, reservations and unknown orders, together.
         price_collar_rate: How far from the mid a decision's price may be and an order may pay, as a fraction.
@@ -36,6 +40,7 @@ class RiskLimits:
     daily_loss_limit_pct: Decimal = _UNSET
     positions_max: int = 0
     position_size_pct: Decimal = _UNSET
+    sizing: Sizing = _BY_SHARE
     order_notional_max: Decimal = _UNSET
     exposure_notional_max: Decimal = _UNSET
     price_collar_rate: Decimal = _UNSET
@@ -53,6 +58,8 @@ class RiskLimits:
     def is_set(self, name: str) -> bool:
         """Whether the limit `name` is there, a number and above zero."""
         limit = getattr(self, name)
+        if isinstance(limit, Sizing):
+            return limit.is_set
         if isinstance(limit, Decimal):
             return limit.is_finite() and limit > 0
         return isinstance(limit, int) and limit > 0

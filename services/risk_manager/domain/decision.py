@@ -70,6 +70,7 @@ class Setting:
             "reachable": str(facts.reachable),
             "calm": str(facts.calm),
             "quality": str(self.signal.quality_score),
+            "sizing": self.limits.sizing.describe(self.limits.position_size_pct),
         }
 
 

@@ -90,6 +90,39 @@ async def test_an_entry_is_approved_with_everything_the_executor_needs() -> None
     assert answer.risk_epoch == 7
 
 
+@pytest.mark.parametrize(
+    ("sizing", "quantity", "told"),
+    [
+        ({}, "0.00399", "2 % of the equity"),
+        # 2 USDT / (50 050 - 49 500 + 2 x 0.1 % of 50 050)
+        ({"method": "risk_per_trade"}, "0.00307", "0.02 % of the equity at risk, at most 2 % of the equity"),
+        # 5 USDT / (0.0005 x sqrt(1 440)) = 263.5 USDT would be more than 2 %
+        (
+            {"method": "volatility_target"},
+            "0.00399",
+            "0.05 % of the equity as a day's volatility, at most 2 % of the equity",
+        ),
+        # 2.5 USDT / (0.0005 x sqrt(1 440)) = 131.76 USDT
+        (
+            {"method": "volatility_target", "volatility_pct": "0.025"},
+            "0.00263",
+            "0.025 % of the equity as a day's volatility, at most 2 % of the equity",
+        ),
+    ],
+)
+async def test_an_entry_is_sized_as_configured_and_the_decision_tells_how(
+    sizing: dict[str, str], quantity: str, told: str
+) -> None:
+    desk = await Desk(strategy={"sizing": sizing}).marked()
+    desk.market.now = replace(desk.market.now, volatility_rate=Decimal("0.0005"))
+
+    answer = await desk.approved(a_signal())
+
+    assert answer.quantity == Decimal(quantity)
+    _, facts = desk.records.decisions["main", answer.signal_id]
+    assert facts.inputs["sizing"] == told
+
+
 async def test_an_approval_expires_on_the_exchanges_time() -> None:
     desk = await Desk().marked()
     desk.market.now = replace(desk.market.now, clock_skew_ms=-300)

@@ -87,6 +87,27 @@ def test_an_entry_is_filled_at_the_open_of_the_next_candle():
     assert outcome.open_trade.quantity == Decimal("0.09990")
 
 
+@pytest.mark.parametrize(
+    ("sizing", "quantity"),
+    [
+        ({"method": "risk_per_trade", "risk_pct": "0.5"}, "0.38455"),  # 50 / (110 + 2 x 0.1 % of 10 010)
+        ({"method": "volatility_target", "volatility_pct": "0.5"}, "0.09990"),  # nothing moved: the most
+    ],
+)
+def test_an_entry_is_sized_as_the_configuration_says(sizing: dict[str, str], quantity: str) -> None:
+    outcome = played(
+        [*QUIET, (10_005.0, 10_006.0, 10_004.0, 10_005.0)],
+        (LAST, DECISION),
+        configured={
+            "strategy": {"sizing": sizing},
+            "risk_management": {"position_size_pct": 50 if sizing["method"] == "risk_per_trade" else 10},
+        },
+    )
+
+    assert outcome.open_trade is not None
+    assert outcome.open_trade.quantity == Decimal(quantity)
+
+
 def test_an_entry_that_the_market_left_behind_is_missed():
     outcome = played([*QUIET, (10_010.02, 10_010.02, 10_004.0, 10_005.0)], (LAST, DECISION))  # the limit is 10 010.00
 

@@ -6,9 +6,10 @@ import pytest
 
 from libs.common.configuration import parse_configuration
 from libs.common.errors import ConfigurationError
-from libs.policy import Exits, configured_strategy, exits_of
+from libs.policy import Exits, configured_strategy, exits_of, limits_of
 from libs.trading.market import Side
 from libs.trading.quality import QualityScore
+from libs.trading.sizing import Sizing, SizingMethod
 from libs.trading.strategies import STRATEGIES, Enter, HoldReason
 
 CLOSE = Decimal(100)
@@ -73,3 +74,39 @@ def test_an_unknown_strategy_is_a_configuration_error():
 
     with pytest.raises(ConfigurationError, match="did you mean 'ema_cross'"):
         configured_strategy(configuration, "BTC/USDT")
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, Sizing(method=SizingMethod.FIXED_FRACTION, volatility_pct=Decimal("0.05"), risk_pct=Decimal("0.02"))),
+        (
+            {"method": "risk_per_trade", "risk_pct": "0.5"},
+            Sizing(method=SizingMethod.RISK_PER_TRADE, volatility_pct=Decimal("0.05"), risk_pct=Decimal("0.5")),
+        ),
+        (
+            {"method": "volatility_target", "volatility_pct": 1},
+            Sizing(method=SizingMethod.VOLATILITY_TARGET, volatility_pct=Decimal(1), risk_pct=Decimal("0.02")),
+        ),
+    ],
+)
+def test_the_configured_way_of_sizing_is_a_limit(section, expected):
+    configuration = parse_configuration({"strategy": {"sizing": section}}, where="test")
+
+    assert limits_of(configuration, equity=Decimal(1_000)).sizing == expected
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"method": "all_in"},
+        {"risk_pct": 0},
+        {"risk_pct": 101},
+        {"volatility_pct": "NaN"},
+        {"risk": 1},
+        "fixed_fraction",
+    ],
+)
+def test_a_way_of_sizing_that_is_none_is_refused(section):
+    with pytest.raises(ConfigurationError, match=r"strategy\.sizing"):
+        parse_configuration({"strategy": {"sizing": section}}, where="test")

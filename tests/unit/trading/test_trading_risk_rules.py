@@ -282,7 +282,9 @@ def test_an_equity_too_small_for_the_smallest_order_is_refused():
     result = answer(exposure=an_exposure(**small))
 
     assert result == Refused(
-        R.ORDER_IS_TOO_SMALL, "the minimum order of BTC/USDT", "2 % of 200: notional_is_below_minimum"
+        R.ORDER_IS_TOO_SMALL,
+        "the minimum order of BTC/USDT",
+        "2 % of the equity, which is 200: notional_is_below_minimum",
     )
 
 

@@ -1,4 +1,4 @@
-"""How much to buy.
+"""How much may be bought, by each way of sizing.
 
 Invariant: a size never exceeds what was asked for, and is a quantity that the exchange takes, or exactly zero with the
 reason. Every way of sizing is a function that returns a `Size`.
@@ -32,7 +32,7 @@ class Size:
     reason: NoSizeReason | None = None
 
 
-_NO_INPUT = Size(_ZERO, NoSizeReason.INPUT_IS_NOT_POSITIVE)
+NO_INPUT = Size(_ZERO, NoSizeReason.INPUT_IS_NOT_POSITIVE)
 
 
 def fixed_fraction(equity: Decimal, price: Decimal, position_size_pct: Decimal, instrument: Instrument) -> Size:
@@ -45,7 +45,7 @@ def fixed_fraction(equity: Decimal, price: Decimal, position_size_pct: Decimal, 
         instrument: The symbol whose step, bounds and notionals hold.
     """
     if not (is_positive(equity) and is_positive(price) and is_positive(position_size_pct)):
-        return _NO_INPUT
+        return NO_INPUT
     with exact():
         amount = equity * position_size_pct * _PERCENT
     return _sized(amount, price, amount, price, instrument)
@@ -74,7 +74,7 @@ def volatility_target(
     """
     inputs = (equity, price, volatility_pct, target_pct, position_size_pct_max)
     if not all(map(is_positive, inputs)):
-        return _NO_INPUT
+        return NO_INPUT
     with exact():
         # notional x volatility <= equity x target, without a quotient that would have to be rounded
         return _sized(
@@ -105,7 +105,7 @@ def risk_per_trade(
     """
     inputs = (equity, price, stop_loss, risk_pct, position_size_pct_max)
     if not all(map(is_positive, inputs)) or not (cost_rate.is_finite() and cost_rate >= 0):
-        return _NO_INPUT
+        return NO_INPUT
     if stop_loss >= price:
         return Size(_ZERO, NoSizeReason.STOP_IS_NOT_BELOW_PRICE)
     with exact():
