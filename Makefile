@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -37,6 +37,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	$(PYTEST) tests/unit -m sweep -n 2 --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
 	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e --timeout 600
+	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory coverage
 
 test-unit: $(READY) ## The fast tests, under a minute
@@ -47,6 +48,9 @@ test-integration: $(READY) ## Contract and integration tests on real Kafka, Post
 
 test-e2e: $(READY) ## The whole stack, end to end
 	$(PYTEST) tests/e2e --timeout 600
+
+test-programs: $(READY) ## Programs that nobody here wrote, on the paper exchange; fetches them once, 750 MB
+	$(PYTEST) tests/programs --timeout 600
 
 coverage: $(READY) ## What the last `make test` measured: libs/trading 100 %, each other package 90 %, with branches
 	@$(BIN)/python -m tests.support.coverage_floors
