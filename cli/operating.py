@@ -26,6 +26,7 @@ ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
     "RESUME": frozenset({"risk_manager"}),
     "START": frozenset({"risk_manager"}),
     "STOP": frozenset({"risk_manager"}),
+    "CONFIGURE": frozenset({"risk_manager"}),
 }
 """Whose answers a command waits for."""
 
@@ -61,6 +62,11 @@ class Outcome:
         return next((answer.reason for answer in self.answers if not answer.accepted), None)
 
     @property
+    def note(self) -> str:
+        """What came of it, where whoever accepted it said so."""
+        return next((answer.reason for answer in self.answers if answer.accepted and answer.reason), "")
+
+    @property
     def missing(self) -> list[str]:
         """Who has not answered."""
         return sorted(ANSWERERS[self.command.command] - {answer.component for answer in self.answers})
@@ -81,6 +87,7 @@ async def operate(
     strategy: str | None = None,
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
+    changes: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Sign a command with the operator's key, send it, and wait for the answers.
 
@@ -101,6 +108,7 @@ async def operate(
         strategy=strategy,
         liquidate=liquidate,
         clears=clears,
+        changes=changes,
     )
     paths: list[str] = []
     failed: dict[str, str] = {}

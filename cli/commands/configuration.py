@@ -1,33 +1,81 @@
-"""`trader config show|validate`: the configuration."""
+"""`trader config show|set|history|validate`: the configuration."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from cli.output import emit_json, emit_rows, tell
-from cli.place import find_place
+from cli.place import Place, find_place, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cli.operating import Outcome
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 
 
 @config.command("show")
 def show(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Show the running configuration, and which values differ from the specification's."""
-    from libs.common.configuration import load_configuration  # noqa: PLC0415 - the models cost 200 ms
+    """Show the configuration in force, where each value comes from, and where the files say otherwise."""
+    from cli.versions import differing_files, read_version  # noqa: PLC0415 - the models cost 200 ms
+    from libs.common.configuration.keys import flat  # noqa: PLC0415
 
-    configuration = find_place(data_dir).configuration()
-    content = configuration.model_dump(mode="json")
+    place = find_place(data_dir)
+    stored = run(read_version(place))
+    differing = differing_files(place, stored)
     if as_json:
-        emit_json({"version": configuration.version, "hash": configuration.hash, "configuration": content})
+        content = {name: stored[name] for name in ("version", "hash", "configuration", "origins")}
+        emit_json({**content, "files_differ": [{"key": key, "file": value} for key, value in differing.items()]})
         return
-    specified = dict(_flat(load_configuration([]).model_dump(mode="json")))
     rows = [
-        {"key": key, "value": value, "from": "default" if specified.get(key) == value else "configuration"}
-        for key, value in _flat(content)
+        {"key": key, "value": value, "from": stored["origins"].get(key, "default")}
+        for key, value in flat(stored["configuration"]).items()
     ]
     emit_rows("configuration", rows, ("key", "value", "from"), as_json=False)
+    for key, value in differing.items():
+        tell(f"warning: the file of the last start says {key} = {value}; version {stored['version']} holds")
+
+
+@config.command("set")
+def set_values(
+    assignments: Annotated[list[str], typer.Argument(help="KEY=VALUE, as in risk_management.stop_loss_pct=1.5.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the version and in the audit log.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Change values while everything runs: signed, checked as a whole, stored as a new version, applied at once."""
+    if not reason.strip():
+        raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
+    changes: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not (key.strip() and equals) or key.strip() in changes:
+            raise CommandError(
+                f"expected KEY=VALUE, each key once, found {assignment!r}",
+                hint="`trader config show` lists the keys. Nothing was changed.",
+                status=ExitStatus.USAGE,
+            )
+        changes[key.strip()] = value.strip()
+    place = find_place(data_dir)
+    outcome = run(_configured(place, changes, reason))
+    _report(outcome, as_json=as_json)
+
+
+@config.command("history")
+def history(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """List every version: when, by whom, why, and what it changed."""
+    from cli.versions import read_versions  # noqa: PLC0415 - the clients of the stores
+
+    rows: Sequence[Mapping[str, Any]] = run(read_versions(find_place(data_dir)))
+    if as_json:
+        emit_json({"versions": rows})
+        return
+    lines = [{**row, "changes": "; ".join(row["changes"])} for row in rows]
+    emit_rows("versions", lines, ("version", "created_at", "issuer", "reason", "changes"), as_json=False)
 
 
 @config.command("validate")
@@ -50,11 +98,36 @@ def validate(
         typer.echo(line)
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", value))
-    return rows
+async def _configured(place: Place, changes: "Mapping[str, str]", reason: str) -> "Outcome":
+    from cli.operating import operate  # noqa: PLC0415 - the libraries behind it cost half a second
+
+    account = place.configuration().exchange.accounts[0]  # the command must name one; the change is every account's
+    return await operate(place, "CONFIGURE", account=account, reason=reason, changes=changes)
+
+
+def _report(outcome: "Outcome", *, as_json: bool) -> None:
+    if outcome.refusal is not None:
+        what, _, why = outcome.refusal.partition(": ")
+        raise CommandError(
+            f"the change was refused: {what}" + (f":\n{why}" if why else ""),
+            hint="Nothing was changed. `trader config show` lists the keys and values.",
+            status=ExitStatus.CONFIGURATION if what == "CONFIGURATION_IS_INVALID" else ExitStatus.FAILED,
+        )
+    if outcome.missing:
+        raise CommandError(
+            f"the change was sent: expected an answer of {', '.join(outcome.missing)} "
+            f"within {outcome.waited_s_max:g} s, found none",
+            hint="`trader config history` shows whether it was made. See `trader ps`.",
+            status=ExitStatus.TIMED_OUT,
+        )
+    if as_json:
+        emit_json(
+            {
+                "command_id": outcome.command.command_id,
+                "acknowledged_ms": outcome.acknowledged_ms,
+                "version": int(outcome.note.partition(":")[0].removeprefix("version ")),
+                "note": outcome.note,
+            }
+        )
+        return
+    typer.echo(outcome.note)

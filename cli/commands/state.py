@@ -24,6 +24,7 @@ NOTHING_DONE: Final["Mapping[CommandName, str]"] = {
     "RESUME": "Nothing was resumed.",
     "START": "Nothing was started.",
     "STOP": "Nothing was stopped.",
+    "CONFIGURE": "Nothing was changed.",
 }
 """What a person is told beside a refusal: a halt that did not happen must not be taken for one that did."""
 

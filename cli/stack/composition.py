@@ -6,12 +6,13 @@ Every service is told where the others are by environment variables, and gets se
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from cli.stack.exchange import EXCHANGE, exchange_service
 from libs.common.configuration import TradingConfiguration
+from libs.common.configuration.loading import ORIGINS
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.messaging.administration import apply_topics
 from libs.common.messaging.kafka import Kafka
@@ -54,11 +55,13 @@ class Composition:
     Attributes:
         configuration: What is traded.
         start_active: A fresh installation starts ACTIVE: only the demonstrations do.
+        origins: Where each value of the configuration comes from, by dotted key.
     """
 
     stack: Stack
     configuration: TradingConfiguration
     start_active: bool
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -83,7 +86,7 @@ class Composition:
     def prepare(self) -> None:
         """Write the files that the services read: configuration, operators, their database passwords."""
         (self.root / "halt").mkdir(mode=0o700, exist_ok=True)
-        content = self.configuration.model_dump(mode="json")
+        content = {ORIGINS: dict(self.origins), **self.configuration.model_dump(mode="json")}
         write_atomically(self._configuration_file, json.dumps(content, indent=2, ensure_ascii=False))
         scenario = self.configuration.market.generated.model_dump(mode="json")
         write_atomically(self._scenario_file, json.dumps(scenario))

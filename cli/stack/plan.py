@@ -3,7 +3,9 @@
 Invariant: what can be refused is refused here, not after minutes of running.
 """
 
+import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Final
 from cli.durations import parse_duration
 from cli.errors import CommandError, ExitStatus
 from cli.stack.demonstrations import DEMO, is_demonstration, with_overrides
-from libs.common.configuration import TradingConfiguration, load_configuration, parse_configuration
+from libs.common.configuration import TradingConfiguration, load_sourced, parse_configuration
 from libs.common.errors import ConfigurationError
 from libs.policy import configured_strategy
 
@@ -26,12 +28,14 @@ class Plan:
 
     Attributes:
         files: Where the configuration comes from.
+        origins: Where each of its values does, by dotted key.
         run_for: How long, counted from ready; None: until it is stopped.
         report_file: Where the report goes; None: there is none.
     """
 
     files: tuple[Path, ...]
     configuration: TradingConfiguration
+    origins: Mapping[str, str]
     run_for: timedelta | None
     report_file: Path | None
 
@@ -59,12 +63,15 @@ def make_plan(
     duration = parse_duration(run_for, option="--for") if run_for is not None else None
     paths = tuple(files or [DEMO])
     where = ", ".join(str(path) for path in paths)
-    content = with_overrides(load_configuration(paths), market=market, seed=seed, symbols=symbols)
+    given = load_sourced(paths, os.environ)
+    content = with_overrides(given.configuration, market=market, seed=seed, symbols=symbols)
     configuration = parse_configuration(content, where=where)
+    options = {"market.source": market, "market.seed": seed, "symbols": symbols}
+    origins = {**given.origins, **{key: "option" for key, value in options.items() if value is not None}}
     check_startable(configuration, where=where)
     if report_file is not None:
         _check_writable(report_file)
-    return Plan(files=paths, configuration=configuration, run_for=duration, report_file=report_file)
+    return Plan(files=paths, configuration=configuration, origins=origins, run_for=duration, report_file=report_file)
 
 
 def check_startable(configuration: TradingConfiguration, *, where: str) -> None:

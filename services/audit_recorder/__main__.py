@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 async def serve(runtime: Runtime[Settings]) -> None:
     """Record until stopped; the last thing is an anchor."""
     settings = runtime.settings
-    recorder = AuditRecorder(configuration=runtime.configuration)
+    recorder = AuditRecorder(follow=runtime.follow_configuration)
     log = AnchorLog(settings.anchors_file, load_or_create_key(settings.anchor_key_path))
     async with runtime.database() as database:
         owner = runtime.batch_owner(
@@ -31,7 +31,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             topics=tuple(TopicName),
             handle=recorder.on_records,
             bind=PostgresRepositories,
-            on_owned=lambda: owner.apply(recorder.on_owned),
         )
         anchoring = Anchoring(heads=PostgresHeads(database), log=log, clock=runtime.clock)
 

@@ -5,7 +5,7 @@ the offsets. Its state between batches stands in Postgres only, so that a restar
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
@@ -15,8 +15,7 @@ import structlog
 from libs.common.audit.anchors import AnchorLog, ChainHead
 from libs.common.audit.records import ChainId
 from libs.common.clock import Clock
-from libs.common.configuration import TradingConfiguration
-from libs.common.contracts.event import Event
+from libs.common.contracts.events import ConfigurationChanged
 from libs.common.errors import RetryableError
 from libs.common.messaging.positions import Position, Positions
 from libs.common.messaging.records import RawRecord
@@ -44,10 +43,6 @@ class ReadModels(Protocol):
 
     async def save(self, changes: ReadModelChanges) -> None:
         """Write the changed rows; writing them again changes nothing."""
-        ...
-
-    async def save_configuration(self, configuration: TradingConfiguration) -> None:
-        """Write the configuration in use, if it is not the one that stands there."""
         ...
 
 
@@ -78,15 +73,14 @@ class Repositories(Protocol):
 
 
 class AuditRecorder:
-    """Turns batches of raw messages into linked records and read models."""
+    """Turns batches of raw messages into linked records and read models.
 
-    def __init__(self, *, configuration: TradingConfiguration) -> None:
-        self._configuration = configuration
+    Args:
+        follow: Is told each new version of the configuration.
+    """
 
-    async def on_owned(self, repositories: Repositories) -> Sequence[Event]:
-        """Record the configuration that is in use from now on."""
-        await repositories.read_models.save_configuration(self._configuration)
-        return ()
+    def __init__(self, *, follow: Callable[[ConfigurationChanged], None]) -> None:
+        self._follow = follow
 
     async def on_records(self, records: Sequence[RawRecord], repositories: Repositories) -> Positions:
         """Record a batch of any topics and return where to continue: after everything in it."""
@@ -98,9 +92,10 @@ class AuditRecorder:
         states = await repositories.chains.load(batches.keys())
         extensions = [extend(chain, states.get(chain, ChainState()), batch) for chain, batch in batches.items()]
         await repositories.chains.append(extensions)
-        await repositories.read_models.save(
-            changes_of(envelope for extension in extensions for envelope in extension.envelopes)
-        )
+        changes = changes_of(envelope for extension in extensions for envelope in extension.envelopes)
+        await repositories.read_models.save(changes)
+        for changed in changes.configurations.values():
+            self._follow(changed)
         for extension in extensions:
             for linked in extension.linked:
                 metrics.AUDIT_RECORDS.labels(kind=linked.record.kind).inc()

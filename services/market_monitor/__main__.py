@@ -1,10 +1,14 @@
 """Wires the market monitor."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
 from libs.common.configuration import SafetySection
+from libs.common.contracts.event import Envelope
+from libs.common.contracts.events import ConfigurationChanged
+from libs.common.contracts.topics import TopicName
 from libs.common.errors import ConfigurationError
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.addresses import ExchangeAddress
@@ -49,7 +53,20 @@ async def serve(runtime: Runtime[Settings]) -> None:
             progress=runtime.health.progress("timer", TIMER_AGE_S_MAX),
         )
         runtime.health.check("market", feed.is_watching)
-        await feed.run()
+
+        async def on_configuration(changed: Envelope[ConfigurationChanged]) -> None:
+            await runtime.on_configuration_changed(changed)
+            monitor.configure(_thresholds(runtime.configuration.safety))
+
+        versions = runtime.reader(
+            topics=(TopicName.CONTROL_STATE,),
+            observers={ConfigurationChanged: on_configuration},
+            start="beginning",
+            name="configuration",
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(versions.run(), name="configuration")
+            tasks.create_task(feed.run(), name="feed")
 
 
 def _share(wanted: Sequence[str], configured: Sequence[str]) -> Sequence[str]:

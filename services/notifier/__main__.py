@@ -6,7 +6,8 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from libs.common.contracts.events import AlertRaised
+from libs.common.contracts.event import Envelope
+from libs.common.contracts.events import AlertRaised, ConfigurationChanged
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
@@ -43,6 +44,17 @@ async def serve(runtime: Runtime[Settings]) -> None:
             topics=(TopicName.ALERTS,), handlers={AlertRaised: notifier.on_alert}, member=settings.group_member
         )
 
+        async def on_configuration(changed: Envelope[ConfigurationChanged]) -> None:
+            await runtime.on_configuration_changed(changed)
+            notifier.configure(runtime.configuration.notifications, runtime.configuration.display.language)
+
+        versions = runtime.reader(
+            topics=(TopicName.CONTROL_STATE,),
+            observers={ConfigurationChanged: on_configuration},
+            start="beginning",
+            name="configuration",
+        )
+
         async def forget() -> None:
             try:
                 await outbox.prune()
@@ -50,6 +62,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 _log.warning("Old notifications could not be pruned", error=str(error))
 
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(versions.run(), name="configuration")
+            await versions.caught_up.wait()
             tasks.create_task(loop.run(), name="alerts")
             tasks.create_task(
                 Sender(outbox=outbox, channels=channels, clock=runtime.clock, wanted=wanted).run(), name="sender"

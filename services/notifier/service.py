@@ -140,6 +140,10 @@ class Notifier:
         self._clock = clock
         self._sender_wanted = sender_wanted
 
+    def configure(self, settings: NotificationsSection, language: Language) -> None:
+        """Work with new values from the next alert on."""
+        self._settings, self._language = settings, language
+
     def unavailable(self) -> tuple[str, ...]:
         """Return the configured channels that cannot deliver: they stay silent, trading goes on."""
         return tuple(channel for channel in self._settings.channels if channel not in self._channels)

@@ -8,7 +8,14 @@ from typing import Final, TypeVar
 import aiohttp
 import structlog
 
-from libs.common.contracts.events import OrderFilled, OrderUpdated, QuoteChanged, TradingStateChanged
+from libs.common.contracts.event import Envelope
+from libs.common.contracts.events import (
+    ConfigurationChanged,
+    OrderFilled,
+    OrderUpdated,
+    QuoteChanged,
+    TradingStateChanged,
+)
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
@@ -51,6 +58,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
             exit_after_s=configuration.strategy.exit_after_s,
         )
 
+        async def on_configuration(changed: Envelope[ConfigurationChanged]) -> None:
+            await runtime.on_configuration_changed(changed)
+            now = runtime.configuration
+            marker.configure(exit_after_s=now.strategy.exit_after_s, jump_rate_max=now.safety.jump_rate_max)
+
         async def recover() -> None:
             names = configuration.exchange.accounts
             await _answered(partial(accounts.recover, names, apply=owner.apply, exchange=exchange, clock=clock))
@@ -66,7 +78,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         observations = runtime.reader(
             topics=(TopicName.MARKET_TICKS, TopicName.CONTROL_STATE),
-            observers={QuoteChanged: marker.on_quote, TradingStateChanged: marker.on_trading_state},
+            observers={
+                QuoteChanged: marker.on_quote,
+                TradingStateChanged: marker.on_trading_state,
+                ConfigurationChanged: on_configuration,
+            },
             start={TopicName.MARKET_TICKS: "end", TopicName.CONTROL_STATE: "beginning"},
             conflate=True,
             name="quotes and trading state",

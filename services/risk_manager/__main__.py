@@ -1,11 +1,13 @@
 """Wires the risk manager and runs it."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
 
+from libs.common.configuration import load_sourced
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import (
     AlertRaised,
@@ -34,6 +36,7 @@ from services.risk_manager.adapters.operators_file import OperatorsFile
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
 from services.risk_manager.adapters.redis_book import RedisRiskBook
 from services.risk_manager.domain.observed_market import ObservedMarket
+from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.emergencies import EmergencyWatch, PersistingCauses
 from services.risk_manager.service.exposure import ExposureKeeper
 from services.risk_manager.service.governing import Governor
@@ -72,30 +75,35 @@ class RiskManager:
     """The service's parts, wired."""
 
     def __init__(self, runtime: Runtime[Settings], store: RedisStore) -> None:
-        settings, configuration, clock = runtime.settings, runtime.configuration, runtime.clock
+        settings, live, clock = runtime.settings, runtime.live, runtime.clock
+        configuration = live.current  # what cannot change while this process lives
         self._runtime = runtime
         self._owner: Owner[RiskRecords] | None = None
         accounts = configuration.exchange.accounts
         operators = OperatorsFile(settings.operators_file)
         observed = ObservedMarket(
-            started_at_s=clock.monotonic_s(), clock_skew_ms_max=configuration.safety.clock_skew_ms_max
+            started_at_s=clock.monotonic_s(), clock_skew_ms_max=lambda: live.current.safety.clock_skew_ms_max
         )
         self.market = MarketView(observed=observed, client=store.client, clock=clock)
         self.instruments = ExchangeInstruments(address=settings.exchange_rest_url, symbols=configuration.symbols)
         self.book = RedisRiskBook(store.client, epoch=self.epoch)
         self.books = BookKeeper(book=self.book, accounts=accounts, apply=self.apply)
         self.judge = SignalJudge(
-            configuration=configuration,
+            configuration=live,
             epoch=self.epoch,
             book=self.book,
             market=self.market,
             instruments=self.instruments,
             clock=clock,
         )
+        self.configuring = ConfigurationKeeper(
+            started_with=load_sourced(settings.config_files, os.environ), live=live, clock=clock
+        )
         self.governor = Governor(
-            configuration=configuration,
+            configuration=live,
+            configuring=self.configuring,
             operators=operators.current,
-            conditions=PersistingCauses(configuration=configuration, market=observed, clock=clock),
+            conditions=PersistingCauses(configuration=live, market=observed, clock=clock),
             liquidate=self.judge.liquidate,
             start=StartPolicy(
                 starts_active=settings.start_active,
@@ -104,9 +112,9 @@ class RiskManager:
             clock=clock,
         )
         self.exposure = ExposureKeeper(book=self.book)
-        self.losses = LossGuard(configuration=configuration, governor=self.governor)
+        self.losses = LossGuard(configuration=live, governor=self.governor)
         self.emergencies = EmergencyWatch(
-            configuration=configuration,
+            configuration=live,
             governor=self.governor,
             losses=self.losses,
             market=observed,
@@ -115,7 +123,7 @@ class RiskManager:
         )
         last_look = LastLook(clock)
         self.permits = PermitKeeper(
-            configuration=configuration,
+            configuration=live,
             writer=PermitWriter(store.client),
             governor=self.governor,
             losses=self.losses,
@@ -156,6 +164,7 @@ class RiskManager:
 
     async def recover(self) -> None:
         """Take up the stored states; the shared state in Redis follows as soon as Redis answers."""
+        await self.apply(self.configuring.begin)
         await self.apply(self.governor.begin)
         self.emergencies.begin()
         await self.books.reconcile()

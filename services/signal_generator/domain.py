@@ -73,6 +73,12 @@ class SymbolDesk:
         self.answered: uuid.UUID | None = None
         self.answer: Sequence[Event] = ()
 
+    def renew(self) -> None:
+        """Begin with a new instance of the strategy, which has to be rebuilt before it decides."""
+        self._strategy = self._create()
+        self.window = self._strategy.window
+        self._has_missed = True
+
     def is_past(self, candle: CandleClosed) -> bool:
         """Whether the candle is not newer than what was read."""
         return self._read_until_ms is not None and epoch_ms(candle.open_at) < self._read_until_ms

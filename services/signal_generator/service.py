@@ -45,12 +45,17 @@ class SignalGenerator:
     Args:
         create: Makes a new instance of the strategy for a symbol.
         interval_s: The decision candles' interval; others are passed over.
-        quality_min: Entries of a lower quality are held.
+        quality_min: Returns the quality below which entries are held now.
         history: Where a strategy that lacks candles finds them.
     """
 
     def __init__(
-        self, *, create: Callable[[str], Strategy], interval_s: int, quality_min: int, history: CandleHistory
+        self,
+        *,
+        create: Callable[[str], Strategy],
+        interval_s: int,
+        quality_min: Callable[[], int],
+        history: CandleHistory,
     ) -> None:
         self._create = create
         self._interval_s = interval_s
@@ -66,6 +71,11 @@ class SignalGenerator:
     async def on_state(self, envelope: Envelope[TradingStateChanged]) -> None:
         """Take note of an account's trading state."""
         self._surroundings.on_state(envelope.event)
+
+    def renew(self) -> None:
+        """Make every strategy anew with its next candle: its rules are others now."""
+        for desk in self._desks.values():
+            desk.renew()
 
     async def on_candle(self, envelope: Envelope[CandleClosed]) -> Sequence[Event]:
         """Answer a candle; the same event again gets the same answer.
@@ -112,7 +122,7 @@ class SignalGenerator:
 
     def _entry(self, desk: SymbolDesk, candle: CandleClosed, entry: Enter) -> Sequence[Event]:
         quality = entry.quality.value
-        exits = exits_of(entry, candle.close, self._quality_min)
+        exits = exits_of(entry, candle.close, self._quality_min())
         if not isinstance(exits, Exits):
             return self._held(desk, candle, exits, quality=quality)
         if obstacles := self._surroundings.obstacles(candle.symbol):

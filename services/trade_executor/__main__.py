@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from libs.common.contracts.events import ControlCommanded, OrderApproved, TradingStateChanged
+from libs.common.contracts.events import ConfigurationChanged, ControlCommanded, OrderApproved, TradingStateChanged
 from libs.common.contracts.topics import TopicName
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.latch_reader import LatchReader
@@ -101,7 +101,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             clock=clock,
             installation=settings.installation,
             recv_window_ms=configuration.exchange.recv_window_ms,
-            configuration_hash=configuration.hash,
+            configuration_hash=lambda: runtime.live.hash,
         )
         resolver = Resolver(venues=venues, bookkeeper=bookkeeper, transactions=owner, clock=clock)
         dispatcher = Dispatcher(
@@ -134,7 +134,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
         control_reader = runtime.reader(
             topics=(TopicName.CONTROL_STATE, TopicName.CONTROL),
-            observers={TradingStateChanged: halting.on_state, ControlCommanded: halting.on_command},
+            observers={
+                TradingStateChanged: halting.on_state,
+                ControlCommanded: halting.on_command,
+                ConfigurationChanged: runtime.on_configuration_changed,
+            },
             start={TopicName.CONTROL_STATE: "beginning", TopicName.CONTROL: "end"},
             name="control",
         )

@@ -110,7 +110,7 @@ class Executor:
             clock=clock,
             installation=INSTALLATION,
             recv_window_ms=1_000,
-            configuration_hash="hash",
+            configuration_hash=lambda: "hash",
         )
         self.resolver = Resolver(
             venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock

@@ -145,14 +145,14 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name=TopicName.CONTROL,
         event_types=(events.ControlCommanded,),
         key="account",
-        description="Signed commands of operators: halt, resume, start, stop.",
+        description="Signed commands of operators: halt, resume, start, stop, configure.",
         halts_account=True,
     ),
     Topic(
         name=TopicName.CONTROL_STATE,
-        event_types=(events.TradingStateChanged,),
-        key="account",
-        description="The trading state after each change.",
+        event_types=(events.TradingStateChanged, events.ConfigurationChanged),
+        key="account, or `configuration`",
+        description="The trading state and the configuration, each whole after each change.",
     ),
     Topic(
         name=TopicName.CONTROL_ACKS,

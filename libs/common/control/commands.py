@@ -6,7 +6,7 @@ on must also be fresh and newer than the key's last command.
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -67,13 +67,14 @@ def issue_command(
     strategy: str | None = None,
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
+    changes: Mapping[str, str] | None = None,
 ) -> ControlCommanded:
     """Return a signed command.
 
     Its sequence is the time of issue in microseconds, which rises with every command of a key without a store.
 
     Args:
-        command: HALT, RESUME, START or STOP.
+        command: HALT, RESUME, START, STOP or CONFIGURE.
         account: The account that it is for.
         reason: Why, for the audit log.
         issuer: The name that the operators file gives the key.
@@ -85,6 +86,7 @@ def issue_command(
         strategy: See `symbol`.
         liquidate: With HALT: sell the positions of the scope.
         clears: With RESUME: ids of the halts that it settles.
+        changes: With CONFIGURE: the new values by dotted key.
     """
     unsigned = ControlCommanded(
         occurred_at=now,
@@ -95,6 +97,7 @@ def issue_command(
         scope_strategy=strategy,
         liquidate=liquidate,
         clears=clears,
+        changes=dict(changes or {}),
         reason=reason,
         issuer=issuer,
         sequence=epoch_ms(now) * 1_000 + now.microsecond % 1_000,

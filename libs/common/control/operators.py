@@ -39,7 +39,7 @@ class OperatorRole(StrEnum):
 
 
 ROLE_COMMANDS: Final[Mapping[OperatorRole, frozenset[CommandName]]] = {
-    OperatorRole.OPERATOR: frozenset({"HALT", "RESUME", "START", "STOP"}),
+    OperatorRole.OPERATOR: frozenset({"HALT", "RESUME", "START", "STOP", "CONFIGURE"}),
     OperatorRole.WATCHDOG: frozenset({"HALT"}),
 }
 """Anyone may stop; only a person may let trading go on."""

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import structlog
 
 from libs.common.clock import Clock, SystemClock
-from libs.common.configuration import TradingConfiguration, load_configuration
+from libs.common.configuration import TradingConfiguration, load_sourced
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.common.messaging.deadlines import every
 from libs.common.observability.health import serve
@@ -40,7 +40,7 @@ def run_service(name: str, settings_type: type[SettingsT], service: Serve[Settin
     clock = SystemClock()
     try:
         settings = load_settings(settings_type)
-        configuration = load_configuration(settings.config_files)
+        configuration = load_sourced(settings.config_files, os.environ).configuration
     except ConfigurationError as error:
         sys.stderr.write(f"{name}: configuration error: {error}\n")
         sys.exit(EXIT_CONFIGURATION)

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, TypeVar
 
 from libs.common.clock import Clock
-from libs.common.configuration import TradingConfiguration
-from libs.common.contracts.event import Event
-from libs.common.contracts.events import HeartbeatSent, LogRecorded
+from libs.common.configuration import LiveConfiguration, TradingConfiguration
+from libs.common.configuration.following import follow
+from libs.common.contracts.event import Envelope, Event
+from libs.common.contracts.events import ConfigurationChanged, HeartbeatSent, LogRecorded
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.batch_owner import BatchHandler, BatchOwner
@@ -44,7 +45,7 @@ class Runtime(Generic[SettingsT]):
 
     Attributes:
         name: The service's name; `instance` tells this process from others of the same service.
-        settings: Where the others are; `configuration` what is traded.
+        settings: Where the others are; `configuration` what is traded, `live` the same as it changes.
         clock: The process's clock.
         kafka: The cluster.
         publisher: Publishes what belongs to no transaction.
@@ -56,7 +57,8 @@ class Runtime(Generic[SettingsT]):
         self.name = name
         self.instance = f"{socket.gethostname()[:30]}:{os.getpid()}"
         self.settings = settings
-        self.configuration = configuration
+        self.live = LiveConfiguration(configuration)
+        self._started_with = configuration
         self.clock = clock
         self.kafka = Kafka(settings.kafka_bootstrap_servers, client_id=name, topic_prefix=settings.topic_prefix)
         self.publisher = Publisher(self.kafka, clock=clock)
@@ -66,6 +68,19 @@ class Runtime(Generic[SettingsT]):
         self._lags: list[Callable[[], Mapping[str, int]]] = []
         self._beats = 0
         self._log_lines = 0
+
+    @property
+    def configuration(self) -> TradingConfiguration:
+        """What is traded now; who keeps it, keeps what held then."""
+        return self.live.current
+
+    async def on_configuration_changed(self, envelope: Envelope[ConfigurationChanged]) -> None:
+        """Work with a new version from now on: for the observers of `control.state`."""
+        self.follow_configuration(envelope.event)
+
+    def follow_configuration(self, changed: ConfigurationChanged) -> None:
+        """Work with a new version from now on."""
+        follow(self.live, changed, started_with=self._started_with)
 
     @asynccontextmanager
     async def database(self, *, connections_max: int = 4) -> AsyncIterator[Database]:
@@ -214,7 +229,7 @@ class Runtime(Generic[SettingsT]):
                 handled=handled,
                 lag=lag,
                 loop_lag_ms=round(self.health.loop_lag_s * 1_000, 3),
-                configuration_hash=self.configuration.hash,
+                configuration_hash=self.live.hash,
                 started_at=self.started_at,
             )
         )

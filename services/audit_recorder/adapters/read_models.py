@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from libs.common.configuration import TradingConfiguration
+from libs.common.contracts.events import ConfigurationChanged
 from libs.common.contracts.vocabulary import TradingState
-from libs.common.storage.postgres import dump_json
 from libs.common.storage.transaction import Transaction
 from services.audit_recorder.adapters.rows import (
     candle_row,
+    configuration_rows,
     execution_row,
     log_row,
     performance_row,
@@ -121,13 +121,14 @@ _STATES: Final = """
         (SELECT max(id) FROM auto_trading_config AS current WHERE current.account = changed.account)
 """
 _CONFIGURATION: Final = """
-    INSERT INTO auto_trading_config (user_id, account, is_enabled, max_daily_loss_pct, max_positions,
-                                     trading_interval, symbols, configuration_hash, configuration)
-    SELECT $1, $2, coalesce(current.is_enabled, FALSE), $3, $4, $5, $6, $7, $8
+    INSERT INTO auto_trading_config (user_id, account, is_enabled, trading_mode, max_daily_loss_pct, max_positions,
+                                     trading_interval, symbols, configuration_version, configuration_hash,
+                                     configuration, created_at, updated_at)
+    SELECT $1, $2, coalesce(current.is_enabled, FALSE), $3, $4, $5, $6, $7, $8, $9, $10, $11, $11
     FROM (SELECT 1) AS one LEFT JOIN (
-        SELECT is_enabled, configuration_hash FROM auto_trading_config WHERE account = $2 ORDER BY id DESC LIMIT 1
+        SELECT is_enabled, configuration_version FROM auto_trading_config WHERE account = $2 ORDER BY id DESC LIMIT 1
     ) AS current ON TRUE
-    WHERE current.configuration_hash IS DISTINCT FROM $7
+    WHERE coalesce(current.configuration_version, 0) < $8
 """
 
 
@@ -156,6 +157,8 @@ class PostgresReadModels:
         await self._write(
             _PERFORMANCE, (performance_row(event, minute.minute_at) for minute, event in changes.performance.items())
         )
+        for version in sorted(changes.configurations):
+            await self._save_configuration(changes.configurations[version])
         await self._write(
             _STATES,
             (
@@ -164,20 +167,9 @@ class PostgresReadModels:
             ),
         )
 
-    async def save_configuration(self, configuration: TradingConfiguration) -> None:
-        """Write the configuration in use, if it is not the one that stands there; accounts are users from 1."""
-        for user_id, account in enumerate(configuration.exchange.accounts, start=1):
-            await self._transaction.execute(
-                _CONFIGURATION,
-                user_id,
-                account,
-                configuration.risk_management.daily_loss_limit_pct,
-                configuration.engine.max_concurrent_positions,
-                configuration.engine.trading_interval,
-                dump_json(configuration.symbols),
-                configuration.hash,
-                configuration.model_dump(mode="json"),
-            )
+    async def _save_configuration(self, changed: ConfigurationChanged) -> None:
+        for row in configuration_rows(changed):
+            await self._transaction.execute(_CONFIGURATION, *row)
 
     async def _write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         columns = [list(column) for column in zip(*rows, strict=True)]

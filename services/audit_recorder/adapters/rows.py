@@ -1,10 +1,20 @@
 """Events as rows of the read models, in the order of their statements' columns."""
 
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.common.contracts.events import CandleClosed, EquityMarked, HeartbeatSent, OrderUpdated, SignalGenerated
+from libs.common.configuration import InvalidConfigurationError
+from libs.common.configuration.changes import stored_configuration
+from libs.common.contracts.events import (
+    CandleClosed,
+    ConfigurationChanged,
+    EquityMarked,
+    HeartbeatSent,
+    OrderUpdated,
+    SignalGenerated,
+)
 from libs.common.storage.postgres import dump_json
 from services.audit_recorder.domain.read_models import LogEnvelope, SignalEnvelope
 
@@ -110,6 +120,33 @@ def performance_row(event: EquityMarked, minute_at: datetime) -> tuple[Any, ...]
         event.quote_free,
         event.positions_open,
     )
+
+
+def configuration_rows(event: ConfigurationChanged) -> list[tuple[Any, ...]]:
+    """Return the rows of `auto_trading_config`, one an account; accounts are users from 1.
+
+    A version that another version of the program wrote, and this one cannot read, has none: the audit log has it.
+    """
+    try:
+        configuration = stored_configuration(json.loads(event.configuration), {}, version=event.version).configuration
+    except (ValueError, TypeError, InvalidConfigurationError):
+        return []
+    return [
+        (
+            user_id,
+            account,
+            configuration.engine.trading_mode,
+            configuration.risk_management.daily_loss_limit_pct,
+            configuration.engine.max_concurrent_positions,
+            configuration.engine.trading_interval,
+            dump_json(configuration.symbols),
+            event.version,
+            event.hash,
+            configuration.model_dump(mode="json"),
+            event.occurred_at,
+        )
+        for user_id, account in enumerate(configuration.exchange.accounts, start=1)
+    ]
 
 
 def storable(text: str) -> str:

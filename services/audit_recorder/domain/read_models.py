@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import (
     CandleClosed,
+    ConfigurationChanged,
     EquityMarked,
     HeartbeatSent,
     LogRecorded,
@@ -59,6 +60,7 @@ class ReadModelChanges:
     candles: dict[tuple[str, int, datetime], CandleClosed] = field(default_factory=dict)
     performance: dict[MinuteOf, EquityMarked] = field(default_factory=dict)
     states: dict[str, TradingStateChanged] = field(default_factory=dict)
+    configurations: dict[int, ConfigurationChanged] = field(default_factory=dict)
 
     def apply(self, envelope: Envelope[Any]) -> None:
         """Take up one event; most types change no row."""
@@ -77,6 +79,8 @@ class ReadModelChanges:
             case EquityMarked():
                 minute = MinuteOf(event.account, _minute(event))
                 self.performance[minute] = _later(event, self.performance.get(minute))
+            case ConfigurationChanged():
+                self.configurations[event.version] = event
             case TradingStateChanged():
                 known = self.states.get(event.account)
                 if known is None or event.revision > known.revision:

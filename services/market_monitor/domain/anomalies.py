@@ -34,6 +34,12 @@ class PriceRange:
     def __init__(self, window_s: int) -> None:
         self._buckets: deque[tuple[int, Decimal, Decimal]] = deque(maxlen=window_s + 1)
 
+    def over(self, window_s: int) -> "PriceRange":
+        """Return the same prices over another window."""
+        resized = PriceRange(window_s)
+        resized._buckets.extend(self._buckets)
+        return resized
+
     def on_price(self, price: Decimal, at_ms: int) -> None:
         """Take the next price."""
         second = at_ms // 1000
@@ -65,6 +71,12 @@ class AnomalyDetector:
         self._ask: Decimal | None = None
         self._arrived_at_ms = now_ms
         self._seen_at_ms: dict[MarketCondition, int] = {}
+
+    def configure(self, thresholds: Thresholds) -> None:
+        """Judge by new thresholds from now on; a longer window fills as prices come."""
+        if thresholds.jump_window_s != self._thresholds.jump_window_s:
+            self._range = self._range.over(thresholds.jump_window_s)
+        self._thresholds = thresholds
 
     @property
     def bid(self) -> Decimal | None:

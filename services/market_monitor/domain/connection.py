@@ -42,7 +42,7 @@ class Reachability:
     """Whether the exchange answers over REST and its stream delivers."""
 
     def __init__(self, *, frame_age_ms_max: int, now_ms: int) -> None:
-        self._frame_age_ms_max = frame_age_ms_max
+        self.frame_age_ms_max = frame_age_ms_max
         self._answered_at_ms: int | None = None
         self._frame_at_ms: int | None = None
         self._lost_since_ms: int | None = now_ms
@@ -63,7 +63,7 @@ class Reachability:
 
     def delivers(self, now_ms: int) -> bool:
         """Whether the stream delivered lately."""
-        return self._frame_at_ms is not None and now_ms - self._frame_at_ms <= self._frame_age_ms_max
+        return self._frame_at_ms is not None and now_ms - self._frame_at_ms <= self.frame_age_ms_max
 
     def is_up(self, now_ms: int) -> bool:
         """Whether both hold; after a loss only once they have held for `RESTORED_AFTER_MS`."""

@@ -88,6 +88,12 @@ class MarketMonitor:
         self._is_connected = False
         self._moved: set[str] = set()
 
+    def configure(self, thresholds: Thresholds) -> None:
+        """Judge every market by new thresholds from now on."""
+        for market in self._markets.values():
+            market.anomalies.configure(thresholds)
+        self._board.reachability.frame_age_ms_max = thresholds.data_age_ms_max
+
     @property
     def is_watching(self) -> bool:
         """Whether the exchange answers and its stream is subscribed; a market may be quiet none the less."""

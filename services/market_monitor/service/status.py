@@ -49,7 +49,7 @@ class StatusBoard:
     """Keeps what is known of the exchange itself, and what was told of each market."""
 
     def __init__(self, *, frame_age_ms_max: int, now_ms: int) -> None:
-        self._reachability = Reachability(frame_age_ms_max=frame_age_ms_max, now_ms=now_ms)
+        self.reachability = Reachability(frame_age_ms_max=frame_age_ms_max, now_ms=now_ms)
         self._comparison = ClockComparison()
         self._used_weight = 0
         self._told: dict[str, _Told] = {}
@@ -62,15 +62,15 @@ class StatusBoard:
 
     def answers(self, now_ms: int) -> bool:
         """Whether the exchange answered lately."""
-        return self._reachability.answers(now_ms)
+        return self.reachability.answers(now_ms)
 
     def on_frame(self, now_ms: int) -> None:
         """The stream delivered something."""
-        self._reachability.on_frame(now_ms)
+        self.reachability.on_frame(now_ms)
 
     def on_server_time(self, time: ServerTime, *, used_weight: int, now_ms: int) -> None:
         """The exchange answered, and told its clock."""
-        self._reachability.on_answer(now_ms)
+        self.reachability.on_answer(now_ms)
         self._comparison.on_sample(round_trip_ms=time.round_trip_ms, skew_ms=time.skew_ms)
         self._used_weight = used_weight
         metrics.EXCHANGE_CLOCK_SKEW_SECONDS.set(self.skew_ms / 1000)
@@ -78,7 +78,7 @@ class StatusBoard:
     def news(self, markets: Iterable[SymbolMarket], now: datetime) -> list[Event]:
         """Return the statuses that changed or are due again, and the alerts that follow."""
         now_ms = epoch_ms(now)
-        outage = self._reachability.news(now_ms)
+        outage = self.reachability.news(now_ms)
         events: list[Event] = [] if outage is None else [outage_reported(outage, now)]
         alerted: set[str] = set()
         for market in markets:
@@ -101,13 +101,13 @@ class StatusBoard:
     def _view(self, market: SymbolMarket, now_ms: int) -> _View:
         disturbances = market.anomalies.conditions(now_ms, skew_ms=self.skew_ms)
         outages = {
-            MarketCondition.API_UNREACHABLE: not self._reachability.answers(now_ms),
-            MarketCondition.STREAM_SILENT: not self._reachability.delivers(now_ms),
+            MarketCondition.API_UNREACHABLE: not self.reachability.answers(now_ms),
+            MarketCondition.STREAM_SILENT: not self.reachability.delivers(now_ms),
             MarketCondition.SYMBOL_HALTED: not market.is_trading,
         }
         present = [condition for condition, is_present in outages.items() if is_present]
         return _View(
-            reachable=self._reachability.is_up(now_ms), calm=not disturbances, conditions=(*present, *disturbances)
+            reachable=self.reachability.is_up(now_ms), calm=not disturbances, conditions=(*present, *disturbances)
         )
 
     def _is_due(self, symbol: str, view: _View, now_ms: int) -> bool:

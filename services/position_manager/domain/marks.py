@@ -35,10 +35,14 @@ class _Look:
 
 
 class QuoteBoard:
-    """The latest believable quote of each symbol, and what the last looks at it showed."""
+    """The latest believable quote of each symbol, and what the last looks at it showed.
+
+    Attributes:
+        jump_rate_max: A second look that differs by more confirms nothing.
+    """
 
     def __init__(self, *, jump_rate_max: Decimal) -> None:
-        self._jump_rate_max = jump_rate_max
+        self.jump_rate_max = jump_rate_max
         self._latest: dict[str, tuple[Decimal, datetime]] = {}
         self._looks: dict[str, deque[_Look]] = {}
         self._confirmed: dict[str, Decimal] = {}
@@ -69,7 +73,7 @@ class QuoteBoard:
         )
         if first is None or now - first.looked_at > FIRST_LOOK_AGE_MAX or first.quoted_at >= quoted_at:
             return False
-        if abs(bid - first.bid) <= self._jump_rate_max * first.bid:
+        if abs(bid - first.bid) <= self.jump_rate_max * first.bid:
             return True
         confirmed = self._confirmed.get(symbol)
         return confirmed is not None and (bid <= first.bid < confirmed or bid >= first.bid > confirmed)

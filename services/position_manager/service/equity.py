@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 import structlog
@@ -36,10 +37,15 @@ class EquityMarker:
         self._board = board
         self._exchange = exchange
         self._clock = clock
-        self._exit_after = None if exit_after_s is None else timedelta(seconds=exit_after_s)
+        self._exit_after = _duration(exit_after_s)
         self._halted: set[str] = set()
         self._wished: dict[tuple[str, str], str] = {}
         self._closing_baselines: dict[str, Baseline] = {}
+
+    def configure(self, *, exit_after_s: int | None, jump_rate_max: Decimal) -> None:
+        """Work with new values from the next mark on."""
+        self._exit_after = _duration(exit_after_s)
+        self._board.jump_rate_max = jump_rate_max
 
     async def on_quote(self, envelope: Envelope[QuoteChanged]) -> None:
         """Take note of a quote."""
@@ -179,3 +185,7 @@ def equity_marked(snapshot: Snapshot) -> EquityMarked:
 async def _read_holdings(account: str, moment: datetime, found: list[Holdings], ledger: Ledger) -> Sequence[Event]:
     found.append(await ledger.holdings_at(account, moment))
     return []
+
+
+def _duration(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -132,3 +132,13 @@ SAVE_COMMAND: Final = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (command_id) DO NOTHING
 """
+
+CONFIGURATION: Final = """
+    SELECT version, configuration, origins, changes, loosened, issuer, reason, command_id, created_at
+    FROM configuration_versions ORDER BY version DESC LIMIT 1
+"""
+SAVE_CONFIGURATION: Final = """
+    INSERT INTO configuration_versions (
+        version, configuration, hash, origins, changes, loosened, issuer, reason, command_id, created_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""

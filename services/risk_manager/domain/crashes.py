@@ -33,8 +33,8 @@ class CrashCounter:
     """
 
     def __init__(self, *, crashes_max: int, window_s: float) -> None:
-        self._crashes_max = crashes_max
-        self._window_s = window_s
+        self.crashes_max = crashes_max
+        self.window_s = window_s
         self._lives: dict[tuple[str, str, datetime], _Life] = {}
         self._crashes: dict[str, deque[float]] = {}
 
@@ -57,13 +57,13 @@ class CrashCounter:
             if self._has_successor(life, now_s):
                 self._crashes.setdefault(life.component, deque(maxlen=_INSTANCES_MAX)).append(life.last_beat_s)
                 del self._lives[key]
-            elif now_s - life.last_beat_s > self._window_s:
+            elif now_s - life.last_beat_s > self.window_s:
                 del self._lives[key]
         loops = {}
         for component, moments in self._crashes.items():
-            while moments and now_s - moments[0] > self._window_s:
+            while moments and now_s - moments[0] > self.window_s:
                 moments.popleft()
-            if len(moments) > self._crashes_max:
+            if len(moments) > self.crashes_max:
                 loops[component] = len(moments)
         return loops
 

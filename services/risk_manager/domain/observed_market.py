@@ -3,6 +3,7 @@
 Silence of the market monitor counts as silence of the exchange: what nobody watches cannot be traded on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +25,10 @@ class ObservedMarket:
 
     Args:
         started_at_s: From when on the exchange counts as out of reach until a status says otherwise.
-        clock_skew_ms_max: Beyond this the clocks, and with them every age, are not trusted: not calm.
+        clock_skew_ms_max: Returns beyond what the clocks, and with them every age, are not trusted: not calm.
     """
 
-    def __init__(self, *, started_at_s: float, clock_skew_ms_max: int) -> None:
+    def __init__(self, *, started_at_s: float, clock_skew_ms_max: Callable[[], int]) -> None:
         self._heard: dict[str, _Heard] = {}
         self._reachable_at_s = started_at_s
         self._clock_skew_ms_max = clock_skew_ms_max
@@ -46,7 +47,7 @@ class ObservedMarket:
         status = heard.status
         return MarketFacts(
             reachable=status.reachable,
-            calm=status.calm and abs(status.clock_skew_ms) <= self._clock_skew_ms_max,
+            calm=status.calm and abs(status.clock_skew_ms) <= self._clock_skew_ms_max(),
             trading=status.trading,
             data_age_ms=status.data_age_ms + round((now_s - heard.at_s) * 1_000),
             volatility_rate=status.volatility_rate,

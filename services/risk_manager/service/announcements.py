@@ -13,9 +13,9 @@ COMPONENT: Final = "risk_manager"
 
 
 def acknowledged(
-    command: ControlCommanded, state: TradingState, path: HaltPath, *, refusal: str, now: datetime
+    command: ControlCommanded, state: TradingState, path: HaltPath, *, refusal: str, now: datetime, note: str = ""
 ) -> CommandAcknowledged:
-    """Return the answer to a command; an empty refusal accepts it."""
+    """Return the answer to a command; an empty refusal accepts it, and a note says what came of it."""
     return CommandAcknowledged(
         occurred_at=now,
         command_id=command.command_id,
@@ -25,7 +25,7 @@ def acknowledged(
         component=COMPONENT,
         path=path,
         state=state,
-        reason=refusal,
+        reason=refusal or note,
     )
 
 

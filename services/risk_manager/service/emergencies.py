@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from libs.common.clock import Clock, epoch_ms
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration, SafetySection
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, HeartbeatSent, MessageDeadLettered
 from libs.common.contracts.topics import TOPICS
@@ -32,7 +32,7 @@ _HALTING_TOPICS: Final = frozenset(topic.name for topic in TOPICS if topic.halts
 class PersistingCauses:
     """Which emergencies are still there when somebody wants to resume."""
 
-    def __init__(self, *, configuration: TradingConfiguration, market: ObservedMarket, clock: Clock) -> None:
+    def __init__(self, *, configuration: LiveConfiguration, market: ObservedMarket, clock: Clock) -> None:
         self._configuration = configuration
         self._market = market
         self._clock = clock
@@ -42,11 +42,11 @@ class PersistingCauses:
         causes = {}
         mark = await records.mark(account)
         if mark is not None:
-            today = loss_of(mark, self._configuration)
+            today = loss_of(mark, self._configuration.current)
             if today.level is DailyLossLevel.EXCEEDED:
                 causes[StopTrigger.DAILY_LOSS_EXCEEDED] = f"a loss of {plain(today.loss)} of {plain(today.limit)}"
         unreachable_s = self._market.unreachable_for_s(now_s=self._clock.monotonic_s())
-        if unreachable_s >= self._configuration.safety.api_lost_reducing_s:
+        if unreachable_s >= self._configuration.current.safety.api_lost_reducing_s:
             causes[StopTrigger.API_CONNECTION_LOST] = f"no exchange for {unreachable_s:.0f} s"
         return causes
 
@@ -66,15 +66,15 @@ class EmergencyWatch:
     def __init__(
         self,
         *,
-        configuration: TradingConfiguration,
+        configuration: LiveConfiguration,
         governor: Governor,
         losses: LossGuard,
         market: ObservedMarket,
         apply: Apply,
         clock: Clock,
     ) -> None:
-        self._accounts = configuration.exchange.accounts
-        self._safety = configuration.safety
+        self._accounts = configuration.current.exchange.accounts
+        self._configuration = configuration
         self._governor = governor
         self._losses = losses
         self._market = market
@@ -82,6 +82,10 @@ class EmergencyWatch:
         self._clock = clock
         self._started_at = clock.now()
         self._crashes = CrashCounter(crashes_max=self._safety.crashes_max, window_s=self._safety.crashes_window_s)
+
+    @property
+    def _safety(self) -> SafetySection:
+        return self._configuration.current.safety
 
     def begin(self) -> None:
         """Count every silence from now: before, this process was not the one to listen."""
@@ -133,6 +137,7 @@ class EmergencyWatch:
         """Compare every duration with its threshold."""
         now_s = self._clock.monotonic_s()
         unreachable_s = self._market.unreachable_for_s(now_s=now_s)
+        self._crashes.crashes_max, self._crashes.window_s = self._safety.crashes_max, self._safety.crashes_window_s
         loops = self._crashes.crash_loops(now_s=now_s)
         for account in self._accounts:
             await self._look_at_connection(account, unreachable_s)

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import ControlCommanded
 from libs.common.contracts.vocabulary import StopTrigger, TradingState
@@ -18,8 +18,10 @@ from libs.common.control.halting import HaltPath
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.observability import metrics
+from services.risk_manager.domain.configuration import ChangeRefusal
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause, TransitionRefusal
 from services.risk_manager.service.announcements import COMPONENT, acknowledged, halt_alert, resumption_alert
+from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.policy import Conditions, StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 
@@ -33,6 +35,7 @@ class Governor:
 
     Args:
         configuration: The accounts, and which emergencies liquidate.
+        configuring: Changes the configuration.
         operators: Returns the keys that are accepted now.
         conditions: Which emergencies persist.
         liquidate: Makes the orders that sell the positions in a halt's scope.
@@ -43,15 +46,17 @@ class Governor:
     def __init__(
         self,
         *,
-        configuration: TradingConfiguration,
+        configuration: LiveConfiguration,
+        configuring: ConfigurationKeeper,
         operators: Callable[[], Operators],
         conditions: Conditions,
         liquidate: Liquidate,
         start: StartPolicy,
         clock: Clock,
     ) -> None:
-        self._accounts = configuration.exchange.accounts
-        self._liquidate_on = frozenset(configuration.safety.liquidate_on)
+        self._accounts = configuration.current.exchange.accounts
+        self._configuration = configuration
+        self._configuring = configuring
         self._operators = operators
         self._conditions = conditions
         self._liquidate = liquidate
@@ -99,6 +104,8 @@ class Governor:
         if refusal is not None:
             return await self._refuse(command, refusal, "", path, records)
         before = await records.state(command.account)
+        if command.command == "CONFIGURE":
+            return await self._configured(command, before, path, records)
         outcome = await self._transition(command, before, records)
         if isinstance(outcome, tuple):
             return await self._refuse(command, outcome[0], outcome[1], path, records)
@@ -148,7 +155,7 @@ class Governor:
             reason=reason,
             issuer=COMPONENT,
             halted_at=at,
-            liquidate=trigger in self._liquidate_on,
+            liquidate=trigger in self._configuration.current.safety.liquidate_on,
         )
         if await records.is_settled(account, halt_id):
             return ()
@@ -201,6 +208,22 @@ class Governor:
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
+            case "CONFIGURE":
+                return before
+
+    async def _configured(
+        self, command: ControlCommanded, state: AccountState, path: HaltPath, records: RiskRecords
+    ) -> Sequence[Event]:
+        """Change the configuration, which is every account's."""
+        operator = self._operators().find(command.key_id)
+        if operator is None or not all(operator.may(command.command, account) for account in self._accounts):
+            return await self._refuse(command, ChangeRefusal.NOT_EVERY_ACCOUNT_IS_IN_SCOPE, "", path, records)
+        outcome = await self._configuring.change(command, records)
+        if isinstance(outcome, tuple):
+            return await self._refuse(command, outcome[0], outcome[1], path, records)
+        await records.save_command(command, refusal=None, path=path, at=self._clock.now())
+        answer = acknowledged(command, state.state, path, refusal="", now=self._clock.now(), note=outcome.summary)
+        return [outcome.announced(), answer]
 
     async def _after_halt(
         self, halt: HaltRecord, state: AccountState, records: RiskRecords, *, may_liquidate: bool

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from libs.common.clock import Clock
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import OrderApproved, OrderRefused, SignalGenerated
 from libs.common.contracts.vocabulary import Role
@@ -60,7 +60,7 @@ class SignalJudge:
     def __init__(
         self,
         *,
-        configuration: TradingConfiguration,
+        configuration: LiveConfiguration,
         epoch: Callable[[], int],
         book: RiskBook,
         market: Market,
@@ -68,13 +68,11 @@ class SignalJudge:
         clock: Clock,
     ) -> None:
         self._configuration = configuration
-        self._configuration_hash = configuration.hash
         self._epoch = epoch
         self._book = book
         self._market = market
         self._instruments = instruments
         self._clock = clock
-        self._lifetime = timedelta(seconds=configuration.exchange.approval_lifetime_s)
 
     async def on_signal(self, envelope: Envelope[SignalGenerated], records: RiskRecords) -> Sequence[Event]:
         """Return one answer for every account that the signal means and that has none yet.
@@ -83,7 +81,7 @@ class SignalJudge:
             InvalidMessageError: The signal names an account that is not configured.
         """
         signal = envelope.event
-        accounts = self._configuration.exchange.accounts
+        accounts = self._configuration.current.exchange.accounts
         if signal.account is not None and signal.account not in accounts:
             raise InvalidMessageError("unknown account", expected=", ".join(accounts), found=signal.account)
         answers: list[Event] = []
@@ -158,7 +156,7 @@ class SignalJudge:
             exposure=exposure_of(
                 mark=mark, positions=snapshot.positions, claims=snapshot.claims, recent=snapshot.recent
             ),
-            limits=limits_of(self._configuration, equity=mark.equity if mark is not None else None),
+            limits=limits_of(self._configuration.current, equity=mark.equity if mark is not None else None),
             facts=self._market.facts(signal.symbol),
             quote=quote,
             instrument=instrument,
@@ -182,7 +180,7 @@ class SignalJudge:
         answer = approval(
             decision,
             setting,
-            lifetime=self._lifetime,
+            lifetime=timedelta(seconds=self._configuration.current.exchange.approval_lifetime_s),
             risk_epoch=self._epoch(),
             configuration_version=self._configuration.version,
         )
@@ -208,7 +206,7 @@ class SignalJudge:
     def _facts(self, state: AccountState, setting: Setting | None, notional: Decimal | None) -> DecisionFacts:
         return DecisionFacts(
             configuration_version=self._configuration.version,
-            configuration_hash=self._configuration_hash,
+            configuration_hash=self._configuration.hash,
             risk_epoch=self._epoch(),
             halt_epoch=state.halt_epoch,
             state=state.state,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration, TradingConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, EquityMarked
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
@@ -19,9 +19,8 @@ from services.risk_manager.service.ports import RiskRecords
 class LossGuard:
     """Watches every mark of the equity; only confirmed ones stop trading."""
 
-    def __init__(self, *, configuration: TradingConfiguration, governor: Governor) -> None:
-        self._limit_pct = configuration.risk_management.daily_loss_limit_pct
-        self._warning_fraction = configuration.safety.daily_loss_warning_fraction
+    def __init__(self, *, configuration: LiveConfiguration, governor: Governor) -> None:
+        self._configuration = configuration
         self._governor = governor
         self.marked_at: dict[str, datetime] = {}
         """When each account's equity was marked last, as far as committed."""
@@ -34,7 +33,7 @@ class LossGuard:
         records.after_commit(lambda: self.marked_at.update({mark.account: mark.occurred_at}))
         if not mark.confirmed:
             return ()
-        today = daily_loss(mark.equity, mark.day_start_equity, mark.peak_24h, self._limit_pct, self._warning_fraction)
+        today = loss_of(mark, self._configuration.current)
         events: list[Event] = []
         if today.level is not DailyLossLevel.NORMAL and await records.warn_once(mark.account, mark.day):
             events.append(_warning(mark, today))
@@ -57,8 +56,8 @@ class LossGuard:
         return any(halt.trigger is StopTrigger.DAILY_LOSS_EXCEEDED for halt in state.halts)
 
 
-def loss_of(mark: StoredMark, configuration: TradingConfiguration) -> DailyLoss:
-    """Return the loss at a stored mark."""
+def loss_of(mark: StoredMark | EquityMarked, configuration: TradingConfiguration) -> DailyLoss:
+    """Return the loss at a mark."""
     return daily_loss(
         mark.equity,
         mark.day_start_equity,

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.control.halts import LatchView
 from libs.common.control.permit import Renewal
@@ -69,7 +69,7 @@ class PermitKeeper:
     def __init__(
         self,
         *,
-        configuration: TradingConfiguration,
+        configuration: LiveConfiguration,
         writer: PermitGrants,
         governor: Governor,
         losses: LossGuard,
@@ -77,8 +77,8 @@ class PermitKeeper:
         last_look: LastLook,
         clock: Clock,
     ) -> None:
-        self._accounts = configuration.exchange.accounts
-        self._equity_age_max = timedelta(seconds=configuration.safety.equity_age_s_max)
+        self._accounts = configuration.current.exchange.accounts
+        self._configuration = configuration
         self._writer = writer
         self._governor = governor
         self._losses = losses
@@ -120,10 +120,11 @@ class PermitKeeper:
     def _may_enter(self, account: str) -> bool:
         state = self._governor.known.get(account)
         marked_at = self._losses.marked_at.get(account)
+        equity_age_max = timedelta(seconds=self._configuration.current.safety.equity_age_s_max)
         return (
             state is not None
             and state.state is TradingState.ACTIVE
             and marked_at is not None
-            and self._clock.now() - marked_at <= self._equity_age_max
+            and self._clock.now() - marked_at <= equity_age_max
             and not self._last_look.stops(account)
         )

@@ -14,6 +14,7 @@ from libs.common.control.commands import CommandHistory
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition
+from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
 
@@ -114,6 +115,18 @@ class RiskRecords(Protocol):
 
     async def command_history(self, command: ControlCommanded) -> CommandHistory:
         """Return what is remembered of a command and its key."""
+        ...
+
+    async def configuration(self) -> ConfigurationVersion | None:
+        """Return the newest version of the configuration; None before the first start.
+
+        Raises:
+            ConfigurationError: This program cannot use it: another version of the program wrote it.
+        """
+        ...
+
+    async def save_configuration(self, version: ConfigurationVersion) -> None:
+        """Store a new version for ever."""
         ...
 
     async def save_command(self, command: ControlCommanded, *, refusal: str | None, path: str, at: datetime) -> None:

@@ -41,7 +41,7 @@ class Approvals:
         clock: Clock,
         installation: str,
         recv_window_ms: int,
-        configuration_hash: str,
+        configuration_hash: Callable[[], str],
     ) -> None:
         self._venues = venues
         self._brake = brake
@@ -169,7 +169,7 @@ class Approvals:
                 halt_epoch=approval.halt_epoch,
                 risk_epoch=approval.risk_epoch,
                 configuration_version=approval.configuration_version,
-                configuration_hash=self._configuration_hash,
+                configuration_hash=self._configuration_hash(),
                 epoch=self._epoch(),
             ),
             origin=Origin(

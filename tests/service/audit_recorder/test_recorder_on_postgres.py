@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +13,10 @@ import pytest
 from libs.common.audit.anchors import AnchorLog, load_or_create_key, read_anchors
 from libs.common.audit.explanation import explain
 from libs.common.audit.verification import Verification, verify
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import parse_configuration
 from libs.common.contracts.events import (
     CandleClosed,
+    ConfigurationChanged,
     HeartbeatSent,
     OrderApproved,
     OrderFilled,
@@ -36,7 +38,19 @@ from tests.support.events import every_event
 from tests.support.migrated import MigratedDatabase
 from tests.support.raw_records import AT, a_raw_record, record_of, records_of
 
-RECORDER = AuditRecorder(configuration=TradingConfiguration())
+FOLLOWED: list[ConfigurationChanged] = []
+RECORDER = AuditRecorder(follow=FOLLOWED.append)
+
+
+def a_version(version: int, **sections: Any) -> ConfigurationChanged:
+    configuration = parse_configuration(sections, where="test")
+    return ConfigurationChanged(
+        occurred_at=AT,
+        version=version,
+        configuration=configuration.canonical,
+        hash=configuration.hash,
+        issuer="operator",
+    )
 
 
 @pytest.fixture
@@ -325,19 +339,26 @@ async def test_a_components_status_is_its_newest_heartbeat_and_its_dead_predeces
 async def test_the_configuration_is_written_when_it_changes_and_shows_whether_trading_is_on(database, reader):
     example = next(event for event in every_event() if isinstance(event, TradingStateChanged))
     active = example.model_copy(update={"account": "main", "state": TradingState.ACTIVE})
-    other = TradingConfiguration.model_validate({"engine": {"trading_interval": 60}})
+    first, other = a_version(1), a_version(2, engine={"trading_interval": 60, "trading_mode": "MODERATE"})
 
-    for configuration in (TradingConfiguration(), TradingConfiguration(), other):
-        async with database.transaction() as connection:
-            await AuditRecorder(configuration=configuration).on_owned(PostgresRepositories(connection))
-        await record(database, [record_of(active)])
+    for offset, event in enumerate((first, active, first, other, active)):
+        await record(database, [record_of(event, offset=offset)])
 
     async with reader.connection() as connection:
-        rows = await connection.fetch(
-            "SELECT trading_interval, is_enabled, symbols FROM auto_trading_config ORDER BY id"
-        )
-    assert [(row["trading_interval"], row["is_enabled"]) for row in rows] == [(300, True), (60, True)]
+        rows = await connection.fetch("SELECT * FROM auto_trading_config ORDER BY id")
+    assert [(row["configuration_version"], row["trading_interval"]) for row in rows] == [(1, 300), (2, 60)]
+    assert [(row["trading_mode"], row["is_enabled"]) for row in rows] == [("CONSERVATIVE", True), ("MODERATE", True)]
+    assert rows[1]["max_daily_loss_pct"] == Decimal("4.0")
     assert rows[0]["symbols"] == '["BTC/USDT","ETH/USDT"]'
+    assert FOLLOWED[-1] == other
+
+
+async def test_a_configuration_of_another_program_is_recorded_and_has_no_row(database, reader):
+    await record(database, [record_of(a_version(1).model_copy(update={"configuration": '{"from": "the future"}'}))])
+
+    async with reader.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM auto_trading_config") == 0
+        assert await connection.fetchval("SELECT count(*) FROM audit WHERE event_type = 'ConfigurationChanged'") == 1
 
 
 async def test_old_logs_are_forgotten_and_the_audit_log_never_is(database, reader):

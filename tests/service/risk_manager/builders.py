@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from libs.common.configuration import TradingConfiguration
+from libs.common.configuration import LiveConfiguration, SourcedConfiguration, TradingConfiguration
+from libs.common.configuration.keys import flat
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import (
     ControlCommanded,
@@ -26,8 +27,10 @@ from libs.common.control.operators import OperatorKey, Operators
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
+from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, RecentOrders, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
+from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.ports import DecisionFacts, Reservation, ReservationOutcome, RiskRecords
 from tests.support.clock import FakeClock
 
@@ -57,8 +60,14 @@ def enveloped(event: Event, **changes: Any) -> Envelope[Any]:
     return Envelope(**{"event": event, "event_id": uuid.uuid4(), "recorded_at": NOW, **changes})
 
 
-def a_configuration(**sections: Mapping[str, Any]) -> TradingConfiguration:
-    return TradingConfiguration.model_validate(sections)
+def a_configuration(**sections: Mapping[str, Any]) -> LiveConfiguration:
+    return LiveConfiguration(TradingConfiguration.model_validate(sections))
+
+
+def a_keeper(live: LiveConfiguration) -> ConfigurationKeeper:
+    """Return what changes a configuration that its first start was given as it is."""
+    origins = dict.fromkeys(flat(live.current.model_dump()), "default")
+    return ConfigurationKeeper(started_with=SourcedConfiguration(live.current, origins), live=live, clock=a_clock())
 
 
 def a_signal(signal_id: str = "signal-1", **changes: Any) -> SignalGenerated:
@@ -172,6 +181,7 @@ class FakeRecords(RiskRecords):
         self.claims: dict[uuid.UUID, Claim] = {}
         self.held: dict[tuple[str, str], HeldPosition] = {}
         self.marks: dict[str, StoredMark] = {}
+        self.versions: list[ConfigurationVersion] = []
         self.warned: set[tuple[str, date]] = set()
         self.states: dict[str, AccountState] = {}
         self.settled: set[tuple[str, str]] = set()
@@ -275,6 +285,12 @@ class FakeRecords(RiskRecords):
 
     async def is_settled(self, account: str, halt_id: str) -> bool:
         return (account, halt_id) in self.settled
+
+    async def configuration(self) -> ConfigurationVersion | None:
+        return self.versions[-1] if self.versions else None
+
+    async def save_configuration(self, version: ConfigurationVersion) -> None:
+        self.versions.append(version)
 
     async def command_history(self, command: ControlCommanded) -> CommandHistory:
         sequences = [

@@ -52,7 +52,7 @@ class FakePrices:
 
 def a_view(answer: str | Exception | None) -> MarketView:
     clock = a_clock()
-    observed = ObservedMarket(started_at_s=clock.monotonic_s(), clock_skew_ms_max=500)
+    observed = ObservedMarket(started_at_s=clock.monotonic_s(), clock_skew_ms_max=lambda: 500)
     return MarketView(observed=observed, client=cast("Redis", FakePrices(answer)), clock=clock)
 
 

@@ -35,7 +35,7 @@ class Station:
         self.governor = watch.governor
         self.clock = a_clock()
         configuration = a_configuration()
-        self.market = ObservedMarket(started_at_s=self.clock.monotonic_s(), clock_skew_ms_max=500)
+        self.market = ObservedMarket(started_at_s=self.clock.monotonic_s(), clock_skew_ms_max=lambda: 500)
         self.losses = LossGuard(configuration=configuration, governor=self.governor)
         self.events: list[Event] = []
         self.watch = EmergencyWatch(
@@ -231,7 +231,7 @@ def test_replicas_and_processes_that_are_taken_away_are_no_restarts() -> None:
 
 
 def test_market_data_ages_while_nothing_is_heard_until_nothing_is_known() -> None:
-    market = ObservedMarket(started_at_s=0, clock_skew_ms_max=500)
+    market = ObservedMarket(started_at_s=0, clock_skew_ms_max=lambda: 500)
     market.hear(a_status(data_age_ms=100), now_s=1)
 
     assert market.facts("BTC/USDT", now_s=3).data_age_ms == 2_100
@@ -242,7 +242,7 @@ def test_market_data_ages_while_nothing_is_heard_until_nothing_is_known() -> Non
 
 @pytest.mark.parametrize(("skew_ms", "calm"), [(500, True), (-500, True), (501, False), (-501, False)])
 def test_a_market_with_a_clock_that_differs_too_much_is_not_calm(skew_ms: int, *, calm: bool) -> None:
-    market = ObservedMarket(started_at_s=0, clock_skew_ms_max=500)
+    market = ObservedMarket(started_at_s=0, clock_skew_ms_max=lambda: 500)
     market.hear(a_status(clock_skew_ms=skew_ms, volatility_rate=Decimal(0)), now_s=0)
 
     assert market.facts("BTC/USDT", now_s=0).calm is calm

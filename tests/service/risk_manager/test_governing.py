@@ -31,6 +31,7 @@ from tests.service.risk_manager.builders import (
     a_clock,
     a_command,
     a_configuration,
+    a_keeper,
     a_position,
     an_active_account,
     enveloped,
@@ -55,6 +56,7 @@ class Office:
         )
         self.governor = Governor(
             configuration=configuration,
+            configuring=a_keeper(configuration),
             operators=lambda: OPERATORS,
             conditions=self.conditions,
             liquidate=judge.liquidate,

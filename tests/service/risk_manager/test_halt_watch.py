@@ -25,6 +25,7 @@ from tests.service.risk_manager.builders import (
     a_clock,
     a_command,
     a_configuration,
+    a_keeper,
     a_mark,
     enveloped,
 )
@@ -90,6 +91,7 @@ class Tower:
         configuration = a_configuration()
         self.governor = Governor(
             configuration=configuration,
+            configuring=a_keeper(configuration),
             operators=lambda: OPERATORS,
             conditions=FakeConditions(),
             liquidate=no_sale,

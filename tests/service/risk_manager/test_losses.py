@@ -21,6 +21,7 @@ from tests.service.risk_manager.builders import (
     FakeRecords,
     a_clock,
     a_configuration,
+    a_keeper,
     a_mark,
     an_active_account,
     enveloped,
@@ -39,6 +40,7 @@ class Watch:
         configuration = a_configuration()
         self.governor = Governor(
             configuration=configuration,
+            configuring=a_keeper(configuration),
             operators=lambda: OPERATORS,
             conditions=FakeConditions(),
             liquidate=no_sale,

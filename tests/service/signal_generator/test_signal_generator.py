@@ -112,7 +112,10 @@ class Desk:
     ) -> None:
         self.history = history or FakeHistory()
         self.generator = SignalGenerator(
-            create=lambda _: Script(quality, stop_loss), interval_s=1, quality_min=quality_min, history=self.history
+            create=lambda _: Script(quality, stop_loss),
+            interval_s=1,
+            quality_min=lambda: quality_min,
+            history=self.history,
         )
 
     async def give(self, candle: CandleClosed) -> Sequence[Event]:

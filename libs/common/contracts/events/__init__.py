@@ -1,6 +1,7 @@
 """Every event type, by subject."""
 
 from libs.common.contracts.events.account import EquityMarked, PositionChanged
+from libs.common.contracts.events.configuration import ConfigurationChanged
 from libs.common.contracts.events.control import CommandAcknowledged, ControlCommanded, TradingStateChanged
 from libs.common.contracts.events.market import CandleClosed, MarketStatusChanged, QuoteChanged, TradePrinted
 from libs.common.contracts.events.operations import AlertRaised, HeartbeatSent, LogRecorded, MessageDeadLettered
@@ -11,6 +12,7 @@ __all__ = [
     "AlertRaised",
     "CandleClosed",
     "CommandAcknowledged",
+    "ConfigurationChanged",
     "ControlCommanded",
     "EquityMarked",
     "HeartbeatSent",

@@ -1,15 +1,17 @@
 """Commands of people, the trading state they lead to, and the answers."""
 
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Symbol, Text, UtcTime
+from libs.common.contracts.fields import AccountName, Count, Name, Number, Revision, Symbol, Text, UtcTime
 from libs.common.contracts.vocabulary import StopTrigger, TradingState
 
-CommandName = Literal["HALT", "RESUME", "START", "STOP"]
+ConfigurationKey = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ConfigurationText = Annotated[str, StringConstraints(max_length=10_000)]
+CommandName = Literal["HALT", "RESUME", "START", "STOP", "CONFIGURE"]
 
 
 class ControlCommanded(Event):
@@ -20,6 +22,7 @@ class ControlCommanded(Event):
         scope_symbol: Narrows a halt or resume to a symbol, `scope_strategy` to a strategy.
         liquidate: With HALT: sell every position of the scope afterwards.
         clears: With RESUME: the halts (their command or event ids) that it names as settled.
+        changes: With CONFIGURE: the new values by dotted key, as JSON or plain text.
         sequence: Rises with every command of the issuer's key.
         expires_at: At most 30 s after `occurred_at`; ignored for HALT.
         key_id: Which operator key signed, `signature` its Ed25519 signature of the canonical form, base64.
@@ -31,10 +34,11 @@ class ControlCommanded(Event):
     scope_symbol: Symbol | None = None
     scope_strategy: str | None = Field(default=None, max_length=60)
     liquidate: bool = False
-    clears: tuple[str, ...] = Field(default=(), max_length=100)
+    clears: tuple[Name, ...] = Field(default=(), max_length=100)
+    changes: dict[ConfigurationKey, ConfigurationText] = Field(default_factory=dict, max_length=50)
     reason: Text
     issuer: str = Field(min_length=1, max_length=60)
-    sequence: int = Field(ge=0)
+    sequence: Number
     expires_at: UtcTime
     key_id: str = Field(min_length=1, max_length=64)
     signature: str = Field(default="", max_length=200)
@@ -62,11 +66,11 @@ class CommandAcknowledged(Event):
     command: CommandName
     account: AccountName
     accepted: bool
-    component: str
+    component: Name
     path: Literal["kafka", "redis", "file"]
     state: TradingState
     reason: Text = ""
-    orders_cancelled: int = Field(default=0, ge=0)
+    orders_cancelled: Count = 0
     last_order_sent_at: UtcTime | None = None
     last_order_accepted_at: UtcTime | None = None
 
@@ -94,14 +98,14 @@ class TradingStateChanged(Event):
     account: AccountName
     state: TradingState
     previous: TradingState | None = None
-    halt_epoch: int = Field(ge=0)
-    revision: int = Field(ge=1)
+    halt_epoch: Number
+    revision: Revision
     trigger: StopTrigger | None = None
     reason: Text = ""
-    issuer: str = ""
-    halts: tuple[str, ...] = ()
+    issuer: Name = ""
+    halts: tuple[Name, ...] = ()
     symbols_halted: tuple[Symbol, ...] = ()
-    strategies_halted: tuple[str, ...] = ()
+    strategies_halted: tuple[Name, ...] = ()
 
     @property
     def key(self) -> str:

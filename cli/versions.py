@@ -1,0 +1,43 @@
+"""The stored versions of the configuration, as the reader's role sees them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cli.errors import CommandError, ExitStatus
+from cli.place import Place
+from libs.common.configuration.changes import changes_between, stored_configuration
+from libs.common.configuration.mistakes import shown
+
+_NEWEST: Final = "SELECT * FROM configuration_versions ORDER BY version DESC LIMIT 1"
+_ALL: Final = """
+    SELECT version, created_at, issuer, reason, changes, loosened, hash FROM configuration_versions ORDER BY version
+"""
+
+
+async def read_version(place: Place) -> Mapping[str, Any]:
+    """Return the version in force.
+
+    Raises:
+        CommandError: None is stored yet.
+    """
+    async with place.database() as database, database.connection() as connection:
+        row = await connection.fetchrow(_NEWEST)
+    if row is None:
+        raise CommandError(
+            "expected a stored configuration, found none",
+            hint="The risk manager stores it with its first start; see `trader ps`.",
+            status=ExitStatus.NOT_RUNNING,
+        )
+    return dict(row)
+
+
+async def read_versions(place: Place) -> Sequence[Mapping[str, Any]]:
+    """Return every version, oldest first."""
+    async with place.database() as database, database.connection() as connection:
+        return [dict(row) for row in await connection.fetch(_ALL)]
+
+
+def differing_files(place: Place, stored: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the files of the last start say otherwise, by key."""
+    held = stored_configuration(stored["configuration"], stored["origins"], version=stored["version"]).configuration
+    return {change.key: shown(change.after) for change in changes_between(held, place.configuration())}

@@ -1,0 +1,187 @@
+"""From one version of the configuration to the next: what may change while everything runs, and what that does.
+
+Invariant: a value that nobody named stays what it was, whatever the defaults of this version are.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from libs.common.configuration.keys import flat, put
+from libs.common.configuration.loading import DEFAULT, PRESET, SourcedConfiguration, source
+from libs.common.configuration.mistakes import InvalidConfigurationError, Mistake, shown
+from libs.common.configuration.presets import PRESET_KEYS
+from libs.common.configuration.reading import read_value
+from libs.common.configuration.sections import TradingConfiguration
+
+MODE: Final = "engine.trading_mode"
+
+AT_START: Final[Mapping[str, str]] = {
+    "symbols": "streams, books and the exchange's rules are opened for them at the start",
+    "engine.trading_interval": "candles and what strategies know of the past are of this length",
+    "engine.enable_paper_trading": "which exchange is meant is decided once, before anything connects",
+    "strategy.name": "halts, positions and histories are told apart by it",
+    "market": "the paper exchange is started with it",
+    "exchange.accounts": "keys, books and streams are opened for them at the start",
+    "exchange.recv_window_ms": "orders of unknown outcome are waited for by it",
+}
+"""What holds from a start to the next, and why: these values are those of the files that the start was given."""
+
+LOOSER_WHEN_GREATER: Final = frozenset(
+    {
+        "engine.max_concurrent_positions",
+        "risk_management.daily_loss_limit_pct",
+        "risk_management.position_size_pct",
+        "risk_management.stop_loss_pct",
+        "strategy.stop_atr",
+        "safety.data_age_ms_max",
+        "safety.equity_age_s_max",
+        "safety.equity_age_s_reducing",
+        "safety.volatility_rate_max",
+        "safety.spread_rate_max",
+        "safety.jump_rate_max",
+        "safety.clock_skew_ms_max",
+        "safety.price_collar_rate",
+        "safety.order_notional_max",
+        "safety.exposure_pct_max",
+        "safety.orders_per_minute_max",
+        "safety.signal_age_s_max",
+        "safety.daily_loss_warning_fraction",
+        "safety.api_lost_reducing_s",
+        "safety.api_lost_halted_s",
+        "safety.crashes_max",
+        "exchange.approval_lifetime_s",
+    }
+)
+LOOSER_WHEN_SMALLER: Final = frozenset(
+    {
+        "strategy.quality_min",
+        "safety.jump_window_s",
+        "safety.calm_after_s",
+        "safety.duplicate_window_s",
+        "safety.crashes_window_s",
+    }
+)
+"""Limits by the direction in which they let more happen. What is in neither set is a choice, not a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value of two versions; None where a version has no such key."""
+
+    key: str
+    before: Any
+    after: Any
+
+    @property
+    def loosens(self) -> bool:
+        """Whether more is allowed afterwards."""
+        if self.key in LOOSER_WHEN_GREATER:
+            return bool(self.after > self.before)
+        return self.key in LOOSER_WHEN_SMALLER and bool(self.after < self.before)
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
+
+
+def changes_between(before: TradingConfiguration, after: TradingConfiguration) -> tuple[Change, ...]:
+    """Return what differs, by key."""
+    old, new = flat(before.model_dump()), flat(after.model_dump())
+    return tuple(
+        Change(key, old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    )
+
+
+def only_at_start(key: str) -> str | None:
+    """Return why a key cannot change while everything runs; None if it can."""
+    return next((why for name, why in AT_START.items() if key == name or key.startswith(f"{name}.")), None)
+
+
+def with_changes(
+    before: SourcedConfiguration, changes: Mapping[str, str], *, origin: str, where: str
+) -> SourcedConfiguration:
+    """Return a configuration with some values changed.
+
+    A new mode takes its preset's figures along, except where a figure was given explicitly.
+
+    Args:
+        before: What is in force.
+        changes: Text of new values by dotted key, JSON or plain.
+        origin: What the changed values' origin will be.
+        where: Where the changes come from, for the reader of an error.
+
+    Raises:
+        InvalidConfigurationError: With everything that is wrong with the result.
+    """
+    content: dict[str, Any] = {}
+    drops_preset = MODE in changes
+    for key, value in flat(before.configuration.model_dump()).items():
+        is_preset = before.origins.get(key, DEFAULT).partition(" ")[0] in (DEFAULT, PRESET)
+        if not (drops_preset and key in PRESET_KEYS and is_preset):
+            put(content, key, value)
+    sections = [
+        Mistake(f"{where}: {key}", "one of its keys", "a section: the keys in it are set one by one")
+        for key in changes
+        if key != "strategy.parameters" and any(known.startswith(f"{key}.") for known in before.origins)
+    ]
+    if sections:
+        raise InvalidConfigurationError(sections)
+    for key, text in changes.items():
+        put(content, key, read_value(text))
+    kept = {key: before.origins.get(key, DEFAULT) for key in flat(content)}
+    return source(content, {**kept, **dict.fromkeys(_given(content, changes), origin)}, where=where)
+
+
+def carried_over(stored: SourcedConfiguration, started_with: SourcedConfiguration) -> SourcedConfiguration:
+    """Return the stored version as it holds after a start: what only a start can change is that start's.
+
+    Raises:
+        InvalidConfigurationError: The two do not go together.
+    """
+    content: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for sourced, is_wanted in ((stored, False), (started_with, True)):
+        for key, value in flat(sourced.configuration.model_dump()).items():
+            if (only_at_start(key) is not None) is is_wanted:
+                put(content, key, value)
+                origins[key] = sourced.origins.get(key, DEFAULT)
+    return source(content, origins, where="the stored configuration with this start's files")
+
+
+def stored_configuration(
+    content: Mapping[str, Any], origins: Mapping[str, str], *, version: int
+) -> SourcedConfiguration:
+    """Return a version as it was stored or told.
+
+    Raises:
+        InvalidConfigurationError: This program cannot use it: another version of the program wrote it.
+    """
+    return source(content, origins, where=f"version {version} of the stored configuration")
+
+
+def check_live(changes: Iterable[Change], *, where: str) -> None:
+    """Check that none of the changes needs a start.
+
+    Raises:
+        InvalidConfigurationError: One does; it says why and what to do.
+    """
+    mistakes = [
+        Mistake(
+            f"{where}: {change.key}",
+            "a key that can change while everything runs",
+            f"one that cannot: {why}",
+            "change it in the file and start again with it",
+        )
+        for change in changes
+        if (why := only_at_start(change.key)) is not None
+    ]
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
+
+
+def _given(content: Mapping[str, Any], changes: Mapping[str, str]) -> list[str]:
+    """Return the keys that changes set: naming a section sets everything in it."""
+    return [key for key in flat(content) if any(key == changed or key.startswith(f"{changed}.") for changed in changes)]

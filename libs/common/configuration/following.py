@@ -1,0 +1,41 @@
+"""Following the stored versions as they are told on `control.state`.
+
+Invariant: a process goes on with what is in force when it is told what it cannot use.
+"""
+
+import json
+
+import structlog
+
+from libs.common.configuration.changes import carried_over, stored_configuration
+from libs.common.configuration.live import LiveConfiguration
+from libs.common.configuration.loading import SourcedConfiguration
+from libs.common.configuration.mistakes import InvalidConfigurationError
+from libs.common.configuration.sections import TradingConfiguration
+from libs.common.contracts.events import ConfigurationChanged
+
+_log = structlog.get_logger(__name__)
+
+
+def follow(live: LiveConfiguration, changed: ConfigurationChanged, *, started_with: TradingConfiguration) -> None:
+    """Work with a version from now on; what only a start can change stays what this process was started with.
+
+    Args:
+        live: What the process works with.
+        changed: The version as it was told.
+        started_with: What the process's own files say.
+    """
+    try:
+        content = json.loads(changed.configuration)
+        told = stored_configuration(content, changed.origins, version=changed.version)
+        held = carried_over(told, SourcedConfiguration(started_with, {})).configuration
+    except (ValueError, TypeError, InvalidConfigurationError) as error:
+        _log.error(
+            "Cannot use the new configuration and go on with the old one", version=changed.version, error=str(error)
+        )
+        return
+    if not live.accept(changed.version, held):
+        return
+    _log.info("The configuration is in force", version=changed.version, changes=list(changed.changes))
+    if live.hash != changed.hash:
+        _log.warning("This process was started with other files than the risk manager", version=changed.version)
