@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from random import SystemRandom
 from typing import Final
 
 from libs.common.contracts.events import ConfigurationChanged, ControlCommanded, OrderApproved, TradingStateChanged
@@ -212,6 +213,8 @@ def _connections(
         symbols={exchange_symbol(symbol): symbol for symbol in symbols},
         clock=runtime.clock,
         clock_offset_ms=partial(_offset_ms, gateway),
+        randomness=SystemRandom(),
+        budget=budget,
     )
     return gateway, stream
 

@@ -30,11 +30,15 @@ Talk = Callable[[web.WebSocketResponse], Any]
 
 
 class ScriptedExchange:
-    """Answers REST requests from `answers`; holds WebSocket connections as `talks` say, the last again and again."""
+    """Answers REST from `answers`; refuses WebSocket connections as `refusals` say, or holds them as `talks` say.
+
+    The last talk is held again and again.
+    """
 
     def __init__(self) -> None:
         self.answers: deque[Said | str] = deque()
         self.talks: deque[Talk] = deque()
+        self.refusals: deque[Said] = deque()
         self.asked: list[tuple[str, str]] = []
         self.connections = 0
         self.address = ExchangeAddress.of("http://127.0.0.1:9", "ws://127.0.0.1:9")
@@ -68,7 +72,10 @@ class ScriptedExchange:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def _talk(self, request: web.Request) -> web.WebSocketResponse:
+    async def _talk(self, request: web.Request) -> web.StreamResponse:
+        if self.refusals:
+            refusal = self.refusals.popleft()
+            return web.Response(status=refusal.status, headers=refusal.headers)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.receive_json()  # the subscription

@@ -1,12 +1,14 @@
 """The user stream over Binance's WebSocket API, kept up for ever.
 
 Invariant: whoever reads the events is told of every moment from which they are gapless (`StreamConnected`); before it
-anything may have been missed. Silence is not trusted: the connection must answer a ping every few seconds.
+anything may have been missed. Silence is not trusted: the connection must answer a ping every few seconds, and the
+subscription its first question. Binance ends a connection after 24 hours; it is left before, at a moment of our own.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any, Final
 
 import aiohttp
@@ -14,19 +16,31 @@ import structlog
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import RetryableError
+from libs.exchange.backoff import Backoff
 from libs.exchange.credentials import Credentials
+from libs.exchange.limits import AddressBudget, Purpose
+from libs.exchange.replies import Reply
 from libs.exchange.user_stream.events import TERMINATED, StreamConnected, UserEvent, parse_event
 
 CONNECT_DEADLINE_S: Final = 5.0
 PING_INTERVAL_S: Final = 2.0
 SILENCE_S_MAX: Final = 5.0
 CLOSE_DEADLINE_S: Final = 1.0
+SUBSCRIBE_DEADLINE_S: Final = 5.0
+LIFETIME_S: Final = 23 * 3_600.0
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 FRAME_BYTES_MAX: Final = 1_048_576
 EVENTS_MAX: Final = 1_000
 RECV_WINDOW_MS: Final = 5_000
 
+CONNECT_WEIGHT: Final = 4
+"""Two for the connection and two for the subscription (WebSocket API, "Limits")."""
+
+BLOCKED_S_MAX: Final = 60.0
+"""After so long a wait for the budget it is looked at again."""
+
 _SUBSCRIBE: Final = "subscribe"
+_OK: Final = 200
 _LOG: Final = structlog.get_logger()
 
 
@@ -45,6 +59,8 @@ class UserStream:
         symbols: Mapping[str, str],
         clock: Clock,
         clock_offset_ms: Callable[[], int],
+        randomness: Random,
+        budget: AddressBudget,
     ) -> None:
         """Take where to connect and as whom.
 
@@ -54,6 +70,8 @@ class UserStream:
             symbols: `{exchange's spelling: ours}`.
             clock: For the signature's timestamp and for silence.
             clock_offset_ms: Returns the exchange's clock minus ours, as far as known.
+            randomness: Spreads the attempts to connect.
+            budget: The address's, which connecting takes from and a ban forbids.
         """
         self._url = url
         self._credentials = credentials
@@ -63,6 +81,9 @@ class UserStream:
         self._events: asyncio.Queue[UserEvent] = asyncio.Queue(EVENTS_MAX)
         self._heard_at_s = clock.monotonic_s()
         self._connected = False
+        self._backoff = Backoff(BACKOFF_S, randomness=randomness)
+        self._randomness = randomness
+        self._budget = budget
 
     @property
     def is_connected(self) -> bool:
@@ -75,23 +96,31 @@ class UserStream:
 
     async def run(self) -> None:
         """Connect, deliver, and connect again, for ever."""
-        attempt = 0
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_DEADLINE_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
                 try:
-                    await self._connection(session)
+                    with self._budget.spending(Purpose.REDUCTION, weight=CONNECT_WEIGHT):
+                        socket = await self._open(session)
+                    await self._listen(socket)
+                except aiohttp.WSServerHandshakeError as error:
+                    self._budget.observe(Reply.of(status=error.status, headers=dict(error.headers or {}), text=""))
+                    _LOG.warning("The user stream was refused", status=error.status)
                 except (aiohttp.ClientError, OSError, TimeoutError, RetryableError) as error:
                     _LOG.warning("The user stream was lost", reason=str(error) or type(error).__name__)
-                attempt = 0 if self._connected else attempt + 1
+                if self._connected:
+                    self._backoff.reset()
                 self._connected = False
-                await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+                blocked_s = self._budget.wait_s(Purpose.REDUCTION, weight=CONNECT_WEIGHT)
+                await asyncio.sleep(max(self._backoff.next_s(), min(blocked_s, BLOCKED_S_MAX)))
 
-    async def _connection(self, session: aiohttp.ClientSession) -> None:
+    async def _open(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            socket = await session.ws_connect(
+            return await session.ws_connect(
                 self._url, max_msg_size=FRAME_BYTES_MAX, timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_DEADLINE_S)
             )
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._heard_at_s = self._clock.monotonic_s()
         try:
             await socket.send_str(self._subscription())
@@ -119,7 +148,8 @@ class UserStream:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("id") == _SUBSCRIBE:
-            if message.get("status") != 200:  # noqa: PLR2004 - HTTP's OK
+            if message.get("status") != _OK:
+                self._budget.observe(_refusal(message))
                 raise StreamLostError(f"subscription refused: {message.get('error')}")
             self._connected = True
             self._put(StreamConnected())
@@ -141,10 +171,17 @@ class UserStream:
 
     async def _keep_alive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         sequence = 0
+        opened_at_s = self._clock.monotonic_s()
+        lifetime_s = LIFETIME_S * self._randomness.uniform(0.95, 1.0)
         while True:
             await asyncio.sleep(PING_INTERVAL_S)
-            if self._clock.monotonic_s() - self._heard_at_s > SILENCE_S_MAX:
+            now_s = self._clock.monotonic_s()
+            if now_s - self._heard_at_s > SILENCE_S_MAX:
                 raise StreamLostError(f"silent for more than {SILENCE_S_MAX:g} s")
+            if not self._connected and now_s - opened_at_s > SUBSCRIBE_DEADLINE_S:
+                raise StreamLostError(f"subscription not acknowledged within {SUBSCRIBE_DEADLINE_S:g} s")
+            if now_s - opened_at_s > lifetime_s:
+                raise StreamLostError("left before the exchange ends it, which it does after 24 hours")
             sequence += 1
             await socket.send_str(json.dumps({"id": f"ping-{sequence}", "method": "ping"}))
 
@@ -162,3 +199,19 @@ class UserStream:
                 "params": {**parameters, "signature": self._credentials.sign(payload)},
             }
         )
+
+
+def _refusal(message: Mapping[str, Any]) -> Reply:
+    """Return a refused subscription as a REST answer, whose rules about waiting it follows."""
+    status, error = message.get("status"), message.get("error")
+    details = error.get("data") if isinstance(error, Mapping) else None
+    headers = {}
+    if isinstance(details, Mapping):
+        server_ms, retry_at_ms = details.get("serverTime"), details.get("retryAfter")
+        if isinstance(server_ms, int) and isinstance(retry_at_ms, int):
+            headers = {"retry-after": str(max(0, (retry_at_ms - server_ms + 999) // 1_000))}
+    return Reply(
+        status=status if isinstance(status, int) else 0,
+        headers=headers,
+        body=dict(error) if isinstance(error, Mapping) else None,
+    )

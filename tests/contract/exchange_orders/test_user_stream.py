@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from random import Random
 
 import pytest
 
 from libs.common.clock import SystemClock
 from libs.exchange.instruments import exchange_symbol
-from libs.exchange.limits import Purpose
+from libs.exchange.limits import AddressBudget, Purpose
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.orders.port import OrderReport
 from libs.exchange.user_stream.client import UserStream
@@ -21,12 +22,15 @@ from tests.support.paper_exchange import PaperExchange
 
 @pytest.fixture
 async def stream(paper_exchange: PaperExchange) -> AsyncIterator[UserStream]:
+    clock = SystemClock()
     stream = UserStream(
         url=paper_exchange.address.websocket_api,
         credentials=paper_exchange.credentials,
         symbols={exchange_symbol(symbol): symbol for symbol in SYMBOLS},
-        clock=SystemClock(),
+        clock=clock,
         clock_offset_ms=lambda: 0,
+        randomness=Random(1),
+        budget=AddressBudget(clock),
     )
     running = asyncio.create_task(stream.run())
     yield stream

@@ -1,18 +1,22 @@
 """Whatever breaks the user stream, it connects again and says from when on it delivers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import aiohttp.web
 import pytest
 
 from libs.exchange.credentials import Credentials
+from libs.exchange.limits import AddressBudget, Purpose
+from libs.exchange.user_stream import client
 from libs.exchange.user_stream.client import EVENTS_MAX, UserStream
 from libs.exchange.user_stream.events import BalanceTransferred, StreamConnected, UserEvent
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
-from tests.support.scripted_exchange import ScriptedExchange, Talk, messages, say
+from tests.support.scripted_exchange import Said, ScriptedExchange, Talk, messages, say
 
 SUBSCRIBED = {"id": "subscribe", "status": 200, "result": {"subscriptionId": 0}}
 TRANSFER = {"subscriptionId": 0, "event": {"e": "balanceUpdate", "E": 1, "a": "BTC", "d": "0.1", "T": 1}}
@@ -33,13 +37,20 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def stream(exchange: ScriptedExchange, clock: FakeClock) -> AsyncIterator[UserStream]:
+def budget(clock: FakeClock) -> AddressBudget:
+    return AddressBudget(clock)
+
+
+@pytest.fixture
+async def stream(exchange: ScriptedExchange, clock: FakeClock, budget: AddressBudget) -> AsyncIterator[UserStream]:
     stream = UserStream(
         url=exchange.address.websocket_api,
         credentials=Credentials("key", "secret"),
         symbols={"BTCUSDT": "BTC/USDT"},
         clock=clock,
         clock_offset_ms=lambda: 0,
+        randomness=Random(1),
+        budget=budget,
     )
     running = asyncio.create_task(stream.run())
     await asyncio.sleep(0)
@@ -114,6 +125,97 @@ async def test_a_silent_stream_is_connected_again(exchange: ScriptedExchange, st
     clock.advance(5.1)
 
     assert isinstance((await heard(stream, 1))[0], StreamConnected)
+
+
+def answers_pings(*said: Any) -> Talk:
+    """A talk that says these frames and then answers every ping, and nothing else."""
+
+    async def talk(socket: aiohttp.web.WebSocketResponse) -> None:
+        await say(socket, said)
+        async for frame in socket:
+            await socket.send_json({"id": json.loads(frame.data)["id"], "status": 200, "result": {}})
+
+    return talk
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PING_INTERVAL_S", 0.02)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_subscription_that_is_not_acknowledged_is_made_anew_though_pings_are_answered(
+    exchange: ScriptedExchange, stream: UserStream, clock: FakeClock
+):
+    exchange.talks.extend([answers_pings(), messages(SUBSCRIBED)])
+
+    async def is_made_anew() -> bool:
+        clock.advance(0.5)  # less than the silence that is borne
+        return exchange.connections > 1
+
+    await eventually(is_made_anew)
+
+    assert isinstance((await heard(stream, 1))[0], StreamConnected)
+    assert clock.monotonic_s() - 1_000 > client.SUBSCRIBE_DEADLINE_S
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_connection_is_left_before_the_exchange_ends_it(
+    exchange: ScriptedExchange, stream: UserStream, clock: FakeClock
+):
+    exchange.talks.extend([answers_pings(SUBSCRIBED), messages(SUBSCRIBED, TRANSFER)])
+    await heard(stream, 1)
+
+    async def is_left() -> bool:
+        clock.advance(1_200)  # pings are answered at once, but this clock is quicker
+        stream._heard_at_s = clock.monotonic_s()
+        return exchange.connections > 1
+
+    await eventually(is_left)
+
+    again, event = await heard(stream, 2)
+    assert isinstance(again, StreamConnected)
+    assert isinstance(event, BalanceTransferred)
+    assert 0.95 * 23 * 3_600 < clock.monotonic_s() - 1_000 < 24 * 3_600
+
+
+async def test_a_banned_address_does_not_connect(exchange: ScriptedExchange, stream: UserStream, budget: AddressBudget):
+    error = {"code": -1003, "msg": "banned", "data": {"serverTime": 1_000, "retryAfter": 121_000}}
+    exchange.talks.append(messages({"id": "subscribe", "status": 418, "error": error}))
+
+    async def is_told() -> bool:
+        return budget.wait_s(Purpose.REDUCTION) > 0
+
+    await eventually(is_told)
+
+    assert budget.wait_s(Purpose.REDUCTION) == 120
+    assert exchange.connections == 1
+    assert not stream.is_connected
+
+
+async def test_a_refused_handshake_is_obeyed(clock: FakeClock, budget: AddressBudget):
+    exchange = ScriptedExchange()
+    exchange.refusals.append(Said(status=429, headers={"Retry-After": "30"}))
+    async with exchange.serving():
+        stream = UserStream(
+            url=exchange.address.websocket_api,
+            credentials=Credentials("key", "secret"),
+            symbols={},
+            clock=clock,
+            clock_offset_ms=lambda: 0,
+            randomness=Random(1),
+            budget=budget,
+        )
+        running = asyncio.create_task(stream.run())
+
+        async def is_told() -> bool:
+            return budget.wait_s(Purpose.REDUCTION) > 0
+
+        await eventually(is_told)
+        running.cancel()
+        await asyncio.wait({running})
+
+    assert budget.wait_s(Purpose.REDUCTION) == 30
 
 
 async def test_more_events_than_can_wait_break_the_stream_so_that_the_books_are_compared(
