@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from random import SystemRandom
 from typing import Final
 
 from libs.common.configuration import SafetySection
@@ -42,7 +43,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
     )
     async with (
         runtime.redis() as store,
-        aclosing(CcxtMarketData(address=address, symbols=symbols, clock=clock)) as market_data,
+        aclosing(
+            CcxtMarketData(address=address, symbols=symbols, clock=clock, randomness=SystemRandom())
+        ) as market_data,
     ):
         feed = MarketFeed(
             monitor=monitor,
@@ -51,6 +54,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             prices=RedisPriceBoard(store),
             clock=clock,
             progress=runtime.health.progress("timer", TIMER_AGE_S_MAX),
+            randomness=SystemRandom(),
         )
         runtime.health.check("market", feed.is_watching)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
 from decimal import Decimal
+from random import Random
 from typing import Any, Final, Protocol
 
 import structlog
@@ -21,6 +22,7 @@ from libs.common.observability import metrics
 from libs.common.observability.health import Progress
 from libs.common.storage import keys
 from libs.common.storage.redis import UNREACHABLE, RedisStore
+from libs.exchange.backoff import Backoff
 from libs.exchange.market_data.port import MarketData
 from services.market_monitor.service.monitor import LatestPrice, MarketMonitor, Observation, Repair
 
@@ -32,8 +34,7 @@ REPAIR_DEADLINE_S: Final = 60.0
 HISTORY_FIRST_S_MAX: Final = 5.0
 PRICES_INTERVAL_S: Final = 0.25
 PRICE_LIFETIME_MS: Final = 60_000
-RECONNECT_IN_S_MIN: Final = 0.1
-RECONNECT_IN_S_MAX: Final = 3.0
+RECONNECT_IN_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -89,6 +90,7 @@ class MarketFeed:
         prices: Shows the latest prices.
         clock: The monotonic time of the loops.
         progress: Told at every turn of the timer.
+        randomness: Spreads the attempts to connect.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class MarketFeed:
         prices: PriceBoard,
         clock: Clock,
         progress: Progress,
+        randomness: Random,
     ) -> None:
         self._monitor = monitor
         self._market_data = market_data
@@ -107,6 +110,7 @@ class MarketFeed:
         self._prices = prices
         self._clock = clock
         self._progress = progress
+        self._backoff = Backoff(RECONNECT_IN_S, randomness=randomness)
         self._is_answering = True
         self._history_was_asked = asyncio.Event()
 
@@ -131,7 +135,6 @@ class MarketFeed:
         """Read one connection after the other; history first, so that readers are warm for the first live candle."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._history_was_asked.wait(), HISTORY_FIRST_S_MAX)
-        reconnect_in_s = RECONNECT_IN_S_MIN
         while True:
             is_connected = False
             try:
@@ -139,15 +142,14 @@ class MarketFeed:
                     async for batch in batches:
                         if not is_connected:
                             is_connected = True
-                            reconnect_in_s = RECONNECT_IN_S_MIN
+                            self._backoff.reset()
                             self._monitor.on_connected()
                             _log.info("The market stream is connected")
                         self._publish(self._monitor.on_ticks(batch))
             except RetryableError as error:
-                _log.warning("The market stream ended", error=str(error), reconnect_in_s=reconnect_in_s)
+                _log.warning("The market stream ended", error=str(error))
             self._monitor.on_disconnected()
-            await asyncio.sleep(reconnect_in_s)
-            reconnect_in_s = min(2 * reconnect_in_s, RECONNECT_IN_S_MAX)
+            await asyncio.sleep(self._backoff.next_s())
 
     async def _watch_time(self) -> None:
         while True:

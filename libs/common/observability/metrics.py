@@ -90,6 +90,11 @@ MARKET_CONNECTIONS: Final = Counter(
 MARKET_TRADES_MISSED: Final = Counter(
     "trader_market_trades_missed_total", "Trades that the exchange numbered and we never saw.", registry=REGISTRY
 )
+MARKET_TRADES_BACKFILLED: Final = Counter(
+    "trader_market_trades_backfilled_total",
+    "Trades that the stream missed and that were read afterwards.",
+    registry=REGISTRY,
+)
 MARKET_TRADES_LATE: Final = Counter(
     "trader_market_trades_late_total", "Trades that came after their candle had closed.", registry=REGISTRY
 )

@@ -79,6 +79,20 @@ def read_klines(rows: object) -> list[Kline]:
     return klines
 
 
+def read_missed_trades(rows: object, symbol: str, *, after_id: int, received_at: datetime) -> list[PublicTrade]:
+    """Return the trades after `after_id` in an answer of `GET /api/v3/trades`, oldest first.
+
+    Raises:
+        InvalidFrameError: Something else than a list of trades in rising order.
+    """
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise InvalidFrameError("trades")
+    trades = [_read_past_trade(row, symbol, received_at) for row in rows if _whole(row, "id") > after_id]
+    if any(later.trade_id <= earlier.trade_id for earlier, later in pairwise(trades)):
+        raise InvalidFrameError("trades")
+    return trades
+
+
 def read_server_time(answer: object) -> int:
     """Return the exchange's time in a REST answer, in milliseconds.
 
@@ -120,6 +134,22 @@ def _read_trade(message: Mapping[str, Any], symbols: Mapping[str, str], received
         taker_side=Side.SELL if buyer_is_maker else Side.BUY,
         traded_at_ms=traded_at_ms,
         received_at=received_at,
+    )
+
+
+def _read_past_trade(row: Mapping[str, Any], symbol: str, received_at: datetime) -> PublicTrade:
+    buyer_is_maker = row.get("isBuyerMaker")
+    if not isinstance(buyer_is_maker, bool):
+        raise InvalidFrameError("side")
+    return PublicTrade(
+        symbol=symbol,
+        trade_id=_whole(row, "id"),
+        price=_price(row, "price"),
+        quantity=_price(row, "qty"),
+        taker_side=Side.SELL if buyer_is_maker else Side.BUY,
+        traded_at_ms=_whole(row, "time"),
+        received_at=received_at,
+        backfilled=True,
     )
 
 

@@ -14,7 +14,11 @@ from libs.trading.market import Side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicTrade:
-    """A trade that the exchange printed; `traded_at_ms` is the exchange's time, `received_at` ours."""
+    """A trade that the exchange printed; `traded_at_ms` is the exchange's time, `received_at` ours.
+
+    Attributes:
+        backfilled: It was missed by the stream and read afterwards: it happened, but says nothing of the present.
+    """
 
     symbol: str
     trade_id: int
@@ -23,6 +27,7 @@ class PublicTrade:
     taker_side: Side
     traded_at_ms: int
     received_at: datetime
+    backfilled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +94,10 @@ class MarketData(Protocol):
     def ticks(self) -> AsyncGenerator[Sequence[Tick], None]:
         """Yield what arrives over one connection, in order, in batches as they come; the first says: subscribed.
 
+        The first batch holds the trades since the last connection, as far as the exchange still tells them, each once.
+
         Raises:
-            RetryableError: The connection ended or fell silent; what follows is a new connection, and what came
-                between is lost.
+            RetryableError: The connection ended, fell silent or grew old; what follows is a new connection.
         """
         ...
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from ccxt.pro.binance import binance
 
+from libs.exchange.replies import ERROR_STATUS, Reply
+
 DIAL_DELAY_S_MAX: Final = 3.0
 
 
@@ -21,11 +23,11 @@ class RawBinance(binance):  # type: ignore[misc]  # ccxt ships without types
         options: Mapping[str, Any],
         *,
         on_frame: Callable[[Mapping[str, Any] | None], None],
-        on_headers: Callable[[int, Mapping[str, str]], None],
+        on_reply: Callable[[Reply], None],
     ) -> None:
         super().__init__(options)
         self._on_frame = on_frame
-        self._on_headers = on_headers
+        self._on_reply = on_reply
 
     def client(self, url: str) -> Any:
         """Return ccxt's connection to `url`, with our reading of text frames in place of its own."""
@@ -37,10 +39,12 @@ class RawBinance(binance):  # type: ignore[misc]  # ccxt ships without types
         """Return ccxt's wait before it dials again, within our bound: the stack is to be whole again in seconds."""
         return min(float(super().ws_dial_delay(url)), DIAL_DELAY_S_MAX)
 
-    def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
-        """Pass the headers of every answer on."""
-        self._on_headers(code, headers)
-        return super().on_rest_response(code, reason, url, method, headers, *rest)
+    def on_rest_response(  # noqa: PLR0917 - ccxt's own signature
+        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
+    ) -> Any:
+        """Pass status and headers of every answer on, and the body of a refusal."""
+        self._on_reply(Reply.of(status=code, headers=headers, text=body if code >= ERROR_STATUS else ""))
+        return super().on_rest_response(code, reason, url, method, headers, body, *rest)
 
     def _on_text(self, client: Any, text: str | bytes) -> None:
         try:

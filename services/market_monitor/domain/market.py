@@ -95,7 +95,8 @@ class SymbolMarket:
             return TradeOutcome(is_new=False)
         missed = max(0, step - 1)
         self._last_trade, self._is_numbered_anew = trade, False
-        self.anomalies.on_trade(trade.price, now_ms)
+        if not trade.backfilled:  # an old price is no jump of this moment, nor is it fresh data
+            self.anomalies.on_trade(trade.price, now_ms)
         if missed:
             self.anomalies.miss_trades(now_ms)
         closed: list[Closed] = []

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -95,6 +96,7 @@ class Misbehaving:
         self.requests = 0
         self.subscriptions: list[dict[str, Any]] = []
         self.is_closing = False
+        self.acknowledges = True
 
     async def on_request(self, _: web.Request) -> web.Response:
         self.requests += 1
@@ -104,6 +106,8 @@ class Misbehaving:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.subscriptions.append(json.loads(await socket.receive_str()))
+        if self.acknowledges:
+            await socket.send_json({"result": None, "id": self.subscriptions[-1]["id"]})
         for frame in self.frames:
             await socket.send_str(frame)
         if self.is_closing:
@@ -131,7 +135,7 @@ async def served(exchange: Misbehaving) -> AsyncIterator[ExchangeAddress]:
 
 @asynccontextmanager
 async def opened(address: ExchangeAddress, **arguments: float) -> AsyncIterator[CcxtMarketData]:
-    market_data = CcxtMarketData(address=address, symbols=SYMBOLS, clock=CLOCK, **arguments)
+    market_data = CcxtMarketData(address=address, symbols=SYMBOLS, clock=CLOCK, randomness=Random(1), **arguments)
     try:
         yield market_data
     finally:
@@ -149,6 +153,23 @@ async def received(market_data: CcxtMarketData, count: int) -> Sequence[Tick]:
     return ticks
 
 
+def trade_ids(ticks: Sequence[Tick]) -> dict[str, list[int]]:
+    ids: dict[str, list[int]] = {symbol: [] for symbol in SYMBOLS}
+    for tick in ticks:
+        if isinstance(tick, PublicTrade):
+            ids[tick.symbol].append(tick.trade_id)
+    return ids
+
+
+def a_trade_frame(trade_id: int) -> str:
+    now_ms = epoch_ms(CLOCK.now())
+    return json.dumps({"e": "trade", "s": "BTCUSDT", "t": trade_id, "p": "100", "q": "1", "T": now_ms, "m": False})
+
+
+def a_past_trade(trade_id: int) -> dict[str, Any]:
+    return {"id": trade_id, "price": "100", "qty": "1", "time": epoch_ms(CLOCK.now()), "isBuyerMaker": True}
+
+
 def a_quote_frame(update_id: int, bid: str = "100") -> str:
     return json.dumps({"u": update_id, "s": "BTCUSDT", "b": bid, "B": "1", "a": "101", "A": "1"})
 
@@ -156,7 +177,6 @@ def a_quote_frame(update_id: int, bid: str = "100") -> str:
 async def test_bad_frames_are_counted_and_passed_over() -> None:
     exchange = Misbehaving()
     exchange.frames = [
-        '{"result":null,"id":1}',
         '{"u": 1, "s": "BTCUSDT", ',
         "[1, 2]",
         "hello",
@@ -205,8 +225,77 @@ async def test_silence_is_retryable_even_if_the_connection_stands(monkeypatch: p
     exchange = Misbehaving()
 
     async with served(exchange) as address, opened(address) as market_data:
-        with pytest.raises(RetryableError, match="found none"):
+        with pytest.raises(RetryableError, match=r"a frame within 0\.3 s, found none"):
             await received(market_data, 1)
+
+
+async def test_a_subscription_that_is_not_acknowledged_is_retryable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ccxt_pro, "SILENCE_S_MAX", 0.3)
+    exchange = Misbehaving()
+    exchange.acknowledges = False
+
+    async with served(exchange) as address, opened(address) as market_data:
+        with pytest.raises(RetryableError, match="acknowledgement within"):
+            await received(market_data, 1)
+
+
+async def test_a_connection_is_left_before_the_exchange_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ccxt_pro, "LIFETIME_S", 0.0)
+    exchange = Misbehaving()
+    exchange.frames = [a_quote_frame(1)]
+
+    async with served(exchange) as address, opened(address) as market_data:
+        with pytest.raises(RetryableError, match="24 hours"):
+            await received(market_data, 2)
+
+
+async def test_what_was_traded_between_two_connections_is_read_once_and_first(market_data: CcxtMarketData) -> None:
+    before = trade_ids(await received(market_data, 200))
+    await asyncio.sleep(0.5)  # the market goes on
+    again = [tick for tick in await received(market_data, 400) if isinstance(tick, PublicTrade)]
+
+    after = trade_ids(again)
+    assert any(tick.backfilled for tick in again)
+    for symbol, ids in before.items():
+        together = ids + after[symbol]
+        assert together == list(range(together[0], together[0] + len(together)))
+
+
+async def test_trades_that_come_both_ways_are_told_once() -> None:
+    exchange = Misbehaving()
+    exchange.frames = [a_trade_frame(1)]
+    async with served(exchange) as address, opened(address) as market_data:
+        await received(market_data, 1)
+        exchange.body = [a_past_trade(trade_id) for trade_id in (1, 2, 3)]
+        exchange.frames = [a_trade_frame(3), a_trade_frame(4)]
+        ticks = [tick for tick in await received(market_data, 3) if isinstance(tick, PublicTrade)]
+
+    assert [(tick.trade_id, tick.backfilled) for tick in ticks] == [(2, True), (3, True), (4, False)]
+
+
+@pytest.mark.parametrize("body", ["nonsense", [{"id": 2}], [1], {"code": -1121, "msg": "Invalid symbol."}])
+async def test_missed_trades_that_cannot_be_read_stay_missed_and_the_stream_goes_on(body: Any) -> None:
+    exchange = Misbehaving()
+    exchange.frames = [a_trade_frame(1)]
+    async with served(exchange) as address, opened(address) as market_data:
+        await received(market_data, 1)
+        exchange.body = body
+        exchange.frames = [a_trade_frame(5)]
+        ticks = await received(market_data, 1)
+
+    assert [tick.trade_id for tick in ticks if isinstance(tick, PublicTrade)] == [5]
+
+
+async def test_an_exchange_that_numbers_its_trades_anew_is_believed() -> None:
+    exchange = Misbehaving()
+    exchange.frames = [a_trade_frame(900)]
+    async with served(exchange) as address, opened(address) as market_data:
+        await received(market_data, 1)
+        exchange.body = [a_past_trade(1)]
+        exchange.frames = [a_trade_frame(2)]
+        ticks = await received(market_data, 1)
+
+    assert [tick.trade_id for tick in ticks if isinstance(tick, PublicTrade)] == [2]
 
 
 async def test_nobody_at_the_address_is_retryable() -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from random import Random
 
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.event import Event
@@ -121,6 +122,7 @@ class Feed:
             prices=self.prices,
             clock=CLOCK,
             progress=Health(name="market_monitor", clock=CLOCK).progress("timer", 5.0),
+            randomness=Random(1),
         )
 
     def print_trade(self, trade_id: int) -> None:
