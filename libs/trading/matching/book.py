@@ -205,6 +205,7 @@ class OrderBook:
 
     def _rest(self, order: Incoming, price: int, lots: int) -> None:
         ahead = self._recorded.lots(order.side, price)
+        self._queues.cap_ahead(order.side, price, ahead)
         resting = Resting(order.order_id, order.owner, order.side, price, lots, ahead)
         if 0 < order.part_lots < lots:
             resting.lots, resting.hidden_lots, resting.part_lots = (

@@ -47,7 +47,16 @@ class Queues:
         order.turn = self._turn
         level = self._levels[order.side][order.price]
         level.remove(order)
+        self.cap_ahead(order.side, order.price, ahead_lots)
         level.append(order)
+
+    def cap_ahead(self, side: Side, price: int, recorded_lots: int) -> None:
+        """Let no order at a price stand behind more than is recorded there, so that none waits longer than a later one.
+
+        The recorded quantity shrinks without trades when others cancel.
+        """
+        for order in self.at(side, price):
+            order.ahead_lots = min(order.ahead_lots, recorded_lots)
 
     def at(self, side: Side, price: int) -> Sequence[Resting]:
         """Return the orders at a price, the first one first; not to be changed."""

@@ -143,9 +143,13 @@ class Feed:
             changes.taken.update((side, price) for price in prices)
         self._tell_best(symbol, book)
 
+    def listens(self, account: str) -> bool:
+        """Return whether anyone wants to know what happens to an account."""
+        return bool(self._accounts.get(account))
+
     def on_account_event(self, account: str, event: dict[str, Any]) -> None:
         """Something happened to an account."""
-        if self._accounts.get(account):
+        if self.listens(account):
             self._events.append((account, event))
 
     def flush(self) -> None:

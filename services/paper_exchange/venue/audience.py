@@ -29,6 +29,10 @@ class Audience(Protocol):
         """Clients changed what is on offer at these prices."""
         ...
 
+    def listens(self, account: str) -> bool:
+        """Return whether anyone wants to know what happens to an account; if not, it need not be told."""
+        ...
+
     def on_account_event(self, account: str, event: dict[str, Any]) -> None:
         """Something happened to an account."""
         ...

@@ -68,6 +68,8 @@ class Changes:
         """Note a step in an order's life and tell its account."""
         self.note(order)
         self._counters["execution"] += 1
+        if not self._audience.listens(order.account):
+            return
         report = execution_report(
             order,
             execution,
@@ -107,7 +109,7 @@ class Changes:
         records += [balance_record(*each) for each in touched]
         records += self._queue_records(self._queues)
         records += [taken_record(symbol, self._books[symbol], place_ms=place_ms) for symbol in sorted(self._taken)]
-        for account in dict.fromkeys(account for account, _, _ in touched):
+        for account in filter(self._audience.listens, dict.fromkeys(account for account, _, _ in touched)):
             balances = {asset: balance for owner, asset, balance in touched if owner == account}
             self._audience.on_account_event(account, account_position(balances, at_ms=at_ms))
         self.forget()

@@ -57,6 +57,10 @@ class FakeAudience:
     def on_levels(self, symbol: str, book: OrderBook, side: Side, prices: Sequence[int]) -> None:
         """Nothing to remember."""
 
+    def listens(self, account: str) -> bool:
+        del account
+        return True
+
     def on_account_event(self, account: str, event: dict[str, Any]) -> None:
         self.events.append((account, event))
 

@@ -55,6 +55,16 @@ def test_at_its_price_an_order_fills_after_the_quantity_ahead_of_it_has_traded()
     assert not book.orders
 
 
+def test_a_later_order_never_comes_before_an_earlier_one_though_others_cancelled_between_them():
+    book = a_book(lots=9)
+    rest(book, 1, Side.BUY, 1_000, lots=4)  # behind nine
+    book.on_quote(Quote(1_000, 2, 1_005, 3))  # of whom seven cancel
+    rest(book, 2, Side.BUY, 1_000, lots=4)  # behind two
+    book.on_quote(Quote(1_000, 8, 1_005, 3))
+
+    assert book.on_trade(1_000, 5) == [Fill(1_000, 3, 1, None)]
+
+
 def test_inside_the_spread_nothing_stands_ahead():
     book = a_book()
     rest(book, 1, Side.SELL, 1_003)
