@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -21,8 +22,10 @@ from services.paper_exchange.api.connection import SocketRules
 from services.paper_exchange.api.keys import ApiKey, load_or_create_keys
 from services.paper_exchange.exchange import Exchange
 from services.paper_exchange.market.source import open_tape
+from services.paper_exchange.market.tape import Tape
 
-SYMBOLS = ("BTCUSDT", "ETHUSDT")
+SYMBOLS = STANDING, OTHER = ("BTCUSDT", "ETHUSDT")
+"""An order stands on the first while a test does what it likes on the other."""
 DEADLINE_S = 20.0
 Json = dict[str, Any]
 
@@ -34,6 +37,7 @@ class LocalExchange:
         self.exchange = exchange
         self.http = http
         self.rest = str(server.make_url("")).rstrip("/")
+        self.host, self.port = server.host, server.port or 0
         self.socket = self.rest.replace("http", "ws", 1)
         self.key = key
 
@@ -61,6 +65,12 @@ class LocalExchange:
         payload = "&".join(f"{name}={values[name]}" for name in sorted(values))
         return {**values, "signature": self.sign(payload)}
 
+    def forget_limits(self) -> None:
+        """Let a test ask more than an address and an account may."""
+        limits = self.exchange.server._limits
+        limits._visitors.clear()
+        limits._orders.clear()
+
     async def _send(self, method: str, target: str, headers: Mapping[str, str]) -> tuple[int, Any]:
         async with self.http.request(method, self.rest + target, headers=headers) as answer:
             text = await answer.text()
@@ -79,7 +89,7 @@ async def local_exchange(
     keys = load_or_create_keys(directory / "keys.json")
     exchange = Exchange(
         clock=SystemClock(),
-        tape=open_tape("recorded", SYMBOLS, seed=7, scenario_file=None),
+        tape=_recorded_tape(),
         speed=Fraction(1),
         seed=7,
         journal_dir=directory / "journal",
@@ -100,6 +110,37 @@ async def local_exchange(
         exchange.venue.close()
     assert failures == []
     assert market.cancelled() or not market.done() or market.exception() is None
+
+
+@asynccontextmanager
+async def undisturbed_exchange(directory: Path) -> AsyncIterator[LocalExchange]:
+    """Run an exchange whose balances and open orders are the same at the end of the block."""
+    async with local_exchange(directory) as local:
+        last = float((await local.ask("GET", "/api/v3/ticker/price", symbol=STANDING))[1]["price"])
+        order = {"symbol": STANDING, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+        assert (await local.ask_signed("POST", "/api/v3/order", **order, price=f"{last * 0.5:.2f}"))[0] == 200
+        before = _state(local.exchange)
+        yield local
+        local.forget_limits()
+        if local.exchange.venue.desk.open_orders(symbol=OTHER):  # some nonsense makes an order
+            assert (await local.ask_signed("DELETE", "/api/v3/openOrders", symbol=OTHER))[0] == 200
+        assert _state(local.exchange) == before
+        assert (await local.ask("GET", "/api/v3/ping"))[0] == 200
+
+
+def _state(exchange: Exchange) -> Any:
+    orders = [(order.order_id, order.status, order.executed) for order in exchange.venue.desk.open_orders()]
+    ledger = exchange.venue.ledger
+    return orders, {
+        account: {asset: (each.free, each.locked) for asset, each in ledger.balances(account).items()}
+        for account in ledger.accounts()
+    }
+
+
+@cache
+def _recorded_tape() -> Tape:
+    """Return the recorded market, which takes seconds to read and never changes."""
+    return open_tape("recorded", SYMBOLS, seed=7, scenario_file=None)
 
 
 async def _turn(exchange: Exchange) -> None:
