@@ -15,6 +15,8 @@ from libs.common.configuration.reading import read_value
 from libs.common.configuration.sections import TradingConfiguration
 
 MODE: Final = "engine.trading_mode"
+PARAMETERS: Final = "strategy.parameters"
+UNSET: Final = "unset"
 
 AT_START: Final[Mapping[str, str]] = {
     "symbols": "streams, books and the exchange's rules are opened for them at the start",
@@ -67,7 +69,7 @@ LOOSER_WHEN_SMALLER: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value of two versions; None where a version has no such key."""
+    """One value of two versions; `UNSET` where a version has no such key."""
 
     key: str
     before: Any
@@ -87,12 +89,11 @@ class Change:
 
 def changes_between(before: TradingConfiguration, after: TradingConfiguration) -> tuple[Change, ...]:
     """Return what differs, by key."""
-    old, new = flat(before.model_dump()), flat(after.model_dump())
-    return tuple(
-        Change(key, old.get(key), new.get(key))
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+    old, new = (
+        {key: value for key, value in flat(each.model_dump()).items() if key != PARAMETERS} for each in (before, after)
     )
+    changes = (Change(key, old.get(key, UNSET), new.get(key, UNSET)) for key in sorted(old.keys() | new.keys()))
+    return tuple(change for change in changes if change.before != change.after)
 
 
 def only_at_start(key: str) -> str | None:
@@ -125,7 +126,7 @@ def with_changes(
     sections = [
         Mistake(f"{where}: {key}", "one of its keys", "a section: the keys in it are set one by one")
         for key in changes
-        if key != "strategy.parameters" and any(known.startswith(f"{key}.") for known in before.origins)
+        if key != PARAMETERS and any(known.startswith(f"{key}.") for known in before.origins)
     ]
     if sections:
         raise InvalidConfigurationError(sections)
@@ -138,14 +139,18 @@ def with_changes(
 def carried_over(stored: SourcedConfiguration, started_with: SourcedConfiguration) -> SourcedConfiguration:
     """Return the stored version as it holds after a start: what only a start can change is that start's.
 
+    The parameters of a strategy are its own: another strategy brings those of its file.
+
     Raises:
         InvalidConfigurationError: The two do not go together.
     """
+    is_other = stored.configuration.strategy.name != started_with.configuration.strategy.name
     content: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for sourced, is_wanted in ((stored, False), (started_with, True)):
+    for sourced, is_start in ((stored, False), (started_with, True)):
         for key, value in flat(sourced.configuration.model_dump()).items():
-            if (only_at_start(key) is not None) is is_wanted:
+            is_parameter = key == PARAMETERS or key.startswith(f"{PARAMETERS}.")
+            if (only_at_start(key) is not None or (is_other and is_parameter)) is is_start:
                 put(content, key, value)
                 origins[key] = sourced.origins.get(key, DEFAULT)
     return source(content, origins, where="the stored configuration with this start's files")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from libs.common.errors import ConfigurationError
@@ -50,6 +51,8 @@ class InvalidConfigurationError(ConfigurationError):
 
 def shown(value: Any) -> str:
     """Return a value as a configuration file has it, shortened to a line."""
+    if isinstance(value, Decimal):
+        value = f"{value:f}"
     try:
         text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits

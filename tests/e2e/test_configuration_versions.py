@@ -1,0 +1,85 @@
+"""The configuration of a running stack changes through the command line, at once and for good."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.stack import CommandFailed, StackUnderTest, until
+
+DEMO = Path(__file__).parents[2] / "config" / "demo.json"
+APPROVED_WITH = "SELECT count(*) AS orders FROM risk_decisions WHERE approved AND configuration_version = $1"
+HASHES = """
+    SELECT count(DISTINCT configuration_hash) AS hashes, min(configuration_hash) AS hash FROM system_status
+    WHERE component <> 'watchdog'
+"""
+VERSIONS = "SELECT configuration_version AS version FROM auto_trading_config ORDER BY id"
+REFUSED = {
+    "risk_management.stop_loss_pct=0": "stop_loss_pct: expected greater than 0, found 0",
+    "risk_management.stop_los_pct=1": "did you mean 'stop_loss_pct'",
+    "engine.trading_interval=60": "start again with it",
+    "strategy.parameters.ema_slow=1": "ema_slow",
+}
+"""What cannot be set, and what a person is told."""
+
+
+def a_file(directory: Path, **sections: Any) -> str:
+    """Return a file like the demonstration's, with some sections changed."""
+    content = json.loads(DEMO.read_text(encoding="utf-8"))
+    for name, section in sections.items():
+        content[name] = {**content.get(name, {}), **section}
+    path = directory / "mine.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+def origin(stack: StackUnderTest, key: str) -> str:
+    return str(stack.ask("config", "show")["origins"][key])
+
+
+def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(stack: StackUnderTest, tmp_path: Path):
+    stack.start("--config", a_file(tmp_path))
+    stack.trader("start")
+    assert stack.ask("config", "show")["version"] == 1
+    assert origin(stack, "engine.trading_interval") == "file mine.json"
+    assert origin(stack, "safety.spread_rate_max") == "default"
+
+    changed = stack.ask(
+        *("config", "set", "risk_management.position_size_pct=0.2", "strategy.quality_min=20"),
+        *("strategy.parameters.ema_fast=2", "--reason", "a larger size for the evening"),
+    )
+
+    assert changed["version"] == 2
+    assert "allows more than before: risk_management.position_size_pct" in changed["note"]
+    until(lambda: stack.query(APPROVED_WITH, 2)[0]["orders"], seconds=60, what="an approval under version 2")
+    shown = stack.ask("config", "show")
+    assert shown["configuration"]["risk_management"]["position_size_pct"] == "0.2"
+    assert origin(stack, "strategy.parameters.ema_fast") == "version 2 by operator"
+    everybody = {"hashes": 1, "hash": shown["hash"]}
+    until(lambda: stack.query(HASHES)[0] == everybody, seconds=20, what="every process with version 2")
+
+    for assignment, why in REFUSED.items():
+        with pytest.raises(CommandFailed, match=why):  # it expects the status 0
+            stack.trader("config", "set", assignment, "--reason", "a try")
+        stack.trader("config", "set", assignment, "--reason", "a try", status=4)
+    assert stack.ask("config", "show")["version"] == 2
+    stack.stop()
+
+    stack.start("--config", a_file(tmp_path, risk_management={"stop_loss_pct": 1.5}, exchange={"recv_window_ms": 900}))
+
+    again = stack.ask("config", "show")
+    assert again["version"] == 3  # the receive window of this start
+    assert again["configuration"]["exchange"]["recv_window_ms"] == 900
+    assert again["configuration"]["risk_management"]["position_size_pct"] == "0.2"
+    differing = {row["key"]: row["file"] for row in again["files_differ"]}
+    assert differing["risk_management.stop_loss_pct"] == "1.5"
+    assert "exchange.recv_window_ms" not in differing
+    versions = stack.ask("config", "history")["versions"]
+    assert [row["issuer"] for row in versions] == ["risk_manager", "operator", "risk_manager"]
+    assert versions[1]["reason"] == "a larger size for the evening"
+    until(
+        lambda: [row["version"] for row in stack.query(VERSIONS)] == [1, 2, 3],
+        seconds=20,
+        what="every version in auto_trading_config",
+    )
