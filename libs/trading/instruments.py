@@ -5,13 +5,13 @@ LOT_SIZE, MARKET_LOT_SIZE, NOTIONAL); filters that count open orders belong to w
 Source: Binance Spot API, "Filters". A bound or step of 0 is switched off there, and so it is here.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 
 from libs.trading.market import OrderType, Side
-from libs.trading.money import exact, is_multiple, is_positive, plain, round_down
+from libs.trading.money import EXACT, is_multiple, is_positive, plain, round_down
 
 
 class Filter(StrEnum):
@@ -31,6 +31,11 @@ class FilterViolation:
     filter: Filter
     expected: str
     found: str
+
+
+Violations: TypeAlias = list[FilterViolation]
+
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,36 +98,35 @@ class Instrument:
         """
         if not quantity.is_finite():
             return (FilterViolation(Filter.LOT_SIZE, "a finite quantity", str(quantity)),)
+        found: Violations = []
         if order_type is OrderType.MARKET:
-            return (
-                *self._lot_size(quantity),
-                *self._market_lot_size(quantity),
-                *self._notional(quantity, None, reference_price),
-            )
+            self._lot_size(quantity, found)
+            self._market_lot_size(quantity, found)
+            self._notional(quantity, None, reference_price, found)
+            return tuple(found)
         if not is_positive(price):
             return (FilterViolation(Filter.PRICE_FILTER, "a price above zero", str(price)),)
-        return (
-            *self._price_filter(price),
-            *self._percent_price(side, price, reference_price),
-            *self._lot_size(quantity),
-            *self._notional(quantity, price, reference_price),
-        )
+        self._price_filter(price, found)
+        self._percent_price(side, price, reference_price, found)
+        self._lot_size(quantity, found)
+        self._notional(quantity, price, reference_price, found)
+        return tuple(found)
 
-    def _price_filter(self, price: Decimal) -> Iterator[FilterViolation]:
-        yield from _bounds(Filter.PRICE_FILTER, price, self.price_min, self.price_max)
-        yield from _step(Filter.PRICE_FILTER, price, self.price_tick)
+    def _price_filter(self, price: Decimal, found: Violations) -> None:
+        _bounds(Filter.PRICE_FILTER, price, self.price_min, self.price_max, found)
+        _step(Filter.PRICE_FILTER, price, self.price_tick, found)
 
-    def _lot_size(self, quantity: Decimal) -> Iterator[FilterViolation]:
+    def _lot_size(self, quantity: Decimal, found: Violations) -> None:
         if quantity <= 0:
-            yield FilterViolation(Filter.LOT_SIZE, "above 0", plain(quantity))
-        yield from _bounds(Filter.LOT_SIZE, quantity, self.quantity_min, self.quantity_max)
-        yield from _step(Filter.LOT_SIZE, quantity, self.quantity_step)
+            found.append(FilterViolation(Filter.LOT_SIZE, "above 0", plain(quantity)))
+        _bounds(Filter.LOT_SIZE, quantity, self.quantity_min, self.quantity_max, found)
+        _step(Filter.LOT_SIZE, quantity, self.quantity_step, found)
 
-    def _market_lot_size(self, quantity: Decimal) -> Iterator[FilterViolation]:
-        yield from _bounds(Filter.MARKET_LOT_SIZE, quantity, self.market_quantity_min, self.market_quantity_max)
-        yield from _step(Filter.MARKET_LOT_SIZE, quantity, self.market_quantity_step)
+    def _market_lot_size(self, quantity: Decimal, found: Violations) -> None:
+        _bounds(Filter.MARKET_LOT_SIZE, quantity, self.market_quantity_min, self.market_quantity_max, found)
+        _step(Filter.MARKET_LOT_SIZE, quantity, self.market_quantity_step, found)
 
-    def _percent_price(self, side: Side, price: Decimal, reference_price: Decimal | None) -> Iterator[FilterViolation]:
+    def _percent_price(self, side: Side, price: Decimal, reference_price: Decimal | None, found: Violations) -> None:
         up, down = (
             (self.bid_multiplier_up, self.bid_multiplier_down)
             if side is Side.BUY
@@ -131,34 +135,32 @@ class Instrument:
         if up is None and down is None:
             return
         if not is_positive(reference_price):
-            yield FilterViolation(Filter.PERCENT_PRICE_BY_SIDE, "a reference price", str(reference_price))
+            found.append(FilterViolation(Filter.PERCENT_PRICE_BY_SIDE, "a reference price", str(reference_price)))
             return
-        with exact():
-            lowest = reference_price * down if down is not None else Decimal(0)
-            highest = reference_price * up if up is not None else Decimal(0)
-        yield from _bounds(Filter.PERCENT_PRICE_BY_SIDE, price, lowest, highest)
+        lowest = EXACT.multiply(reference_price, down) if down is not None else _ZERO
+        highest = EXACT.multiply(reference_price, up) if up is not None else _ZERO
+        _bounds(Filter.PERCENT_PRICE_BY_SIDE, price, lowest, highest, found)
 
     def _notional(
-        self, quantity: Decimal, price: Decimal | None, reference_price: Decimal | None
-    ) -> Iterator[FilterViolation]:
+        self, quantity: Decimal, price: Decimal | None, reference_price: Decimal | None, found: Violations
+    ) -> None:
         measure = price if price is not None else reference_price
         if not is_positive(measure):
-            yield FilterViolation(Filter.NOTIONAL, "a reference price", str(measure))
+            found.append(FilterViolation(Filter.NOTIONAL, "a reference price", str(measure)))
             return
-        with exact():
-            notional = measure * quantity
+        notional = EXACT.multiply(measure, quantity)
         # The exchange bounds market orders from below (applyMinToMarket) but not from above (applyMaxToMarket).
-        highest = self.notional_max if self.notional_max is not None and price is not None else Decimal(0)
-        yield from _bounds(Filter.NOTIONAL, notional, self.notional_min, highest)
+        highest = self.notional_max if self.notional_max is not None and price is not None else _ZERO
+        _bounds(Filter.NOTIONAL, notional, self.notional_min, highest, found)
 
 
-def _bounds(name: Filter, value: Decimal, lowest: Decimal, highest: Decimal) -> Iterator[FilterViolation]:
+def _bounds(name: Filter, value: Decimal, lowest: Decimal, highest: Decimal, found: Violations) -> None:
     if lowest > 0 and value < lowest:
-        yield FilterViolation(name, f"at least {plain(lowest)}", plain(value))
+        found.append(FilterViolation(name, f"at least {plain(lowest)}", plain(value)))
     if highest > 0 and value > highest:
-        yield FilterViolation(name, f"at most {plain(highest)}", plain(value))
+        found.append(FilterViolation(name, f"at most {plain(highest)}", plain(value)))
 
 
-def _step(name: Filter, value: Decimal, step: Decimal) -> Iterator[FilterViolation]:
+def _step(name: Filter, value: Decimal, step: Decimal, found: Violations) -> None:
     if step > 0 and not is_multiple(value, step):
-        yield FilterViolation(name, f"a multiple of {plain(step)}", plain(value))
+        found.append(FilterViolation(name, f"a multiple of {plain(step)}", plain(value)))

@@ -4,20 +4,30 @@ Invariant: a result is exact or an exception (`decimal.Inexact`), and `to_decima
 money.
 """
 
-from contextlib import AbstractContextManager
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, getcontext, setcontext
 from typing import TypeGuard
 
 # 50 digits hold the product of any two numbers of the exchange (20 digits before and after the point are its most)
 # with room for sums; what needs more is a bug, and the trap says so.
 EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow, Inexact])
 
-_HALF = Decimal("0.5")
+_ONE, _TWO = Decimal(1), Decimal(2)
 
 
-def exact() -> AbstractContextManager[Context]:
-    """Return a context manager inside which every Decimal operator is exact or raises `decimal.Inexact`."""
-    return localcontext(EXACT)
+class exact:  # noqa: N801 - reads as the keyword that it is used like
+    """Within it, every Decimal operator is exact or raises `decimal.Inexact`; nothing may be awaited there.
+
+    What `decimal.localcontext` does, without the copy of the context that makes it twice as dear.
+    """
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = getcontext()
+        setcontext(EXACT)
+
+    def __exit__(self, *_: object) -> None:
+        setcontext(self._before)
 
 
 def is_positive(value: Decimal | None) -> TypeGuard[Decimal]:
@@ -53,13 +63,15 @@ def round_to_tick(value: Decimal, tick: Decimal) -> Decimal:
         ValueError: `tick` is not positive, or `value` is not finite.
     """
     _require_step(value, tick)
-    # Only compared, never added: a value of 1e-300, which an indicator may yield, has too many places for any sum.
-    towards_zero = EXACT.multiply(EXACT.divide_int(value, tick), tick)
-    remainder = EXACT.remainder(value, tick)
-    half = EXACT.multiply(tick, _HALF)
-    if remainder >= half:
-        return EXACT.add(towards_zero, tick)
-    return EXACT.subtract(towards_zero, tick) if remainder < -half else towards_zero
+    ticks, remainder = EXACT.divmod(value, tick)  # towards zero
+    if remainder:
+        # Only doubled, never added: a value of 1e-300, which an indicator may yield, has too many places for any sum.
+        twice = EXACT.multiply(remainder, _TWO)
+        if twice >= tick:
+            ticks = EXACT.add(ticks, _ONE)
+        elif twice < -tick:
+            ticks = EXACT.subtract(ticks, _ONE)
+    return EXACT.multiply(ticks, tick)
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
@@ -98,7 +110,8 @@ def to_decimal(value: float, step: Decimal) -> Decimal:
 
 
 def _require_step(value: Decimal, step: Decimal) -> None:
+    if step.is_finite() and step > 0 and value.is_finite():
+        return
     if not is_positive(step):
         raise ValueError(f"expected a step above zero, found {step}")
-    if not value.is_finite():
-        raise ValueError(f"expected a finite number, found {value}")
+    raise ValueError(f"expected a finite number, found {value}")

@@ -6,7 +6,7 @@ third assets valued at the prices given for them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -141,10 +141,11 @@ def _buy(position: Position, fill: Fill, fee_price: Decimal | None, *, flat: boo
     received = fill.quantity - fee_quantity
     if received < 0:
         raise ValueError(f"expected a fee below the quantity, found {fill}")
-    return replace(
-        position,
+    return Position(
+        symbol=position.symbol,
         quantity=position.quantity + received,
         cost=position.cost + received * fill.price,  # the fee's share of the price paid is a fee, not a cost
+        realised_pnl=position.realised_pnl,
         fees_quote=position.fees_quote + _fee_amount(fill, fee_price),
         opened_at_ms=fill.at_ms if flat or position.quantity == 0 else position.opened_at_ms,
     )
@@ -159,12 +160,13 @@ def _sell(position: Position, fill: Fill, fee_price: Decimal | None) -> Position
     fee_quantity = min(fill.fee, position.quantity - fill.quantity) if fill.fee_asset == base else _ZERO
     gone = fill.quantity + fee_quantity
     cost_gone = _share(position.cost, gone, position.quantity)
-    return replace(
-        position,
+    return Position(
+        symbol=position.symbol,
         quantity=position.quantity - gone,
         cost=position.cost - cost_gone,
         realised_pnl=position.realised_pnl + gone * fill.price - cost_gone,
         fees_quote=position.fees_quote + _fee_amount(fill, fee_price),
+        opened_at_ms=position.opened_at_ms,
     )
 
 

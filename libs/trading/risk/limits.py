@@ -58,10 +58,10 @@ class RiskLimits:
     def is_set(self, name: str) -> bool:
         """Whether the limit `name` is there, a number and above zero."""
         limit = getattr(self, name)
-        if isinstance(limit, Sizing):
-            return limit.is_set
         if isinstance(limit, Decimal):
             return limit.is_finite() and limit > 0
+        if isinstance(limit, Sizing):
+            return limit.is_set
         return isinstance(limit, int) and limit > 0
 
 

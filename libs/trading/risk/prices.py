@@ -37,24 +37,25 @@ def price_is_within_collar(case: Case) -> Refused | None:
     """The price that was decided on is near the mid, and so is the ask that would be paid."""
     price, quote = case.proposal.price, case.market.quote
     with exact():
-        distance_max = quote.mid * case.limits.price_collar_rate
-        lowest, highest = quote.mid - distance_max, quote.mid + distance_max
+        mid = quote.mid
+        distance_max = mid * case.limits.price_collar_rate
+        lowest, highest = mid - distance_max, mid + distance_max
+    is_near = is_positive(price) and lowest <= price <= highest
+    if is_near and quote.ask <= highest:
+        return None
     limit = f"{plain(lowest)} to {plain(highest)}"
-    if not (is_positive(price) and lowest <= price <= highest):
-        return Refused(RefusalReason.PRICE_IS_OUTSIDE_COLLAR, limit, f"{price}")
-    if quote.ask > highest:
-        return Refused(RefusalReason.PRICE_IS_OUTSIDE_COLLAR, limit, f"ask {plain(quote.ask)}")
-    return None
+    return Refused(RefusalReason.PRICE_IS_OUTSIDE_COLLAR, limit, f"ask {plain(quote.ask)}" if is_near else f"{price}")
 
 
 def price_is_between_exits(case: Case) -> Refused | None:
     """The market stands between stop-loss and take-profit: else the protection would be hit as it is placed."""
     stop_loss, take_profit, quote = case.proposal.stop_loss, case.proposal.take_profit, case.market.quote
-    observed = f"bid {plain(quote.bid)}, ask {plain(quote.ask)}"
     if is_positive(stop_loss) and is_positive(take_profit) and stop_loss < quote.bid and quote.ask < take_profit:
         return None
     return Refused(
-        RefusalReason.PRICE_IS_BEYOND_EXITS, f"between stop-loss {stop_loss} and take-profit {take_profit}", observed
+        RefusalReason.PRICE_IS_BEYOND_EXITS,
+        f"between stop-loss {stop_loss} and take-profit {take_profit}",
+        f"bid {plain(quote.bid)}, ask {plain(quote.ask)}",
     )
 
 
