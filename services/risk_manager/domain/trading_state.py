@@ -135,10 +135,12 @@ class AccountState:
         return self._changed(now, wants_active=False, trigger=None, reason=reason, issuer=issuer)
 
     def with_cause(self, cause: ReducingCause, *, present: bool, reason: str, now: datetime) -> "AccountState":
-        """Return the state with a cause set or lifted."""
+        """Return the state with a cause set or lifted. While the account is halted, the halt stays its explanation."""
         causes = self.causes | {cause} if present else self.causes - {cause}
         if causes == self.causes:
             return self
+        if self.state is TradingState.HALTED:
+            return replace(self, revision=self.revision + 1, causes=causes)
         trigger = StopTrigger.API_CONNECTION_LOST if present and cause is ReducingCause.API_CONNECTION_LOST else None
         return self._changed(now, causes=causes, trigger=trigger, reason=reason, issuer="risk_manager")
 

@@ -103,6 +103,25 @@ async def test_an_exchange_out_of_reach_for_ten_minutes_halts_once_and_for_good(
     assert halt.trigger is StopTrigger.API_CONNECTION_LOST
 
 
+async def test_a_halt_stays_its_own_explanation_while_causes_beneath_it_come_and_go() -> None:
+    station = Station()
+    for _ in range(2):
+        await station.wait(300, reachable=False, is_marked=False)
+    halted = station.governor.known["main"]
+
+    await station.wait(1)
+
+    found = station.governor.known["main"]
+    assert (found.reason, found.trigger, found.issuer, found.since) == (
+        "the exchange has been out of reach for 600 s",
+        StopTrigger.API_CONNECTION_LOST,
+        halted.issuer,
+        halted.since,
+    )
+    assert not found.causes
+    assert found.revision > halted.revision
+
+
 async def test_stale_equity_reduces_after_thirty_seconds_and_lifts_with_the_next_mark() -> None:
     station = Station()
 
