@@ -1,6 +1,7 @@
 """The stored versions of the configuration, as the reader's role sees them."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from cli.errors import CommandError, ExitStatus
@@ -11,6 +12,10 @@ from libs.common.configuration.mistakes import shown
 _NEWEST: Final = "SELECT * FROM configuration_versions ORDER BY version DESC LIMIT 1"
 _ALL: Final = """
     SELECT version, created_at, issuer, reason, changes, loosened, hash FROM configuration_versions ORDER BY version
+"""
+_DAILY_LOSS_LIMIT_PCT: Final = """
+    SELECT configuration -> 'risk_management' ->> 'daily_loss_limit_pct' FROM configuration_versions
+    ORDER BY version DESC LIMIT 1
 """
 
 
@@ -29,6 +34,13 @@ async def read_version(place: Place) -> Mapping[str, Any]:
             status=ExitStatus.NOT_RUNNING,
         )
     return dict(row)
+
+
+async def daily_loss_limit_pct(place: Place) -> Decimal | None:
+    """Return the limit in force; None before the first start."""
+    async with place.database() as database, database.connection() as connection:
+        limit_pct = await connection.fetchval(_DAILY_LOSS_LIMIT_PCT)
+    return None if limit_pct is None else Decimal(limit_pct)
 
 
 async def read_versions(place: Place) -> Sequence[Mapping[str, Any]]:

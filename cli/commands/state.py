@@ -10,7 +10,7 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
-from cli.scope import check_scope, configuration_if_readable, told_scope
+from cli.scope import check_scope, told_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,9 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_j
         emit_json(content)
         return
     from cli.status import status_pairs  # noqa: PLC0415 - the clients of the stores
+    from cli.versions import daily_loss_limit_pct  # noqa: PLC0415 - the same
 
-    known = configuration_if_readable(place)
-    limit_pct = known.risk_management.daily_loss_limit_pct if known is not None else None
+    limit_pct = run(daily_loss_limit_pct(place))
     emit_pairs(status_pairs(content, daily_loss_limit_pct=limit_pct), as_json=False)
 
 
