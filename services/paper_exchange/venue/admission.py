@@ -3,7 +3,7 @@
 Invariant: an order that is refused changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from libs.trading.matching import Side
 from services.paper_exchange.market.history import History
@@ -12,7 +12,7 @@ from services.paper_exchange.venue.errors import ApiError, insufficient_balance,
 from services.paper_exchange.venue.filters import check_counts, check_filters, check_list_prices, check_position
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
-from services.paper_exchange.venue.orders import NewOrder
+from services.paper_exchange.venue.orders import NewOrder, Order
 from services.paper_exchange.venue.trailing import trigger_price
 
 
@@ -51,8 +51,9 @@ class Admission:
         Raises:
             ApiError: It is refused.
         """
-        self._check(account, new)
-        check_counts((new,), self._desk.open_orders(account, new.rules.symbol))
+        open_orders = self._desk.open_orders(account, new.rules.symbol)
+        self._check(account, new, open_orders)
+        check_counts((new,), open_orders)
         return self._funded(account, new, self._funds_of(account, new))
 
     def admit_list(self, account: str, client_id: str, above: NewOrder, below: NewOrder) -> int:
@@ -65,18 +66,18 @@ class Admission:
         check_list_prices(above, below, last_price=self._history.last_trade(symbol).price)
         if self._desk.has_open_list(account, client_id) or above.client_id == below.client_id:
             raise rejected("Duplicate order sent.")
+        open_orders = self._desk.open_orders(account, symbol)
         for leg in (above, below):
-            self._check(account, leg)
-        check_counts((above, below), self._desk.open_orders(account, symbol))
+            self._check(account, leg, open_orders)
+        check_counts((above, below), open_orders)
         return self._funded(account, above, max(self._funds_of(account, leg) for leg in (above, below)))
 
-    def _check(self, account: str, new: NewOrder) -> None:
+    def _check(self, account: str, new: NewOrder, open_orders: Sequence[Order]) -> None:
         if self._is_halted():
             raise ApiError(-1013, "Market is closed.")
         symbol = new.rules.symbol
         last_price = self._history.last_trade(symbol).price
         check_filters(new, average_price=self._average_price(symbol), last_price=last_price)
-        open_orders = self._desk.open_orders(account, symbol)
         check_position(new, self._ledger.balance(account, new.rules.base), open_orders)
         known = self._desk.find(account, symbol, order_id=None, client_id=new.client_id)
         if known is not None and known.is_open:

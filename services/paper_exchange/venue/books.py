@@ -4,12 +4,12 @@ Invariant: the deep book of a market and a seed is the same after every restart.
 """
 
 from libs.trading.matching import OrderBook, SeededDepth
-from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.market.tape import Market
 
 _DEPTH_LEVELS_PER_PRICE = 50_000
 
 
-def open_book(tape: Tape, symbol: str, *, place_ms: int, seed: int) -> OrderBook:
+def open_book(tape: Market, symbol: str, *, place_ms: int, seed: int) -> OrderBook:
     """Return a symbol's book as it is at a place of the tape."""
     # The rule's scale comes from the tape's beginning, so that it is the same after every restart.
     reference = tape.quote_at(symbol, 0)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from libs.trading.matching import OrderBook, Side
 from services.paper_exchange.journal import State
 from services.paper_exchange.market.history import History, Trade
-from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.market.tape import Market
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.orders import AccountFill
@@ -37,7 +37,7 @@ def restore_state(state: State, *, desk: Desk, ledger: Ledger, history: History)
     history.restore(state.counters["client_trades"], {symbol: list(known.values()) for symbol, known in trades.items()})
 
 
-def restore_taken(state: State, *, books: Mapping[str, OrderBook], tape: Tape) -> None:
+def restore_taken(state: State, *, books: Mapping[str, OrderBook], tape: Market) -> None:
     """Take away again what clients had taken of the recorded quotes that are still in force."""
     for symbol, record in state.taken.items():
         events = tape.events(record["place_ms"], state.place_ms)

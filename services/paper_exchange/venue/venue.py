@@ -13,7 +13,7 @@ from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import ConfigurationError
 from services.paper_exchange.journal import Journal, State
 from services.paper_exchange.market.history import History
-from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.market.tape import Market
 from services.paper_exchange.market.timeline import Segment, Timeline
 from services.paper_exchange.venue.admission import Admission
 from services.paper_exchange.venue.audience import Audience
@@ -67,7 +67,7 @@ class Venue:
         self,
         *,
         clock: Clock,
-        tape: Tape,
+        tape: Market,
         speed: Fraction,
         journal: Journal,
         audience: Audience,
@@ -89,7 +89,7 @@ class Venue:
                 found=f"one of {state.identity!r}",
                 hint="start with the market it was begun with, or with an empty directory",
             )
-        place_ms = state.place_ms if state else 0
+        place_ms = tape.place_at_start(state.place_ms if state else 0, self.now_ms)
         segments = [segment_of(record) for record in state.segments] if state else []
         self.timeline = Timeline([*segments, Segment(self.now_ms, place_ms, speed)])
         self.history = History(tape=tape, timeline=self.timeline, place_ms=place_ms)
@@ -141,7 +141,7 @@ class Venue:
         """
         now_ms = max(self.now_ms, epoch_ms(self._clock.now()))
         if now_ms - self.now_ms > STALL_MS_MAX:
-            segment = Segment(now_ms, self.history.place_ms, self._speed)
+            segment = Segment(now_ms, self._tape.place_at_start(self.history.place_ms, now_ms), self._speed)
             self.timeline.resume(segment)
             self._recorder.resume(at_ms=now_ms)
         self.now_ms = now_ms

@@ -13,7 +13,7 @@ from services.paper_exchange.market.recording import Recording
 from services.paper_exchange.market.reel import Reel
 from services.paper_exchange.market.tape import Tape
 from services.paper_exchange.venue.orders import NewOrder
-from services.paper_exchange.venue.rules import LISTED, UNIT
+from services.paper_exchange.venue.rules import LISTED, UNIT, SymbolRules
 from services.paper_exchange.venue.venue import Opening, Venue
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,6 +66,10 @@ class FakeAudience:
 
     def flush(self) -> None:
         """Nothing to pass on."""
+
+    def reports(self, order_id: int) -> list[dict[str, Any]]:
+        """Return the reports on one order."""
+        return [event for _, event in self.events if event["e"] == "executionReport" and event["i"] == order_id]
 
     def steps(self) -> list[tuple[str, str]]:
         """Return execution type and status of every report so far."""
@@ -158,10 +162,14 @@ def an_order(
     quote_units: int = 0,
     client_id: str = "",
     time_in_force: TimeInForce = TimeInForce.GTC,
+    prevention: str = "EXPIRE_MAKER",
+    iceberg_lots: int = 0,
+    trailing_delta: int = 0,
+    rules: SymbolRules = BTC,
 ) -> NewOrder:
     """Return an order for 0.01 BTC."""
     return NewOrder(
-        rules=BTC,
+        rules=rules,
         side=side,
         kind=kind,
         client_id=client_id or f"order-{next(_ids)}",
@@ -170,5 +178,7 @@ def an_order(
         quote_units=quote_units,
         price=price,
         stop_price=stop_price,
-        prevention="EXPIRE_MAKER",
+        prevention=prevention,
+        iceberg_lots=iceberg_lots,
+        trailing_delta=trailing_delta,
     )

@@ -38,37 +38,41 @@ class AnyMarket(RuleBasedStateMachine):
         lots=LOTS,
         time_in_force=strategies.sampled_from(TimeInForce),
         owner=OWNERS,
+        part_lots=strategies.just(0) | LOTS,
     )
-    def submit(self, side, price, lots, time_in_force, owner):
+    def submit(self, *, side, price, lots, time_in_force, owner, part_lots):
         owner, prevention = owner
         order_id, self.next_id = self.next_id, self.next_id + 1
         self.wanted[order_id], self.filled[order_id] = lots, 0
         self.limits[order_id] = side, price
         queue = {price: [order.order_id for order in self.resting(side.opposite, price)] for price in range(950, 1_050)}
-        order = Incoming(order_id, owner, side, price, lots, None, time_in_force, prevention)
+        order = Incoming(order_id, owner, side, price, lots, None, time_in_force, prevention, part_lots)
 
         plan = self.book.submit(order)
 
         self.take(plan.fills)
         for match in plan.prevented:
-            self.gone[match.maker] = self.gone.get(match.maker, 0) + match.maker_lots
+            self.gone[match.maker] += match.maker_lots
         prices = [fill.price for fill in plan.fills]
         assert prices == sorted(prices, reverse=side is Side.SELL), "best price first"
         for fill_price, expected in queue.items():
-            makers = [fill.maker for fill in plan.fills if fill.price == fill_price and fill.maker is not None]
+            here = (fill for fill in plan.fills if fill.price == fill_price and fill.maker is not None)
+            makers = list(dict.fromkeys(fill.maker for fill in here))  # an iceberg trades in parts
             kept_apart = {match.maker for match in plan.prevented}
             standing = [maker for maker in expected if maker not in kept_apart]
             assert makers == standing[: len(makers)], "the earlier order first"
         if time_in_force is TimeInForce.FOK:
             assert self.filled[order_id] in (0, lots), "all or nothing"
-        if order_id not in self.book.orders:
-            self.gone[order_id] = lots - self.filled[order_id]
+        rests = order_id in self.book.orders
+        self.gone[order_id] = plan.prevented_lots if rests else lots - self.filled[order_id]
+        if rests and part_lots:
+            assert self.book.orders[order_id].lots <= part_lots, "no more than a part is shown"
 
     @rule(pick=strategies.integers(min_value=0))
     def cancel(self, pick):
         if self.book.orders:
             order_id = sorted(self.book.orders)[pick % len(self.book.orders)]
-            self.gone[order_id] = self.book.cancel(order_id)
+            self.gone[order_id] += self.book.cancel(order_id)
 
     @rule(bid=PRICES, spread=strategies.integers(min_value=1, max_value=5), bid_lots=LOTS, ask_lots=LOTS)
     def quote(self, bid, spread, bid_lots, ask_lots):
@@ -87,8 +91,8 @@ class AnyMarket(RuleBasedStateMachine):
     @invariant()
     def every_lot_is_filled_resting_or_gone(self):
         for order_id, lots in self.wanted.items():
-            resting = self.book.orders[order_id].lots if order_id in self.book.orders else 0
-            assert lots == self.filled[order_id] + resting + self.gone.get(order_id, 0)
+            resting = self.book.orders[order_id].open_lots if order_id in self.book.orders else 0
+            assert lots == self.filled[order_id] + resting + self.gone[order_id]
 
     @invariant()
     def levels_hold_exactly_the_orders_and_the_recorded_quantity(self):
@@ -99,7 +103,7 @@ class AnyMarket(RuleBasedStateMachine):
 
     def resting(self, side: Side, price: int):
         orders = (order for order in self.book.orders.values() if order.side is side and order.price == price)
-        return sorted(orders, key=lambda order: order.order_id)
+        return sorted(orders, key=lambda order: order.turn)
 
     def take(self, fills: tuple[Fill, ...] | list[Fill]) -> None:
         for fill in fills:
