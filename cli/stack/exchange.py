@@ -5,13 +5,17 @@ import json
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+import aiohttp
 
 from cli.errors import ExitStatus
 from cli.logs import log_to_file
 from libs.common.configuration.market import MarketSection
 from libs.embedded.directory import DataDirectory
+from libs.embedded.errors import EXIT_NOT_RUNNING, EmbeddedError
 from libs.embedded.ports import PortBook
 from libs.embedded.process import ProcessEvent
 from libs.embedded.process_table import end_leftovers
@@ -25,6 +29,15 @@ PLACE: Final = "exchange"
 """Its directory below the stack's: its accounts are its own, so that a stack's ledger never sees their trades."""
 
 SHOWN: Final = ("exchange_rest", "exchange_ws", "exchange_accounts")
+_ANSWER_S_MAX: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinanceAddresses:
+    """Where the live market is: the base addresses of its REST API and of its streams."""
+
+    rest: str
+    ws: str
 
 
 def exchange_service(
@@ -63,6 +76,7 @@ async def run_exchange(
     *,
     market: MarketSection,
     symbols: tuple[str, ...],
+    addresses: BinanceAddresses | None,
     port: int | None,
     on_event: Callable[[ProcessEvent], None],
     on_ready: Callable[[dict[str, Any]], None],
@@ -73,12 +87,13 @@ async def run_exchange(
         data_dir: The stack's data directory; the exchange has one of its own below it.
         market: Where prices come from.
         symbols: What it trades.
+        addresses: Where prices come from, if they are live.
         port: Where it listens; None: the port it had before, at first a free one.
         on_event: Told of every change of its process.
         on_ready: Told where it is and which accounts it has, once it answers.
 
     Raises:
-        EmbeddedError: Its directory or port cannot be used, or it does not start.
+        EmbeddedError: Its directory or port cannot be used, the live market is out of reach, or it does not start.
     """
     directory = DataDirectory(data_dir / PLACE)
     directory.create()
@@ -91,6 +106,13 @@ async def run_exchange(
             service = exchange_service(
                 market, symbols, port=ports.port(EXCHANGE, wanted=port), data_dir=directory.root, scenario_file=None
             )
+            if addresses is not None:
+                await _check_reachable(addresses)
+                variables = {
+                    "PAPER_EXCHANGE_BINANCE_REST_URL": addresses.rest,
+                    "PAPER_EXCHANGE_BINANCE_WS_URL": addresses.ws,
+                }
+                service = replace(service, environment={**service.environment, **variables})
             spec = service_spec(service, directory=directory, health_port=ports.port(f"{EXCHANGE}.health"))
             async with Supervisor(directory, on_event=on_event) as supervisor:
                 await supervisor.start([spec])
@@ -100,3 +122,21 @@ async def run_exchange(
 
     interrupted = await run_until_signal(work())
     return ExitStatus.INTERRUPTED if interrupted is signal.SIGINT else ExitStatus.DONE
+
+
+async def _check_reachable(addresses: BinanceAddresses) -> None:
+    """Find out now what would otherwise end the exchange again and again."""
+    asked = addresses.rest
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_S_MAX)) as session:
+            async with session.get(f"{addresses.rest}/api/v3/ping", raise_for_status=True):
+                asked = addresses.ws
+            async with asyncio.timeout(_ANSWER_S_MAX), session.ws_connect(f"{addresses.ws}/ws"):
+                pass
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise EmbeddedError(
+            f"--market binance: expected Binance's market data at {asked}, found: {type(error).__name__}: {error}",
+            hint="Look at the network, name other addresses with --binance-rest and --binance-ws, "
+            "or leave --market out for recorded prices.",
+            exit_status=EXIT_NOT_RUNNING,
+        ) from error

@@ -12,18 +12,22 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from libs.common.clock import Clock, SystemClock
-from libs.common.errors import ConfigurationError, InvalidMessageError
+from libs.common.errors import ConfigurationError, InvalidMessageError, RetryableError
 from services.paper_exchange.api.keys import load_or_create_keys, write_private
 from services.paper_exchange.api.periodic import PERIOD_MS
 from services.paper_exchange.exchange import Exchange
 from services.paper_exchange.health import Health
-from services.paper_exchange.market.source import open_tape
+from services.paper_exchange.market.source import LIVE, open_market
+from services.paper_exchange.market.tape import Market
 from services.paper_exchange.settings import PaperExchangeSettings, load_settings
 
 EXIT_FAILED = 1
+EXIT_UNREACHABLE = 3
 EXIT_CONFIGURATION = 4
 TURN_MS_MIN = 5
 """What happens on the market within so short a time is shown together."""
+LIVE_TURN_MS_MAX = 10
+"""A live market does not say beforehand when something happens, so it is looked at this often."""
 SHUTDOWN_S_MAX = 1.0
 
 
@@ -33,6 +37,9 @@ def main() -> None:
         asyncio.run(run(load_settings(), SystemClock()))
     except ConfigurationError as error:
         sys.exit(_complain(str(error), EXIT_CONFIGURATION))
+    except RetryableError as error:
+        hint = "look at the network, or choose PAPER_EXCHANGE_MARKET=recorded"
+        sys.exit(_complain(f"{error}; {hint}", EXIT_UNREACHABLE))
     except (InvalidMessageError, OSError) as error:
         sys.exit(_complain(str(error), EXIT_FAILED))
 
@@ -49,11 +56,15 @@ async def run(settings: PaperExchangeSettings, clock: Clock) -> None:
 async def serve(settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Event) -> None:
     """Serve clients until `ended` is set."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with open_market(settings, clock, tell=_tell) as market:
+        await _serve_market(market, settings, clock, ended)
+
+
+async def _serve_market(market: Market, settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Event) -> None:
     keys = load_or_create_keys(settings.data_dir / "keys.json")
-    tape = open_tape(settings.market, settings.symbols, seed=settings.seed, scenario_file=settings.scenario_file)
     exchange = Exchange(
         clock=clock,
-        tape=tape,
+        tape=market,
         speed=Fraction(settings.speed),
         seed=settings.seed,
         journal_dir=settings.data_dir / "journal",
@@ -66,7 +77,8 @@ async def serve(settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Ev
         _listening(application, settings.host, settings.port, "PORT") as port,
         _listening(health.application(), settings.host, settings.health_port, "HEALTH_PORT") as health_port,
     ):
-        market = asyncio.create_task(_turn(exchange, health))
+        turn_ms_max = LIVE_TURN_MS_MAX if settings.market == LIVE else PERIOD_MS
+        turning = asyncio.create_task(_turn(exchange, health, turn_ms_max))
         write_private(
             settings.data_dir / "exchange.json",
             {
@@ -80,19 +92,18 @@ async def serve(settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Ev
             },
         )
         health.ready()
-        ready = f"paper exchange ready: http://{settings.host}:{port} ({tape.identity})"
-        print(ready, flush=True)  # noqa: T201 - the one line that says so
-        market.add_done_callback(lambda _: ended.set())
+        _tell(f"ready: http://{settings.host}:{port} ({market.identity})")
+        turning.add_done_callback(lambda _: ended.set())
         crash.add_done_callback(lambda _: ended.set())
         await ended.wait()
-        for future in (market, crash):
+        for future in (turning, crash):
             if future.done():
                 future.result()
-        market.cancel()
+        turning.cancel()
     exchange.venue.close()
 
 
-async def _turn(exchange: Exchange, health: Health) -> None:
+async def _turn(exchange: Exchange, health: Health, turn_ms_max: int) -> None:
     """Let the market catch up with the clock, and publish by the clock."""
     venue = exchange.venue
     period = -1
@@ -103,7 +114,7 @@ async def _turn(exchange: Exchange, health: Health) -> None:
             exchange.periodic.publish()
             feed = exchange.feed
             health.turned(place_ms=venue.history.place_ms, frames=feed.frames_total, listeners=feed.account_listeners)
-        quiet_ms = venue.quiet_ms(PERIOD_MS - now_ms % PERIOD_MS)
+        quiet_ms = venue.quiet_ms(min(turn_ms_max, PERIOD_MS - now_ms % PERIOD_MS))
         await asyncio.sleep(max(quiet_ms, TURN_MS_MIN) / 1_000)
 
 
@@ -140,6 +151,10 @@ async def _listening(application: web.Application, host: str, port: int, name: s
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _tell(text: str) -> None:
+    print(f"paper exchange {text}", flush=True)  # noqa: T201 - the reader is a person or a supervisor
 
 
 def _complain(text: str, status: int) -> int:

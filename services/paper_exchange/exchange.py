@@ -22,7 +22,7 @@ from services.paper_exchange.api.tickers import Tickers
 from services.paper_exchange.api.trading import Trading
 from services.paper_exchange.api.wallet import Wallet
 from services.paper_exchange.journal import Journal
-from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.market.tape import Market
 from services.paper_exchange.venue.rules import UNIT
 from services.paper_exchange.venue.venue import Opening, Venue
 
@@ -58,7 +58,7 @@ class Exchange:
         self,
         *,
         clock: Clock,
-        tape: Tape,
+        tape: Market,
         speed: Fraction,
         seed: int,
         journal_dir: Path,

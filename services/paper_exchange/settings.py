@@ -12,6 +12,8 @@ from libs.common.errors import ConfigurationError
 _PREFIX = "PAPER_EXCHANGE_"
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+HttpAddress = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
+SocketAddress = Annotated[str, Field(pattern=r"^wss?://[^/]+$")]
 
 
 def _split(value: Any) -> Any:
@@ -26,11 +28,14 @@ class PaperExchangeSettings(BaseSettings):
         port: The public port; 0 picks a free one.
         health_port: Port of /healthz, /readyz and /metrics; 0 picks a free one.
         data_dir: Holds `exchange.json`, `keys.json` and the journal.
-        market: `recorded` or `generated`.
+        market: `recorded`, `generated` or `binance`, which is live.
         seed: Selects the generated market and the quantities of the deep book.
         symbols: What trades, separated by commas.
         speed: Market time per real time; 0 lets the market stand still.
         scenario_file: What is to happen on the generated market (`services/paper_exchange/market/scenario.py`).
+        binance_rest_url: Where the live market's past is asked for; Binance's own address for market data only.
+        binance_ws_url: Where the live market streams from.
+        binance_silence_s: Of the live market: trading is suspended while a symbol is silent for longer.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
@@ -39,13 +44,16 @@ class PaperExchangeSettings(BaseSettings):
     port: Port = 0
     health_port: Port = 0
     data_dir: Path = Path(".data/paper_exchange")
-    market: Literal["recorded", "generated"] = "recorded"
+    market: Literal["recorded", "generated", "binance"] = "recorded"
     seed: int = Field(default=7, ge=0)
     symbols: Annotated[tuple[Literal["BTCUSDT", "ETHUSDT"], ...], NoDecode, BeforeValidator(_split)] = Field(
         default=("BTCUSDT", "ETHUSDT"), min_length=1
     )
     speed: Decimal = Field(default=Decimal(1), ge=0, le=1_000)
     scenario_file: Path | None = None
+    binance_rest_url: HttpAddress = "https://data-api.binance.vision"
+    binance_ws_url: SocketAddress = "wss://data-stream.binance.vision"
+    binance_silence_s: Decimal = Field(default=Decimal(10), gt=0, le=3_600)
 
 
 def load_settings() -> PaperExchangeSettings:
@@ -63,8 +71,15 @@ def load_settings() -> PaperExchangeSettings:
     if settings.scenario_file is not None and settings.market != "generated":
         raise ConfigurationError(
             where=f"{_PREFIX}SCENARIO_FILE",
-            expected="no scenario, because the market is recorded",
+            expected=f"no scenario, because the market is {settings.market}",
             found=str(settings.scenario_file),
             hint=f"set {_PREFIX}MARKET=generated",
+        )
+    if settings.market == "binance" and settings.speed != 1:
+        raise ConfigurationError(
+            where=f"{_PREFIX}SPEED",
+            expected="1, because the market is live",
+            found=f"{settings.speed:f}",
+            hint=f"leave it out, or set {_PREFIX}MARKET=recorded",
         )
     return settings

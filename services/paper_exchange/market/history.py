@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from services.paper_exchange.market.intervals import candle_start, next_candle_start
 from services.paper_exchange.market.reel import Summary
-from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.market.tape import Market
 from services.paper_exchange.market.timeline import Timeline
 
 TRADE_ID_FIRST = 10_000_000_000
@@ -43,7 +43,7 @@ class Candle:
 class History:
     """Past trades of every symbol: the tape up to its present place, and what clients traded besides."""
 
-    def __init__(self, *, tape: Tape, timeline: Timeline, place_ms: int) -> None:
+    def __init__(self, *, tape: Market, timeline: Timeline, place_ms: int) -> None:
         self._tape = tape
         self._timeline = timeline
         self._client_trades = {symbol: deque[Trade](maxlen=CLIENT_TRADES_MAX) for symbol in tape.symbols}

@@ -6,12 +6,48 @@ Invariant: the tape is immutable; the same tape read at the same place gives the
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from libs.trading.matching import Quote
 from services.paper_exchange.market.reel import Print, Reel, Summary, TapeEvent
 
 BEGINNING = -(1 << 62)
 END = 1 << 62
+
+
+class Market(Protocol):
+    """What an exchange needs to know of any market; a place is a moment of the market's own time."""
+
+    identity: str
+    symbols: tuple[str, ...]
+
+    def place_at_start(self, place_ms: int, now_ms: int) -> int:
+        """Return where the market goes on at `now_ms`, having stood at `place_ms`."""
+        ...
+
+    def is_halted(self, at_ms: int) -> bool:
+        """Return whether trading is suspended."""
+        ...
+
+    def quote_at(self, symbol: str, at_ms: int) -> Quote:
+        """Return the best bid and ask in force."""
+        ...
+
+    def count_until(self, symbol: str, at_ms: int) -> int:
+        """Return the ordinal of the first trade after `at_ms`."""
+        ...
+
+    def trade(self, symbol: str, ordinal: int) -> Print:
+        """Return the trade with this ordinal."""
+        ...
+
+    def summary(self, symbol: str, first: int, last: int) -> Summary | None:
+        """Summarise the trades with ordinals from `first` up to, not including, `last`; `None` if there are none."""
+        ...
+
+    def events(self, after_ms: int, until_ms: int) -> Iterator[TapeEvent]:
+        """Yield what happens after `after_ms` up to and including `until_ms`, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +88,10 @@ class Tape:
     def of(cls, reel: Reel, *, identity: str) -> "Tape":
         """Return a tape of one reel."""
         return cls([Splice(BEGINNING, 0, reel)], identity=identity)
+
+    def place_at_start(self, place_ms: int, now_ms: int) -> int:  # noqa: ARG002 - what a live market needs
+        """Return where the market goes on: exactly where it stood."""
+        return place_ms
 
     def is_halted(self, at_ms: int) -> bool:
         """Return whether trading is suspended."""

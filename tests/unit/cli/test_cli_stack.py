@@ -49,10 +49,16 @@ def test_endpoints_as_json_are_whole_and_silent(running: DataDirectory, capsys: 
     assert printed.err == ""
 
 
-@pytest.mark.parametrize("command", ["up", "exchange"])
-def test_help_offers_only_what_this_version_has(command: str):
-    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+def test_help_offers_only_what_this_version_has():
+    shown = CliRunner().invoke(app, ["up", "--help"], env={"COLUMNS": "200"}).output
 
     assert "recorded or generated" in shown
     assert "binance" not in shown
     assert "dashboard" not in shown
+
+
+def test_the_exchange_alone_offers_the_live_market():
+    shown = CliRunner().invoke(app, ["exchange", "--help"], env={"COLUMNS": "200"}).output
+
+    assert "recorded, generated, or binance" in shown
+    assert "--binance-rest" in shown
