@@ -136,6 +136,8 @@ class AddressBudget:
 def _retry_in_s(reply: Reply, exchange_ms: int) -> float:
     if reply.retry_after_s is not None:
         return min(reply.retry_after_s, RETRY_AFTER_S_MAX)
+    if reply.status == _TOO_MANY:
+        return (_MINUTE_MS - exchange_ms % _MINUTE_MS) / 1_000  # the window that was used up ends with the minute
     until = _BANNED_UNTIL.search(reply.message)
     named_s = (int(until.group(1)) - exchange_ms) / 1_000 if until is not None else _RETRY_DEFAULT_S
     return min(max(named_s, _RETRY_DEFAULT_S), RETRY_AFTER_S_MAX)

@@ -21,6 +21,7 @@ from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.runtime import Runtime, run_service
+from libs.exchange.limits import AddressBudget
 from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys
 from services.position_manager.domain.marks import QuoteBoard
 from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper
@@ -31,6 +32,7 @@ MARK_INTERVAL_S: Final = 1.0
 MARK_DEADLINE_S: Final = 60.0
 """Longer than all deadlines within: a transaction is never cancelled from outside."""
 MARK_PROGRESS_S_MAX: Final = 30.0
+RULES_INTERVAL_S: Final = 60.0
 RETRY_S: Final = 1.0
 
 T = TypeVar("T")
@@ -43,11 +45,21 @@ async def serve(runtime: Runtime[Settings]) -> None:
     configuration, settings, clock = runtime.configuration, runtime.settings, runtime.clock
     async with runtime.database() as database, aiohttp.ClientSession() as session:
         exchange = BinanceReader(
-            session, rest_url=settings.exchange_rest_url, keys=read_keys(settings.exchange_keys_file)
+            session,
+            rest_url=settings.exchange_rest_url,
+            keys=read_keys(settings.exchange_keys_file),
+            budget=AddressBudget(clock),
         )
         async with database.connection() as connection:
             symbols = sorted({*configuration.symbols, *await open_symbols(connection)})
-        instruments = await _answered(partial(exchange.instruments, symbols))
+        instruments = dict(await _answered(partial(exchange.instruments, symbols)))
+
+        async def read_rules() -> None:
+            try:
+                instruments.update(await exchange.instruments(symbols))
+            except RetryableError as error:
+                _log.warning("The symbols' rules could not be read", error=str(error))
+
         accounts = Accounts()
         keeper = PositionKeeper(accounts=accounts, instruments=instruments)
         marker = EquityMarker(
@@ -89,6 +101,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(owner.run(), name="owner")
+            tasks.create_task(every(RULES_INTERVAL_S, read_rules, clock=clock), name="symbols' rules")
             tasks.create_task(observations.run(), name="quotes and trading state")
             tasks.create_task(_mark(runtime, owner, marker), name="marks")
 

@@ -31,6 +31,7 @@ from libs.common.messaging.owner import Handler, Owner
 from libs.common.observability.health import Progress
 from libs.common.runtime import Runtime, run_service
 from libs.common.storage.redis import RedisStore
+from libs.exchange.limits import AddressBudget
 from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
 from services.risk_manager.adapters.operators_file import OperatorsFile
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
@@ -85,7 +86,9 @@ class RiskManager:
             started_at_s=clock.monotonic_s(), clock_skew_ms_max=lambda: live.current.safety.clock_skew_ms_max
         )
         self.market = MarketView(observed=observed, client=store.client, clock=clock)
-        self.instruments = ExchangeInstruments(address=settings.exchange_rest_url, symbols=configuration.symbols)
+        self.instruments = ExchangeInstruments(
+            address=settings.exchange_rest_url, symbols=configuration.symbols, budget=AddressBudget(clock)
+        )
         self.book = RedisRiskBook(store.client, epoch=self.epoch)
         self.books = BookKeeper(book=self.book, accounts=accounts, apply=self.apply)
         self.judge = SignalJudge(

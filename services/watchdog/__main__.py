@@ -9,6 +9,7 @@ import structlog
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.runtime import Runtime, run_service
+from libs.exchange.limits import AddressBudget
 from services.watchdog.alerting import Alarm
 from services.watchdog.cancelling import EntryCanceller
 from services.watchdog.exchange import ExchangeAccount, load_keys
@@ -46,7 +47,13 @@ async def serve(runtime: Runtime[Settings]) -> None:
             health=HttpHealth(session, {name: str(url) for name, url in settings.targets.items()}),
             emergency=EmergencyStop(
                 FileHaltLatch(settings.halt_dir),
-                _cancellers(session, settings, accounts=exchange.accounts, recv_window_ms=exchange.recv_window_ms),
+                _cancellers(
+                    session,
+                    settings,
+                    accounts=exchange.accounts,
+                    recv_window_ms=exchange.recv_window_ms,
+                    budget=AddressBudget(runtime.clock),
+                ),
             ),
             alarm=alarm,
             clock=runtime.clock,
@@ -65,7 +72,12 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
 
 def _cancellers(
-    session: aiohttp.ClientSession, settings: Settings, *, accounts: tuple[str, ...], recv_window_ms: int
+    session: aiohttp.ClientSession,
+    settings: Settings,
+    *,
+    accounts: tuple[str, ...],
+    recv_window_ms: int,
+    budget: AddressBudget,
 ) -> list[EntryCanceller]:
     keys = load_keys(settings.exchange_keys_file) if settings.exchange_keys_file else {}
     missing = [account for account in accounts if account not in keys]
@@ -74,7 +86,7 @@ def _cancellers(
     return [
         EntryCanceller(
             account,
-            ExchangeAccount(session, address=settings.exchange_rest_url, key=keys[account]),
+            ExchangeAccount(session, address=settings.exchange_rest_url, key=keys[account], budget=budget),
             installation=settings.installation,
             recv_window_ms=recv_window_ms,
         )

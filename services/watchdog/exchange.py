@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.exchange.limits import AddressBudget, Purpose
+from libs.exchange.replies import Reply
 
 REQUEST_S_MAX: Final = 3.0
+WEIGHTS: Final = {("GET", "/api/v3/time"): 1, ("GET", "/api/v3/openOrders"): 80, ("DELETE", "/api/v3/order"): 1}
 RECV_WINDOW_MS: Final = 5_000
 """Generous: a cancel that arrives late does no harm."""
 UNKNOWN_ORDER: Final = -2011
@@ -66,8 +69,11 @@ class OpenOrder:
 class ExchangeAccount:
     """One account at the exchange, with a key that may read and cancel."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, address: str, key: ExchangeKey) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, address: str, key: ExchangeKey, budget: AddressBudget
+    ) -> None:
         self._session = session
+        self._budget = budget
         self._address = address.rstrip("/")
         self._api_key = key.api_key
         self._sign = _signer(key.api_secret.get_secret_value())
@@ -130,8 +136,12 @@ class ExchangeAccount:
         url = f"{self._address}{path}{'?' if query else ''}{query}"
         timeout = aiohttp.ClientTimeout(total=REQUEST_S_MAX)
         try:
-            async with self._session.request(method, url, headers=headers, timeout=timeout) as response:
-                answer = json.loads(await response.read())
+            with self._budget.spending(Purpose.REDUCTION, weight=WEIGHTS[method, path]):
+                async with self._session.request(method, url, headers=headers, timeout=timeout) as response:
+                    text = await response.text()
+            refusal = text if response.status >= 400 else ""  # noqa: PLR2004 - HTTP
+            self._budget.observe(Reply.of(status=response.status, headers=response.headers, text=refusal))
+            answer = json.loads(text)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # The address is left out of the message: it holds the signature.
             raise RetryableError(f"exchange: {method} {path}: expected JSON, found {type(error).__name__}") from None

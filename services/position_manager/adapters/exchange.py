@@ -24,11 +24,14 @@ from libs.common.clock import epoch_ms, from_epoch_ms
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.common.messaging.deadlines import deadline
 from libs.exchange.instruments import exchange_symbol, parse_listings
+from libs.exchange.limits import AddressBudget, Purpose
+from libs.exchange.replies import Reply
 from libs.trading.instruments import Instrument
 from services.position_manager.service import AccountBalances
 
 CALL_DEADLINE_S: Final = 5.0
 RECV_WINDOW_MS: Final = 5_000
+WEIGHTS: Final = {"/api/v3/time": 1, "/api/v3/account": 20, "/api/v3/exchangeInfo": 20, "/api/v3/klines": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,11 @@ class ApiKey:
 class BinanceReader:
     """Answers the `Exchange` port from Binance's REST API."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, rest_url: str, keys: Mapping[str, ApiKey]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, rest_url: str, keys: Mapping[str, ApiKey], budget: AddressBudget
+    ) -> None:
         self._session = session
+        self._budget = budget
         self._rest_url = rest_url.rstrip("/")
         self._keys = keys
 
@@ -116,10 +122,13 @@ class BinanceReader:
     async def _ask(self, path: str, headers: Mapping[str, str]) -> Any:
         name = path.partition("?")[0]
         try:
-            async with self._session.get(f"{self._rest_url}{path}", headers=headers) as response:
-                text = await response.text()
+            with self._budget.spending(Purpose.RECONCILIATION, weight=WEIGHTS[name]):
+                async with self._session.get(f"{self._rest_url}{path}", headers=headers) as response:
+                    text = await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RetryableError(f"exchange GET {name}: expected an answer, found {error!r}") from error
+        refusal = text if response.status >= 400 else ""  # noqa: PLR2004 - HTTP's own number
+        self._budget.observe(Reply.of(status=response.status, headers=response.headers, text=refusal))
         if response.status != 200:  # noqa: PLR2004 - HTTP's own number
             raise RetryableError(f"exchange GET {name}: expected 200, found {response.status}: {text[:200]}")
         with _expecting(name):

@@ -19,27 +19,32 @@ from libs.common.errors import RetryableError
 from libs.common.storage import keys
 from libs.common.storage.redis import UNREACHABLE
 from libs.exchange.instruments import exchange_symbol, parse_listings
+from libs.exchange.limits import AddressBudget, Purpose
+from libs.exchange.replies import Reply
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.figures import MarketFacts
 from services.risk_manager.domain.observed_market import ObservedMarket
 
-REFRESH_INTERVAL_S: Final = 3_600.0
+REFRESH_INTERVAL_S: Final = 60.0
 RETRY_S: Final = 2.0
 REQUEST_TIMEOUT_S: Final = 10.0
+EXCHANGE_INFO_WEIGHT: Final = 20
 
 _log = structlog.get_logger(__name__)
 
 
 class ExchangeInstruments:
-    """Implements `Instruments`: reads the public `exchangeInfo` at the start and every hour.
+    """Implements `Instruments`: reads the public `exchangeInfo` at the start and every minute.
 
     Args:
         address: Base address of the exchange's REST API.
         symbols: What is traded.
+        budget: What the address may still ask.
     """
 
-    def __init__(self, *, address: str, symbols: Sequence[str]) -> None:
+    def __init__(self, *, address: str, symbols: Sequence[str], budget: AddressBudget) -> None:
+        self._budget = budget
         self._address = address.rstrip("/")
         self._symbols = tuple(symbols)
         self._instruments: dict[str, Instrument] = {}
@@ -67,10 +72,13 @@ class ExchangeInstruments:
 
     async def _refresh(self, session: aiohttp.ClientSession) -> None:
         names = json.dumps([exchange_symbol(symbol) for symbol in self._symbols], separators=(",", ":"))
-        async with session.get(f"{self._address}/api/v3/exchangeInfo", params={"symbols": names}) as response:
-            if response.status != HTTPStatus.OK:
-                raise RetryableError(f"exchangeInfo: expected status 200, found {response.status}")
-            listings = parse_listings(await response.json(), self._symbols)
+        with self._budget.spending(Purpose.RECONCILIATION, weight=EXCHANGE_INFO_WEIGHT):
+            async with session.get(f"{self._address}/api/v3/exchangeInfo", params={"symbols": names}) as response:
+                reply = Reply.of(status=response.status, headers=response.headers, text=await response.text())
+        self._budget.observe(reply)
+        if reply.status != HTTPStatus.OK:
+            raise RetryableError(f"exchangeInfo: expected status 200, found {reply.status}")
+        listings = parse_listings(reply.body, self._symbols)
         self._instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
 
 

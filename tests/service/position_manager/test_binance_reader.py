@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.exchange.limits import AddressBudget
 from services.position_manager.adapters.exchange import ApiKey, BinanceReader, read_keys
+from tests.support.clock import FakeClock
 
 FILTERS = [
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01"},
@@ -69,7 +71,12 @@ async def reader(venue: Venue) -> AsyncIterator[BinanceReader]:
     application = web.Application()
     application.router.add_get("/{path:.*}", venue.answer)
     async with TestServer(application) as server, aiohttp.ClientSession() as session:
-        yield BinanceReader(session, rest_url=str(server.make_url("/")), keys={"main": ApiKey("key", "secret")})
+        yield BinanceReader(
+            session,
+            rest_url=str(server.make_url("/")),
+            keys={"main": ApiKey("key", "secret")},
+            budget=AddressBudget(FakeClock()),
+        )
 
 
 async def test_balances_are_free_and_locked_together_and_exact(reader):
@@ -125,9 +132,22 @@ async def test_an_error_of_the_exchange_is_worth_another_try(reader, venue):
         await reader.closing_price("BTC/USDT", datetime(2026, 11, 23, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("status", [418, 429])
+async def test_an_address_that_is_to_wait_is_not_asked_again(reader, venue, status):
+    venue.status = status
+
+    for _ in range(3):
+        with pytest.raises(RetryableError):
+            await reader.closing_price("BTC/USDT", datetime(2026, 11, 23, tzinfo=UTC))
+
+    assert len(venue.requests) == 1
+
+
 async def test_an_unreachable_exchange_is_worth_another_try(unused_tcp_port):
     async with aiohttp.ClientSession() as session:
-        reader = BinanceReader(session, rest_url=f"http://127.0.0.1:{unused_tcp_port}", keys={})
+        reader = BinanceReader(
+            session, rest_url=f"http://127.0.0.1:{unused_tcp_port}", keys={}, budget=AddressBudget(FakeClock())
+        )
 
         with pytest.raises(RetryableError, match="expected an answer"):
             await reader.instruments(["BTC/USDT"])

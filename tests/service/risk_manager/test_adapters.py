@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from libs.common.contracts.event import Event
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.exchange.limits import AddressBudget, Purpose
 from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
 from services.risk_manager.adapters.operators_file import OperatorsFile
 from services.risk_manager.domain.claims import Claim, HeldPosition
@@ -22,6 +23,7 @@ from services.risk_manager.service.ports import RiskRecords
 from services.risk_manager.service.rebuilding import BookKeeper
 from services.risk_manager.settings import Settings
 from tests.service.risk_manager.builders import FakeRecords, a_clock, a_status, enveloped
+from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 
 BTC_RULES = {
@@ -90,6 +92,34 @@ async def test_statuses_become_what_is_known_of_the_market() -> None:
     assert view.facts("BTC/USDT").reachable
 
 
+async def test_rules_are_not_read_while_the_address_is_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.risk_manager.adapters.market.RETRY_S", 0)
+    budget = AddressBudget(FakeClock())
+    asked = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.json_response({"code": -1003, "msg": ""}, status=418, headers={"Retry-After": "120"})
+
+    async def is_told() -> bool:
+        return budget.wait_s(Purpose.REDUCTION) > 0
+
+    application = web.Application()
+    application.router.add_get("/api/v3/exchangeInfo", answer)
+    async with TestServer(application) as server:
+        instruments = ExchangeInstruments(address=str(server.make_url("/")), symbols=("BTC/USDT",), budget=budget)
+        running = asyncio.create_task(instruments.run())
+        await eventually(is_told)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running})
+
+    assert asked == 1
+    assert budget.wait_s(Purpose.REDUCTION) == 120
+
+
 async def test_the_exchanges_rules_are_read_again_until_they_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.risk_manager.adapters.market.RETRY_S", 0)
     answers: list[tuple[int, Any]] = [(503, {}), (200, {"symbols": []}), (200, {"symbols": [BTC_RULES]})]
@@ -103,7 +133,9 @@ async def test_the_exchanges_rules_are_read_again_until_they_can_be_used(monkeyp
     application = web.Application()
     application.router.add_get("/api/v3/exchangeInfo", answer)
     async with TestServer(application) as server:
-        instruments = ExchangeInstruments(address=str(server.make_url("/")), symbols=("BTC/USDT",))
+        instruments = ExchangeInstruments(
+            address=str(server.make_url("/")), symbols=("BTC/USDT",), budget=AddressBudget(FakeClock())
+        )
         assert not await instruments.known()
         running = asyncio.create_task(instruments.run())
         await eventually(instruments.known)

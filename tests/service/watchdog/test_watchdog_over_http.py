@@ -22,11 +22,13 @@ from libs.common.contracts.event import Event
 from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import ConfigurationError, RetryableError
+from libs.exchange.limits import AddressBudget
 from services.watchdog.alerting import Alarm
 from services.watchdog.cancelling import EntryCanceller
 from services.watchdog.exchange import ExchangeAccount, ExchangeKey, load_keys
 from services.watchdog.settings import Settings
 from services.watchdog.watching import HttpHealth
+from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.raw_records import AT
 
@@ -120,7 +122,12 @@ async def serve() -> AsyncIterator[Callable[[web.Application], Any]]:
 
 
 def an_account(session: aiohttp.ClientSession, address: str, *, secret: str = SECRET) -> ExchangeAccount:
-    return ExchangeAccount(session, address=address, key=ExchangeKey(api_key="key", api_secret=SecretStr(secret)))
+    return ExchangeAccount(
+        session,
+        address=address,
+        key=ExchangeKey(api_key="key", api_secret=SecretStr(secret)),
+        budget=AddressBudget(FakeClock()),
+    )
 
 
 def a_canceller(session: aiohttp.ClientSession, address: str, **options: Any) -> EntryCanceller:
@@ -159,7 +166,7 @@ async def test_an_empty_answer_counts_only_after_the_last_order_could_have_arriv
 async def test_cancelling_goes_on_through_failures_of_the_exchange(session, serve):
     exchange = FakeExchange(
         {1: "ctE-abc123-a"},
-        failures=[(503, b"<html>"), (429, b'{"code":-1003}'), (200, b"[]truncated"), (200, b'{"code":0}')],
+        failures=[(503, b"<html>"), (400, b'{"code":-1000}'), (200, b"[]truncated"), (200, b'{"code":0}')],
     )
 
     assert await a_canceller(session, await serve(exchange.application())).run() == 1
@@ -224,12 +231,25 @@ def test_a_bad_file_of_keys_is_a_clear_error_without_its_content(tmp_path: Path,
         load_keys(path)
 
 
+async def test_a_banned_address_is_left_alone(session, serve):
+    exchange = FakeExchange(orders={1: "x"}, failures=[(418, b'{"code": -1003, "msg": "banned"}')])
+    account = an_account(session, await serve(exchange.application()))
+
+    for _ in range(3):
+        with pytest.raises(RetryableError):
+            await account.open_orders(exchange.now_ms)
+
+    assert not exchange.failures
+    assert exchange.sweeps == 0
+
+
 def test_a_pem_that_is_no_ed25519_key_is_a_clear_error():
     with pytest.raises(ConfigurationError, match="Ed25519"):
         ExchangeAccount(
             None,  # type: ignore[arg-type]  # never used
             address="",
             key=ExchangeKey(api_key="a", api_secret=SecretStr("-----BEGIN PRIVATE KEY-----")),
+            budget=AddressBudget(FakeClock()),
         )
 
 
