@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from functools import cache
@@ -20,9 +20,10 @@ from aiohttp.test_utils import TestServer
 from libs.common.clock import SystemClock
 from services.paper_exchange.api.connection import SocketRules
 from services.paper_exchange.api.keys import ApiKey, load_or_create_keys
-from services.paper_exchange.exchange import Exchange
+from services.paper_exchange.exchange import OPENINGS, Exchange
 from services.paper_exchange.market.source import open_tape
 from services.paper_exchange.market.tape import Tape
+from services.paper_exchange.venue.venue import Opening
 
 SYMBOLS = STANDING, OTHER = ("BTCUSDT", "ETHUSDT")
 """An order stands on the first while a test does what it likes on the other."""
@@ -82,6 +83,7 @@ async def local_exchange(
     directory: Path,
     *,
     key: str = "visitor",
+    openings: Sequence[Opening] = OPENINGS,
     stream_rules: SocketRules | None = None,
     socket_api_rules: SocketRules | None = None,
 ) -> AsyncIterator[LocalExchange]:
@@ -94,6 +96,7 @@ async def local_exchange(
         seed=7,
         journal_dir=directory / "journal",
         keys=list(keys.values()),
+        openings=openings,
         stream_rules=stream_rules,
         socket_api_rules=socket_api_rules,
     )

@@ -11,6 +11,8 @@ from binance_sdk_spot.websocket_api import models as socket_api
 from binance_sdk_spot.websocket_streams import models as streams
 from pydantic import BaseModel
 
+from services.paper_exchange.venue.rules import UNIT
+from services.paper_exchange.venue.venue import Opening
 from tests.contract.paper_exchange.local_exchange import DEADLINE_S, LocalExchange, local_exchange
 
 Json = dict[str, Any]
@@ -111,6 +113,7 @@ STREAMS: dict[str, Model] = {
     "!ticker_1h@arr": streams.RollingWindowTickerResponse,
     "btcusdt@avgPrice": streams.AvgPriceResponse,
 }
+RICH = (Opening("visitor", "USDT", 50_000_000 * UNIT), Opening("visitor", "BTC", 100 * UNIT))
 EVENTS: dict[str, Model] = {
     "executionReport": socket_api.ExecutionReport,
     "outboundAccountPosition": socket_api.OutboundAccountPosition,
@@ -136,7 +139,7 @@ async def collect(directory: Path) -> Samples:
     samples = Samples()
     async with (
         asyncio.timeout(3 * DEADLINE_S),
-        local_exchange(directory) as local,
+        local_exchange(directory, openings=RICH) as local,
         local.http.ws_connect(f"{local.socket}/ws-api/v3") as socket,
         local.http.ws_connect(f"{local.socket}/stream?streams={'/'.join(STREAMS)}".replace("+", "%2B")) as market,
     ):
@@ -191,52 +194,88 @@ class _Caller:
             return dict(message)
 
 
+class _Trader:
+    """Sends signed requests and samples their answers."""
+
+    def __init__(self, local: LocalExchange, samples: Samples, caller: _Caller) -> None:
+        self._samples = samples
+        self.local = local
+        self.caller = caller
+
+    async def sample(self, method: str, path: str, parameters: Json, model: Model, *, is_short: bool = False) -> Any:
+        """Send a request, take its answer in and return it."""
+        status, body = await self.local.ask_signed(method, f"/api/v3/{path}", **parameters)
+        assert status == 200, (method, path, parameters, body)
+        self._samples.add(f"{method} {path}", model, body, is_short=is_short)
+        return body
+
+    async def place(self, **parameters: Any) -> Any:
+        """Place an order and look at it in every way."""
+        placed = await self.sample("POST", "order", BTC | parameters, rest.NewOrderResponse)
+        named = BTC | {"orderId": placed["orderId"]}
+        found = await self.sample("GET", "order", named, rest.GetOrderResponse)
+        params = self.local.signed_params(**named)
+        await self.caller.sample("order.status", params, socket_api.OrderStatusResponse)
+        return found
+
+    async def cancel(self, order: Json) -> None:
+        """Cancel an order that waits."""
+        assert order["status"] == "NEW"
+        await self.sample("DELETE", "order", BTC | {"orderId": order["orderId"]}, rest.DeleteOrderResponse)
+
+
 async def _trade(local: LocalExchange, samples: Samples, caller: _Caller) -> None:
     """Place, show, fill, cancel and expire orders and lists of every kind."""
+    trader = _Trader(local, samples, caller)
     last = float((await local.ask("GET", "/api/v3/ticker/price", **BTC))[1]["price"])
     low, high = f"{last * 0.9:.2f}", f"{last * 1.1:.2f}"
     lower, higher = f"{last * 0.85:.2f}", f"{last * 1.15:.2f}"
 
-    async def sample(method: str, path: str, parameters: Json, model: Model, *, is_short: bool = False) -> Any:
-        status, body = await local.ask_signed(method, f"/api/v3/{path}", **parameters)
-        assert status == 200, (method, path, parameters, body)
-        samples.add(f"{method} {path}", model, body, is_short=is_short)
-        return body
-
     buy = BTC | {"side": "BUY", "quantity": "0.01"}
     sell = buy | {"side": "SELL"}
-    full = {"newOrderRespType": "FULL"}
-    await sample("POST", "order", buy | {"type": "MARKET"}, rest.NewOrderResponse)
+    await trader.place(**buy, type="MARKET")
     for short in ("ACK", "RESULT"):
         parameters = buy | {"type": "MARKET", "newOrderRespType": short}
-        await sample("POST", "order", parameters, rest.NewOrderResponse, is_short=True)
+        await trader.sample("POST", "order", parameters, rest.NewOrderResponse, is_short=True)
+    parameters = buy | {"type": "MARKET", "computeCommissionRates": "true"}
+    await trader.sample("POST", "order/test", parameters, rest.OrderTestResponse)
     resting = buy | {"type": "LIMIT", "price": low, "timeInForce": "GTC"}
-    stop = sell | {"type": "STOP_LOSS_LIMIT", "stopPrice": low, "price": lower, "timeInForce": "GTC"}
-    kinds: Iterable[Json] = (
-        resting | {"strategyId": 1, "strategyType": 1_000_000},
-        resting | {"timeInForce": "IOC"},
-        stop | full,
-    )
-    for parameters in kinds:
-        placed = await sample("POST", "order", parameters, rest.NewOrderResponse)
-        named = BTC | {"orderId": placed["orderId"]}
-        found = await sample("GET", "order", named, rest.GetOrderResponse)
-        await caller.sample("order.status", local.signed_params(**named), socket_api.OrderStatusResponse)
-        if found["status"] == "NEW":
-            await sample("DELETE", "order", named, rest.DeleteOrderResponse)
+    await trader.cancel(await trader.place(**resting, strategyId=1, strategyType=1_000_000))
+    await trader.cancel(await trader.place(**resting, icebergQty="0.002"))
+    await trader.place(**resting | {"timeInForce": "IOC"})
+    stop = sell | {"newOrderRespType": "FULL", "stopPrice": low}
+    await trader.cancel(await trader.place(**stop, type="STOP_LOSS_LIMIT", price=lower, timeInForce="GTC"))
+    await trader.cancel(await trader.place(**stop, type="STOP_LOSS", trailingDelta=1_000))
+    await _trade_with_itself(trader)
 
     oco = sell | {"aboveType": "LIMIT_MAKER", "abovePrice": high, "belowType": "STOP_LOSS_LIMIT"}
     oco |= {"belowStopPrice": low, "belowPrice": lower, "belowTimeInForce": "GTC"}
-    placed = await sample("POST", "orderList/oco", oco, rest.OrderListOcoResponse)
-    await sample(
-        "POST", "order", sell | {"type": "LIMIT", "price": higher, "timeInForce": "GTC"}, rest.NewOrderResponse
-    )
+    placed = await trader.sample("POST", "orderList/oco", oco, rest.OrderListOcoResponse)
+    await trader.place(**sell, type="LIMIT", price=higher, timeInForce="GTC")
     for path, parameters, model in SIGNED:
-        await sample("GET", path, parameters, model)
+        await trader.sample("GET", path, parameters, model)
     for method, parameters, model in SOCKET_SIGNED:
         await caller.sample(method, local.signed_params(**parameters), model)
     named = {"orderListId": placed["orderListId"]}
-    await sample("GET", "orderList", named, rest.GetOrderListResponse)
+    await trader.sample("GET", "orderList", named, rest.GetOrderListResponse)
     await caller.sample("orderList.status", local.signed_params(**named), socket_api.OrderListStatusResponse)
-    await sample("DELETE", "orderList", BTC | named, rest.DeleteOrderListResponse)
-    await sample("DELETE", "openOrders", BTC, rest.DeleteOpenOrdersResponseInner)
+    await trader.sample("DELETE", "orderList", BTC | named, rest.DeleteOrderListResponse)
+    await trader.sample("DELETE", "openOrders", BTC, rest.DeleteOpenOrdersResponseInner)
+
+
+async def _trade_with_itself(trader: _Trader) -> None:
+    """Let an account's market order meet a limit order of its own, which the market may take first."""
+    status = ""
+    while status != "EXPIRED_IN_MATCH":
+        _, book = await trader.local.ask("GET", "/api/v3/depth", **BTC, limit=5)
+        waiting = {"side": "SELL", "type": "LIMIT", "price": book["asks"][2][0], "timeInForce": "GTC"}
+        own = await trader.place(**waiting, quantity="0.01")
+        everything = f"{sum(float(quantity) for _, quantity in book['asks']) + 1:.3f}"
+        order = {"side": "BUY", "type": "MARKET", "quantity": everything, "selfTradePreventionMode": "EXPIRE_BOTH"}
+        taker = await trader.place(**order)
+        status = taker["status"]
+    named = BTC | {"orderId": taker["orderId"]}
+    await trader.sample("GET", "order", BTC | {"orderId": own["orderId"]}, rest.GetOrderResponse)
+    await trader.sample("GET", "myPreventedMatches", named, rest.MyPreventedMatchesResponseInner)
+    params = trader.local.signed_params(**named)
+    await trader.caller.sample("myPreventedMatches", params, socket_api.MyPreventedMatchesResponse)

@@ -12,10 +12,13 @@ from tests.contract.paper_exchange.schema_oracle import Difference, check_types,
 # "Conditional fields in Order Responses": they appear when they apply, in every answer that shows an order, also where
 # Binance's model of that answer has the unconditional ones only.
 CONDITIONAL = {"expiryReason", "icebergQty", "stopPrice", "strategyId", "strategyType"}
-CONDITIONAL_IN_EVENTS = {"J", "W", "eR", "j"}
+CONDITIONAL |= {"preventedMatchId", "preventedQuantity", "trailingDelta", "trailingTime"}
+CONDITIONAL_IN_EVENTS = {"A", "B", "Cs", "D", "J", "U", "W", "d", "eR", "j", "pL", "pY", "pl", "u", "v"}
 TOO_MANY = {
     "e": "tells the models of events apart, so they do not have it themselves",
     "rateLimits": "in every reply unless returnRateLimits is false, as the documents say; some models forget it",
+    "preventedMatches": "in the answers of the documents on self-trade prevention, not in the model",
+    "takerPreventedQuantity": "the same; it appears unless the maker alone expires",
     "selfTradePreventionMode": "in the documents' sample of a cancelled list's reports, not in their model",
 }
 MISSING = {
@@ -26,16 +29,11 @@ MISSING = {
     **dict.fromkeys(
         ("sors", "usedSor", "workingFloor", "uS", "k", "b", "a"), "smart order routing is not offered (tier C)"
     ),
-    **dict.fromkeys(
-        ("preventedMatchId", "preventedQuantity", "v", "A", "B", "u", "U", "Cs", "pl", "pL", "pY"),
-        "orders that self-trade prevention ended",
-    ),
-    **dict.fromkeys(("trailingDelta", "trailingTime", "d", "D"), "trailing stops"),
     **dict.fromkeys(("priceExponent", "qtyExponent", "multiplierExponent"), "of the binary encoding only"),
     "count": "exchangeInfo shows limits, not how much of them is used; the model is shared",
 }
 # Answers without a field of their own: an empty object, rows without names, or what is no part of the Spot models.
-WITHOUT_MODEL = {"GET ping", "GET klines", "GET uiKlines", "POST order/test", "order.test"}
+WITHOUT_MODEL = {"GET ping", "GET klines", "GET uiKlines", "order.test"}
 # The methods that place and cancel orders are the REST endpoints by another way, which are sampled.
 BY_ANOTHER_WAY = {"order.place", "order.cancel", "openOrders.cancelAll", "orderList.place.oco", "orderList.cancel"}
 
