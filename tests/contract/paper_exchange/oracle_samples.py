@@ -1,7 +1,6 @@
 """One round through everything that the exchange answers and streams, each sample with the model that it must fit."""
 
 import asyncio
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
