@@ -15,6 +15,8 @@ HANG: Final = "hang"
 """Take the request and never answer."""
 CUT: Final = "cut"
 """Take the request and close the connection."""
+HALF: Final = "half"
+"""Begin an answer and close the connection in the middle of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class ScriptedExchange:
         self.talks: deque[Talk] = deque()
         self.refusals: deque[Said] = deque()
         self.asked: list[tuple[str, str]] = []
+        self.parameters: list[dict[str, str]] = []
         self.connections = 0
         self.address = ExchangeAddress.of("http://127.0.0.1:9", "ws://127.0.0.1:9")
 
@@ -62,12 +65,19 @@ class ScriptedExchange:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.method, request.path))
+        self.parameters.append(
+            {**request.query, **{name: str(value) for name, value in (await request.post()).items()}}
+        )
         answer = self.answers.popleft()
         if isinstance(answer, Said):
             if isinstance(answer.body, str):
                 return web.Response(text=answer.body, status=answer.status, headers=answer.headers)
             return web.json_response(answer.body, status=answer.status, headers=answer.headers)
-        if answer == CUT and request.transport is not None:
+        if answer == HALF:
+            response = web.StreamResponse(headers={"Content-Length": "100"})
+            await response.prepare(request)
+            await response.write(b'{"orderId": 7')
+        if answer in {CUT, HALF} and request.transport is not None:
             request.transport.close()
         await asyncio.Event().wait()
         raise AssertionError

@@ -11,12 +11,13 @@ from libs.common.clock import SystemClock
 from libs.common.errors import RetryableError
 from libs.exchange.credentials import Credentials
 from libs.exchange.limits import Purpose
+from libs.exchange.orders import ccxt_gateway
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.orders.port import NewOco, NewOrder, Signing
 from libs.exchange.outcomes import CancelVerdict, Finding, Verdict
 from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType, Side
-from tests.support.scripted_exchange import CUT, Said, ScriptedExchange
+from tests.support.scripted_exchange import CUT, HALF, HANG, Said, ScriptedExchange
 
 SYMBOL = "BTC/USDT"
 SIGNING = Signing(at_ms=1_760_000_000_000, recv_window_ms=1_000)
@@ -63,6 +64,8 @@ async def gateway(exchange: ScriptedExchange) -> AsyncIterator[CcxtOrderGateway]
     ("answer", "detail"),
     [
         (CUT, "no complete answer"),
+        (HALF, "no complete answer"),
+        (HANG, "no complete answer"),
         (Said({"orderId": 7, "clientOrderId": "somebody-elses"}), "does not name ctE-test00-1"),
         (Said({"orderId": 7, "clientOrderId": "ctE-test00-1"}), ""),  # ours, and nothing of what became of it
         (Said("<html>502 Bad Gateway</html>", status=502), "HTTP 502"),
@@ -70,8 +73,14 @@ async def gateway(exchange: ScriptedExchange) -> AsyncIterator[CcxtOrderGateway]
     ],
 )
 async def test_an_order_whose_answer_proves_nothing_is_unknown_and_sent_once(
-    gateway: CcxtOrderGateway, exchange: ScriptedExchange, answer: Said | str, detail: str
+    gateway: CcxtOrderGateway,
+    exchange: ScriptedExchange,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Said | str,
+    detail: str,
 ):
+    if answer == HANG:
+        monkeypatch.setattr(ccxt_gateway, "PLACE_DEADLINE_S", 2.0)
     exchange.answers.append(answer)
 
     placement = await gateway.place(ORDER, purpose=Purpose.ENTRY)
