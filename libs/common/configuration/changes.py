@@ -11,7 +11,7 @@ from libs.common.configuration.keys import flat, put
 from libs.common.configuration.loading import DEFAULT, PRESET, SourcedConfiguration, source
 from libs.common.configuration.mistakes import InvalidConfigurationError, Mistake, shown
 from libs.common.configuration.presets import PRESET_KEYS
-from libs.common.configuration.reading import read_value
+from libs.common.configuration.reading import read_bytes, read_value
 from libs.common.configuration.sections import TradingConfiguration
 
 MODE: Final = "engine.trading_mode"
@@ -165,6 +165,18 @@ def stored_configuration(
         InvalidConfigurationError: This program cannot use it: another version of the program wrote it.
     """
     return source(content, origins, where=f"version {version} of the stored configuration")
+
+
+def told_configuration(text: str, origins: Mapping[str, str], *, version: int) -> SourcedConfiguration:
+    """Return a version from its canonical text, as it travels in events.
+
+    Raises:
+        InvalidConfigurationError: This program cannot use it.
+    """
+    content, mistakes = read_bytes(text.encode(errors="replace"), where=f"version {version} of the configuration")
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
+    return stored_configuration(content, origins, version=version)
 
 
 def check_live(changes: Iterable[Change], *, where: str) -> None:

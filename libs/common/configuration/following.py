@@ -3,11 +3,9 @@
 Invariant: a process goes on with what is in force when it is told what it cannot use.
 """
 
-import json
-
 import structlog
 
-from libs.common.configuration.changes import carried_over, stored_configuration
+from libs.common.configuration.changes import carried_over, told_configuration
 from libs.common.configuration.live import LiveConfiguration
 from libs.common.configuration.loading import SourcedConfiguration
 from libs.common.configuration.mistakes import InvalidConfigurationError
@@ -26,10 +24,9 @@ def follow(live: LiveConfiguration, changed: ConfigurationChanged, *, started_wi
         started_with: What the process's own files say.
     """
     try:
-        content = json.loads(changed.configuration)
-        told = stored_configuration(content, changed.origins, version=changed.version)
+        told = told_configuration(changed.configuration, changed.origins, version=changed.version)
         held = carried_over(told, SourcedConfiguration(started_with, {})).configuration
-    except (ValueError, TypeError, InvalidConfigurationError) as error:
+    except InvalidConfigurationError as error:
         _log.error(
             "Cannot use the new configuration and go on with the old one", version=changed.version, error=str(error)
         )

@@ -80,7 +80,7 @@ def load_sourced(paths: Sequence[Path], environment: Mapping[str, str] | None = 
             put(merged, key, read_value(text))
             given[key] = f"environment {name}"
     where = ", ".join(str(path) for path in paths) or "configuration"
-    return _sourced(merged, given, where=where, mistakes=mistakes)
+    return _sourced(merged, given, where=where, mistakes=mistakes, file_of=file_of)
 
 
 def parse_configuration(content: Mapping[str, Any], *, where: str) -> TradingConfiguration:
@@ -114,13 +114,18 @@ def configuration_schema() -> dict[str, Any]:
 
 
 def _sourced(
-    content: Mapping[str, Any], given: Mapping[str, str], *, where: str, mistakes: list[Mistake]
+    content: Mapping[str, Any],
+    given: Mapping[str, str],
+    *,
+    where: str,
+    mistakes: list[Mistake],
+    file_of: Mapping[str, Path] | None = None,
 ) -> SourcedConfiguration:
     try:
         configuration = TradingConfiguration.model_validate(over_preset(content))
     except ValidationError as error:
         told = {mistake.where for mistake in mistakes}
-        mistakes += [mistake for mistake in _wrong(error, content, where) if mistake.where not in told]
+        mistakes += [mistake for mistake in _wrong(error, content, where, file_of or {}) if mistake.where not in told]
     if mistakes:
         raise InvalidConfigurationError(mistakes)
     mode = mode_of(content)
@@ -138,12 +143,14 @@ def _sourced(
     )
 
 
-def _wrong(error: ValidationError, content: Mapping[str, Any], where: str) -> list[Mistake]:
+def _wrong(
+    error: ValidationError, content: Mapping[str, Any], where: str, file_of: Mapping[str, Path]
+) -> list[Mistake]:
     """Return a mistake for every place that validation names."""
     mistakes: dict[str, Mistake] = {}
     for entry in error.errors(include_url=False):
         location = _within(entry["loc"], content, is_missing=entry["type"] == "missing")
-        place = f"{where}: {'.'.join(shown(part) for part in location)}" if location else where
+        place = f"{file_of.get(location[0], where)}: {'.'.join(map(shown, location))}" if location else where
         if entry["type"] == "extra_forbidden":
             unknown = location[-1]
             nearest = difflib.get_close_matches(unknown[:100], _known_keys(location[:-1]), n=1, cutoff=0.0)

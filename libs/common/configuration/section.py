@@ -46,7 +46,14 @@ def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def written_number(value: Any) -> Any:
-    """Return text that is a number as that number: decimals travel as text."""
+    """Return text that is a number as that number: decimals travel as text.
+
+    Raises:
+        ValueError: It is a boolean, which would pass for 1 or 0.
+    """
+    if isinstance(value, bool):
+        message = "anything but a boolean"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a validation error
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return Decimal(value)
     return value

@@ -4,6 +4,7 @@ import hashlib
 import json
 from decimal import Decimal
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -176,6 +177,17 @@ class DisplaySection(Section):
 
     language: Literal["en", "ko"] = Field(default="en", description="Language of notifications.")
     timezone: str = Field(default="UTC", max_length=60, description="Time zone of times shown to people.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        if name != "UTC":
+            try:
+                ZoneInfo(name)
+            except (KeyError, ValueError, OSError) as error:
+                message = "the name of a time zone such as Asia/Seoul"
+                raise ValueError(message) from error
+        return name
 
 
 class TradingConfiguration(Section):

@@ -1,12 +1,11 @@
 """Events as rows of the read models, in the order of their statements' columns."""
 
-import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from libs.common.configuration import InvalidConfigurationError
-from libs.common.configuration.changes import stored_configuration
+from libs.common.configuration.changes import told_configuration
 from libs.common.contracts.events import (
     CandleClosed,
     ConfigurationChanged,
@@ -128,8 +127,8 @@ def configuration_rows(event: ConfigurationChanged) -> list[tuple[Any, ...]]:
     A version that another version of the program wrote, and this one cannot read, has none: the audit log has it.
     """
     try:
-        configuration = stored_configuration(json.loads(event.configuration), {}, version=event.version).configuration
-    except (ValueError, TypeError, InvalidConfigurationError):
+        configuration = told_configuration(event.configuration, event.origins, version=event.version).configuration
+    except InvalidConfigurationError:
         return []
     return [
         (

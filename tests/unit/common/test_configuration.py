@@ -1,13 +1,28 @@
 """Every mistake in a configuration is refused before anything starts, and named with what to do."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from libs.common.configuration import TradingConfiguration, configuration_schema, load_configuration
+from libs.common.configuration import (
+    InvalidConfigurationError,
+    LiveConfiguration,
+    TradingConfiguration,
+    configuration_schema,
+    load_configuration,
+    load_sourced,
+    parse_configuration,
+)
+from libs.common.configuration.changes import AT_START, LOOSER_WHEN_GREATER, LOOSER_WHEN_SMALLER
+from libs.common.configuration.following import follow
+from libs.common.configuration.keys import flat
+from libs.common.configuration.presets import PRESET_KEYS, PRESETS
+from libs.common.configuration.sections import EngineSection
+from libs.common.contracts.events import ConfigurationChanged
 from libs.common.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -157,3 +172,126 @@ def test_every_key_of_the_schema_is_described() -> None:
     ]
 
     assert undescribed == ["ExchangeSection.accounts"]
+
+
+def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigurationError) as refused:
+        loaded(
+            tmp_path,
+            '{"engine": {"trading_intervall": 60, "max_concurrent_positions": 0}, "engine": {"trading_interval": 7}}',
+            '{"risk_management": {"stop_loss_pct": NaN, "take_profit_pct": "much"}}',
+            "{",
+        )
+
+    lines = str(refused.value).splitlines()
+    assert len(lines) == len(refused.value.mistakes) == 5
+    for place in ("0.json: engine", "1.json: risk_management.stop_loss_pct", "2.json:1:2"):
+        assert any(place in line for line in lines)
+    assert any("engine.trading_interval: expected must divide a day" in line for line in lines)
+    assert any("take_profit_pct: expected a valid decimal, found much" in line for line in lines)
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigurationError) as refused:
+        loaded(tmp_path, json.dumps({"engine": {f"unknown_{number}": 1 for number in range(80)}}))
+
+    assert str(refused.value).splitlines()[-1] == "and 30 more"
+
+
+def test_the_schema_that_an_editor_wants_named_is_accepted(tmp_path: Path) -> None:
+    assert loaded(tmp_path, '{"$schema": "config/schema.json"}') == TradingConfiguration()
+    assert "$schema" in configuration_schema()["properties"]
+
+
+def test_each_value_knows_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"engine": {"trading_mode": "MODERATE"}, "risk_management": {"stop_loss_pct": 0.5}}')
+    environment = {"TRADER_CONFIG__SAFETY__SPREAD_RATE_MAX": "0.01", "TRADER_CONFIG_FILES": "[]", "HOME": "/"}
+
+    sourced = load_sourced([path], environment)
+
+    risk = sourced.configuration.risk_management
+    assert (risk.stop_loss_pct, risk.daily_loss_limit_pct) == (Decimal("0.5"), Decimal("4.0"))
+    assert sourced.configuration.safety.spread_rate_max == Decimal("0.01")
+    assert sourced.origins["risk_management.stop_loss_pct"] == "file mine.json"
+    assert sourced.origins["risk_management.daily_loss_limit_pct"] == "preset MODERATE"
+    assert sourced.origins["safety.spread_rate_max"] == "environment TRADER_CONFIG__SAFETY__SPREAD_RATE_MAX"
+    assert sourced.origins["display.language"] == "default"
+
+
+def test_a_variable_stands_over_the_file_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"engine": {"trading_interval": 60}}')
+
+    assert load_sourced([path], {"TRADER_CONFIG__ENGINE__TRADING_INTERVAL": "5"}).configuration.engine == EngineSection(
+        trading_interval=5
+    )
+    with pytest.raises(InvalidConfigurationError, match="did you mean 'trading_interval'"):
+        load_sourced([path], {"TRADER_CONFIG__ENGINE__INTERVAL": "5"})
+
+
+@pytest.mark.parametrize("mode", PRESETS)
+def test_a_preset_sets_the_figures_that_nobody_gave(tmp_path: Path, mode: str) -> None:
+    configuration = loaded(tmp_path, json.dumps({"engine": {"trading_mode": mode, "max_concurrent_positions": 2}}))
+
+    values = flat(configuration.model_dump(mode="json"))
+    expected = {**PRESETS[mode], "engine.max_concurrent_positions": 2}
+    assert {key: values[key] for key in PRESET_KEYS} == expected
+
+
+def test_without_a_mode_the_figures_are_the_specifications() -> None:
+    defaults = flat(TradingConfiguration().model_dump(mode="json"))
+
+    assert {key: defaults[key] for key in PRESET_KEYS} == PRESETS["CONSERVATIVE"]
+
+
+def test_what_was_written_whole_is_read_as_it_was(tmp_path: Path) -> None:
+    first = loaded(tmp_path, '{"strategy": {"parameters": {"cost_rate": 0.0015, "ema_fast": 3}}}')
+
+    again = loaded(tmp_path, first.canonical)
+
+    assert (again, again.hash) == (first, first.hash)
+    assert again.strategy.parameters == {"cost_rate": Decimal("0.0015"), "ema_fast": 3}
+
+
+def test_every_key_of_the_tables_of_changes_exists() -> None:
+    known = flat(TradingConfiguration().model_dump())
+
+    assert known.keys() >= LOOSER_WHEN_GREATER | LOOSER_WHEN_SMALLER
+    assert all(any(key == name or key.startswith(f"{name}.") for key in known) for name in AT_START)
+
+
+def a_told_version(version: int, **sections: Any) -> ConfigurationChanged:
+    configuration = parse_configuration(sections, where="test")
+    return ConfigurationChanged(
+        occurred_at=datetime(2026, 1, 5, tzinfo=UTC),
+        version=version,
+        configuration=configuration.canonical,
+        hash=configuration.hash,
+        issuer="alice",
+    )
+
+
+def test_a_process_follows_the_newest_version_with_its_own_start_keys() -> None:
+    files = parse_configuration({"engine": {"trading_interval": 60}}, where="test")
+    live = LiveConfiguration(files)
+
+    for changed in (
+        a_told_version(2, risk_management={"stop_loss_pct": 2}),
+        a_told_version(4, risk_management={"stop_loss_pct": 4}, engine={"trading_interval": 60}),
+        a_told_version(3, risk_management={"stop_loss_pct": 3}),
+    ):
+        follow(live, changed, started_with=files)
+
+    assert (live.version, live.current.risk_management.stop_loss_pct) == (4, Decimal(4))
+    assert live.current.engine.trading_interval == 60
+    assert live.hash == live.current.hash
+
+
+@pytest.mark.parametrize("content", ['{"from": "the future"}', "[]", "{", "7", '{"engine": {"trading_interval": 7}}'])
+def test_a_version_that_cannot_be_used_leaves_the_one_in_force(content: str) -> None:
+    live = LiveConfiguration(TradingConfiguration())
+
+    follow(live, a_told_version(2).model_copy(update={"configuration": content}), started_with=TradingConfiguration())
+
+    assert (live.version, live.current) == (1, TradingConfiguration())
