@@ -29,6 +29,8 @@ from services.paper_exchange.market.binance_rest import (
     ticks_of,
 )
 from services.paper_exchange.market.live import LiveMarket
+from services.paper_exchange.market.live_track import LiveTrack
+from services.paper_exchange.market.reel import Print
 from services.paper_exchange.venue.rules import LISTED
 
 PAUSE_S_MIN: Final = 0.5
@@ -114,8 +116,11 @@ class _Feed:
     async def begin(self) -> tuple[Socket, LiveMarket]:
         """Connect for the first time."""
         socket = await self._connect()
-        now_ms = epoch_ms(self._clock.now())
-        tracks = {symbol: (await self._rest.track(symbol, next_id=None, now_ms=now_ms))[0] for symbol in self._symbols}
+        try:
+            tracks = {symbol: (await self._ask(symbol, next_id=None))[0] for symbol in self._symbols}
+        except LostError:
+            await socket.close()
+            raise
         market = LiveMarket(
             tracks,
             identity=f"binance {','.join(self._symbols)}",
@@ -158,8 +163,10 @@ class _Feed:
 
     async def _catch_up(self, market: LiveMarket) -> None:
         for symbol in self._symbols:
-            now_ms = epoch_ms(self._clock.now())
-            market.renew(symbol, *await self._rest.track(symbol, next_id=market.next_id(symbol), now_ms=now_ms))
+            market.renew(symbol, *await self._ask(symbol, next_id=market.next_id(symbol)))
+
+    async def _ask(self, symbol: str, *, next_id: int | None) -> tuple[LiveTrack, list[Print]]:
+        return await self._rest.track(symbol, next_id=next_id, now_ms=epoch_ms(self._clock.now()))
 
     async def _read(self, market: LiveMarket, socket: Socket) -> None:
         silence_s = self._source.silence_s_max
@@ -194,9 +201,7 @@ def _take(market: LiveMarket, event: dict[str, Any]) -> None:
             price, lots = ticks_of(rules, event["p"]), lots_of(rules, event["q"])
             market.add_trade(symbol, price=price, lots=lots, buyer_is_maker=event["m"])
         return
-    quote = quote_of(rules, event["b"], event["B"], event["a"], event["A"])
-    if 0 < quote.bid < quote.ask:
-        market.add_quote(symbol, quote)
+    market.add_quote(symbol, quote_of(rules, event["b"], event["B"], event["a"], event["A"]))
 
 
 def pause_after(losses: int, random: Random) -> float:

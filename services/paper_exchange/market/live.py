@@ -84,6 +84,11 @@ class LiveMarket:
     def renew(self, symbol: str, track: LiveTrack, missed: list[Print]) -> None:
         """Go on after a gap with what was asked for anew; `missed` are the trades that were never shown."""
         self._tracks[symbol] = track
+        # Ids go on where they were, unless somebody else answers there now.
+        self._waiting = deque(
+            (event for event in self._waiting if event.symbol != symbol or event.ordinal < track.next_id),
+            maxlen=EVENTS_WAITING_MAX,
+        )
         for trade in missed:
             self.add_trade(symbol, price=trade.price, lots=trade.lots, buyer_is_maker=trade.buyer_is_maker)
         self.add_quote(symbol, track.quote)
