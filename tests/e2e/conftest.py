@@ -1,24 +1,20 @@
 """Stacks of the end-to-end tests: each in a directory of its own, gone when its test is over."""
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.stack import CommandFailed, StackUnderTest
+from tests.support.stack import CommandFailed, StackUnderTest, directory_of_stacks
 
 
 @pytest.fixture
 def new_stack() -> Iterator[Callable[[], StackUnderTest]]:
     """Return a maker of stacks that have not been started."""
-    # Not below pytest's own directory, which is closed to the account that Postgres runs as when we are root.
-    with tempfile.TemporaryDirectory(prefix="trader-e2e-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)
+    with directory_of_stacks() as directory:
         stacks: list[StackUnderTest] = []
 
         def make() -> StackUnderTest:
-            stacks.append(StackUnderTest(Path(name) / f"stack{len(stacks)}"))
+            stacks.append(StackUnderTest(directory / f"stack{len(stacks)}"))
             return stacks[-1]
 
         yield make

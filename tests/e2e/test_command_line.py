@@ -8,13 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, until
+from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, directory_of_stacks, until
 from tests.support.trader import TRADER
 
 SCREEN_S_MAX = 90.0
@@ -31,9 +30,8 @@ STATUS = (
 @pytest.fixture(scope="module")
 def running() -> Iterator[StackUnderTest]:
     """Return a stack that has traded, for every test of this module."""
-    with tempfile.TemporaryDirectory(prefix="trader-e2e-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)
-        stack = StackUnderTest(Path(name) / "stack")
+    with directory_of_stacks() as directory:
+        stack = StackUnderTest(directory / "stack")
         stack.start()
         try:
             until(lambda: len(stack.ask("fills")["fills"]) > 2, seconds=120, what="three fills")
@@ -158,7 +156,7 @@ def test_the_proofs_have_their_documented_keys(running: StackUnderTest):
     assert invariants["violations"] == []
     assert running.ask("audit", "verify")["verified"]
     assert all(check["ok"] for check in running.ask("doctor")["checks"])
-    assert set(running.ask("config", "show")) == {"version", "hash", "configuration"}
+    assert set(running.ask("config", "show")) == {"version", "hash", "configuration", "origins", "files_differ"}
 
 
 def test_a_pipe_gets_plain_tab_separated_text(running: StackUnderTest):

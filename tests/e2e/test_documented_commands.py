@@ -5,7 +5,6 @@ import hmac
 import json
 import os
 import subprocess
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import README, README_KO, ROOT, RUNBOOK, shell_lines, trader_arguments
-from tests.support.stack import StackUnderTest, until
+from tests.support.stack import StackUnderTest, directory_of_stacks, until
 from tests.support.trader import TRADER
 
 STARTED_BY_THE_FIXTURE = {"up", "down"}
@@ -33,10 +32,8 @@ FILLED_ENTRY = "SELECT intent_id FROM orders WHERE role = 'ENTRY' AND status = '
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackUnderTest]:
-    # Not below pytest's own directory, which is closed to the account that Postgres runs as when we are root.
-    with tempfile.TemporaryDirectory(prefix="trader-documents-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)
-        stack = StackUnderTest(Path(name) / "data")
+    with directory_of_stacks() as directory:
+        stack = StackUnderTest(directory / "data")
         stack.start()
         try:
             until(lambda: stack.query(FILLED_ENTRY), seconds=90, what="a filled entry")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import ccxt.async_support as ccxt
 import pytest
 
-from tests.support.stack import PROCESSES, StackUnderTest, until
+from tests.support.stack import PROCESSES, StackUnderTest, directory_of_stacks, until
 
 READY_S_MAX = 20.0
 STOPPED_S_MAX = 15.0
@@ -88,11 +88,17 @@ def what_must_be_kept(stack: StackUnderTest) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def trading_stack(stack: StackUnderTest) -> StackUnderTest:
-    stack.start()
-    until(partial(has_traded, stack), seconds=90, what="two fills")
-    return stack
+@pytest.fixture(scope="module")
+def trading_stack() -> Iterator[StackUnderTest]:
+    """Return a stack that has traded; each test leaves one that runs."""
+    with directory_of_stacks() as directory:
+        stack = StackUnderTest(directory / "stack")
+        stack.start()
+        try:
+            until(partial(has_traded, stack), seconds=90, what="two fills")
+            yield stack
+        finally:
+            stack.stop()
 
 
 def test_other_programs_trade_beside_it(trading_stack: StackUnderTest):
@@ -146,10 +152,12 @@ def test_every_process_may_be_killed_and_the_next_start_continues(trading_stack:
     assert stack.ask("invariants")["violations"] == []
 
 
-def test_nothing_outlives_a_killed_supervisor(trading_stack: StackUnderTest):
-    os.kill(trading_stack.supervisor_pid(), signal.SIGKILL)
+def test_nothing_outlives_a_killed_supervisor(stack: StackUnderTest):
+    stack.start()
 
-    until(lambda: trading_stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")
+    os.kill(stack.supervisor_pid(), signal.SIGKILL)
+
+    until(lambda: stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")
 
 
 def test_two_stacks_at_once_do_not_disturb_each_other(new_stack: Callable[[], StackUnderTest]):

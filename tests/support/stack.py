@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,15 @@ class StackUnderTest:
                 await connection.close()
 
         return asyncio.run(read())
+
+
+@contextmanager
+def directory_of_stacks() -> Iterator[Path]:
+    """Lend a directory that is gone afterwards, open to the account that Postgres runs as when we are root."""
+    # Not below pytest's own directory, which is closed to others.
+    with tempfile.TemporaryDirectory(prefix="trader-e2e-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def until(probe: Callable[[], Any], *, seconds: float, what: str) -> Any:
