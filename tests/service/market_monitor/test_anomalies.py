@@ -205,3 +205,15 @@ def test_a_short_outage_is_not_told() -> None:
         told.append(reachability.news(at_ms))
 
     assert set(told) == {None}
+
+
+def test_new_thresholds_hold_from_the_next_look_on_and_prices_are_kept() -> None:
+    detector = a_detector()
+    detector.on_trade(Decimal(100), START_MS)
+    detector.on_trade(Decimal(102), START_MS + 9_000)
+    calm = conditions(detector, START_MS + 9_000)
+
+    detector.configure(a_detector(jump_rate_max=Decimal("0.01"), jump_window_s=20)._thresholds)
+
+    assert calm == ()
+    assert conditions(detector, START_MS + 9_000) == (MarketCondition.PRICE_JUMP,)  # 2 % within 20 s

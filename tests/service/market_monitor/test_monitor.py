@@ -427,3 +427,31 @@ def _settle_history(bench: Bench) -> None:
         bench.monitor.on_klines(repair, [a_kline(open_at_ms) for open_at_ms in opens])
     assert bench.monitor.repairs_due() == []
     assert from_epoch_ms(bench.now_ms) == bench.clock.now()
+
+
+def test_new_thresholds_reach_every_market_and_the_connection() -> None:
+    bench = Bench()
+    patient = Thresholds(
+        data_age_ms_max=60_000,
+        volatility_rate_max=Decimal("0.02"),
+        spread_rate_max=Decimal("0.005"),
+        jump_rate_max=Decimal("0.03"),
+        jump_window_s=10,
+        clock_skew_ms_max=500,
+        calm_after_s=10,
+    )
+    for _ in range(3):
+        bench.answer()
+        bench.quote()
+        bench.pass_time(0.95)
+
+    bench.monitor.configure(patient)
+    for _ in range(8):  # longer than the 5 s from before
+        bench.pass_time(1)
+        bench.answer()
+    bench.clear()
+    bench.pass_time(1)
+
+    status = bench.said(MarketStatusChanged)[-1]
+    assert MarketCondition.STALE_DATA not in status.conditions
+    assert status.reachable

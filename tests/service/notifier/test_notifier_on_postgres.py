@@ -238,3 +238,13 @@ async def test_a_channel_without_secrets_is_reported_and_the_others_work(databas
     assert desk.notifier.unavailable() == ("email",)
     assert len(channel.delivered) == 1
     assert ("email", "SUPPRESSED", "CHANNEL_UNAVAILABLE") in await desk.rows()
+
+
+async def test_new_settings_hold_from_the_next_alert_on(database):
+    desk = a_desk(database)
+    await desk.raise_alert(subject="first")
+
+    desk.notifier.configure(NotificationsSection(enabled=False), "en")
+    await desk.raise_alert(subject="second")
+
+    assert [state for _, state, _ in await desk.rows()] == ["QUEUED", "QUEUED", "SUPPRESSED", "SUPPRESSED"]

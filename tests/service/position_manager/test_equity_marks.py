@@ -336,6 +336,19 @@ class TestTimeExits:
         assert (signal.signal_id, signal.account, signal.side) == ("time-exit|main|BTC/USDT|1", "main", Side.SELL)
         assert signal.reference_price == Decimal(50_000)
 
+    async def test_a_shorter_time_holds_from_the_next_mark_on(self, desk):
+        desk.clock.advance(20)
+        before = await self.due(desk)
+        desk.marker.configure(exit_after_s=30, jump_rate_max=JUMP)
+        desk.clock.advance(10)
+        [signal] = await self.due(desk)
+        desk.marker.configure(exit_after_s=None, jump_rate_max=JUMP)
+        desk.clock.advance(3_600)
+
+        assert before == []
+        assert signal.reasons == ("open for 30 s or longer",)
+        assert await self.due(desk) == []
+
     async def test_it_is_wished_once_and_again_only_after_a_while(self, desk):
         desk.clock.advance(60)
         first = await self.due(desk)

@@ -395,3 +395,32 @@ def _about(event: EventT) -> Envelope[EventT]:
 
 def _signals(answers: Sequence[Sequence[Event]]) -> list[Event]:
     return [event for answer in answers for event in answer if isinstance(event, SignalGenerated)]
+
+
+async def test_after_a_change_of_its_rules_a_strategy_is_rebuilt_from_the_candles_before_it_decides() -> None:
+    desk = Desk()
+    await desk.give_all(["100", "103", "104", "105", "106"])
+    reads = desk.history.reads
+
+    desk.generator.renew()
+    (signal,) = await desk.give(a_candle(5, "111"))
+
+    assert desk.history.reads == reads + 1
+    assert isinstance(signal, SignalGenerated)
+    assert signal.reasons[0] == "saw 104 105 106 111"  # its window, as if nothing had happened
+
+
+async def test_the_least_quality_is_the_one_that_holds_now() -> None:
+    least = [50]
+    generator = SignalGenerator(
+        create=lambda _: Script(60), interval_s=1, quality_min=lambda: least[0], history=FakeHistory()
+    )
+    await generator.on_candle(enveloped(a_candle(0, "100")))
+
+    (signal,) = await generator.on_candle(enveloped(a_candle(1, "101")))
+    least[0] = 61
+    (held,) = await generator.on_candle(enveloped(a_candle(2, "101")))
+
+    assert isinstance(signal, SignalGenerated)
+    assert isinstance(held, SignalHeld)
+    assert held.reasons[0] == "quality 60 below 61"
