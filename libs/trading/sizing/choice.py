@@ -69,7 +69,7 @@ class Sizing:
                 return True
             case SizingMethod.VOLATILITY_TARGET:
                 return is_positive(self.volatility_pct)
-            case SizingMethod.RISK_PER_TRADE:
+            case _:
                 return is_positive(self.risk_pct)
 
     def describe(self, position_size_pct: Decimal) -> str:
@@ -80,7 +80,7 @@ class Sizing:
                 return most
             case SizingMethod.VOLATILITY_TARGET:
                 return f"{plain(self.volatility_pct)} % of the equity as a day's volatility, at most {most}"
-            case SizingMethod.RISK_PER_TRADE:
+            case _:
                 return f"{plain(self.risk_pct)} % of the equity at risk, at most {most}"
 
     def size(self, basis: Basis) -> Size:
