@@ -157,7 +157,7 @@ async def test_a_stop_that_the_market_has_passed_is_refused(visitor):
         )
 
 
-async def an_oco(client, *, above: str = "1.1", below: str = "0.9"):
+async def an_oco(client, *, above: str = "1.1", below: str = "0.9", **more: str):
     return await client.private_post_orderlist_oco(
         {
             "symbol": "BTCUSDT",
@@ -167,6 +167,7 @@ async def an_oco(client, *, above: str = "1.1", below: str = "0.9"):
             "abovePrice": client.price_to_precision(BTC, await price_times(client, above)),
             "belowType": "STOP_LOSS",
             "belowStopPrice": client.price_to_precision(BTC, await price_times(client, below)),
+            **more,
         }
     )
 
@@ -271,3 +272,94 @@ async def test_a_readers_key_sees_its_account_and_may_not_trade(exchange):
 
     assert restrictions["enableWithdrawals"] is False
     assert restrictions["enableSpotAndMarginTrading"] is False
+
+
+async def test_an_iceberg_shows_a_part_of_itself(visitor):
+    price = await price_times(visitor, "0.999")
+
+    order = await visitor.create_order(BTC, "limit", "buy", 0.01, price, {"icebergAmount": 0.002})
+
+    found = await visitor.fetch_order(order["id"], BTC)
+    assert order["info"]["icebergQty"] == found["info"]["icebergQty"] == "0.00200000"
+    with pytest.raises(ccxt.BadRequest, match="ICEBERG_PARTS"):
+        await visitor.create_order(BTC, "limit", "buy", 0.01, price, {"icebergQty": "0.00005"})
+
+
+async def test_a_trailing_stop_tells_since_when_it_trails(visitor):
+    trailing = {"trailingPercent": 2, "stopLossOrTakeProfit": "stopLoss"}
+    order = await visitor.create_order(BTC, "market", "sell", 0.01, None, trailing)
+
+    found = (await visitor.fetch_order(order["id"], BTC))["info"]
+
+    assert (found["type"], int(found["trailingDelta"])) == ("STOP_LOSS", 200)
+    assert int(found["trailingTime"]) == int(found["time"])
+    with pytest.raises(ccxt.BadRequest, match="TRAILING_DELTA"):
+        await visitor.create_order(BTC, "market", "sell", 0.01, None, trailing | {"trailingPercent": 20.01})
+
+
+async def test_an_account_that_meets_itself_is_kept_from_trading_and_can_look_it_up(visitor):
+    ticker = await visitor.fetch_ticker(BTC)
+    resting = await visitor.create_order(BTC, "limit", "buy", 0.02, ticker["bid"])
+    placed = await visitor.create_order(
+        BTC, "limit", "sell", 0.01, ticker["bid"] * 0.99, {"selfTradePrevention": "EXPIRE_MAKER", "timeInForce": "IOC"}
+    )
+
+    expired = await visitor.fetch_order(resting["id"], BTC)
+    if expired["status"] == "closed":
+        pytest.skip("the recorded market came first")
+    matches = await visitor.private_get_mypreventedmatches({"symbol": "BTCUSDT", "orderId": placed["id"]})
+    if not matches:  # the recorded quantity ahead was enough
+        assert placed["status"] == "closed"
+        return
+    assert expired["info"]["status"] == "EXPIRED_IN_MATCH"
+    assert matches[0]["makerPreventedQuantity"] == expired["info"]["preventedQuantity"]
+    by_id = {"symbol": "BTCUSDT", "preventedMatchId": matches[0]["preventedMatchId"]}
+    assert await visitor.private_get_mypreventedmatches(by_id) == matches
+
+
+@pytest.mark.parametrize("query", [{}, {"preventedMatchId": 1, "orderId": 1}, {"fromPreventedMatchId": 1}])
+async def test_prevented_matches_are_asked_for_by_one_key(visitor, query):
+    with pytest.raises(ccxt.BadRequest, match="-1128"):
+        await visitor.private_get_mypreventedmatches({"symbol": "BTCUSDT"} | query)
+
+
+async def test_a_strategys_labels_come_back(visitor):
+    labels = {"strategyId": 42, "strategyType": 1_000_001}
+    order = await visitor.create_order(BTC, "limit", "buy", 0.01, await price_times(visitor, "0.9"), labels)
+
+    # ccxt takes the strategy's id for the order's.
+    found = await visitor.private_get_order({"symbol": "BTCUSDT", "orderId": order["info"]["orderId"]})
+
+    assert {name: int(found[name]) for name in labels} == labels
+
+
+async def test_a_test_order_tells_what_its_trades_would_cost(visitor):
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+
+    rates = await visitor.private_post_order_test(order | {"computeCommissionRates": "true"})
+
+    assert rates["standardCommissionForOrder"] == {"maker": "0.00100000", "taker": "0.00100000"}
+    assert await visitor.private_post_order_test(order | {"computeCommissionRates": "false"}) == {}
+    with pytest.raises(ccxt.BadRequest, match="-1130"):
+        await visitor.private_post_order_test(order | {"computeCommissionRates": "perhaps"})
+
+
+@pytest.mark.parametrize("response", ["ACK", "RESULT", "FULL"])
+async def test_lists_are_read_back_by_every_key(visitor, response):
+    placed = await an_oco(visitor, newOrderRespType=response, listClientOrderId=f"list-{response}")
+    list_id = placed["orderListId"]
+
+    by_name = await visitor.private_get_orderlist({"origClientOrderId": f"list-{response}"})
+    since = await visitor.private_get_allorderlist({"fromId": list_id})
+    newest = await visitor.private_get_allorderlist({"limit": 1})
+
+    assert ("fills" in placed["orderReports"][0], "status" in placed["orderReports"][0]) == {
+        "ACK": (False, False),
+        "RESULT": (False, True),
+        "FULL": (True, True),
+    }[response]
+    assert by_name["orderListId"] == since[0]["orderListId"] == newest[0]["orderListId"] == list_id
+    with pytest.raises(ccxt.BadRequest, match="-1128"):
+        await visitor.private_get_allorderlist({"fromId": list_id, "startTime": 1})
+    with pytest.raises(ccxt.ExchangeError, match="-2018"):
+        await visitor.private_get_orderlist({"orderListId": 999_999})

@@ -1,6 +1,6 @@
 """Every filter that exchangeInfo shows refuses the order just beyond it and takes the one just within.
 
-The sources are sections of the documents of Binance's Spot API: "filters", "errors", and the STP and trailing stop FAQs.
+The sources are sections of the documents of Binance's Spot API: "filters", "errors", the STP and trailing stop FAQs.
 """
 
 from dataclasses import replace
