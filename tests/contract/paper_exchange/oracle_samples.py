@@ -137,7 +137,7 @@ async def collect(directory: Path) -> Samples:
     """Return a sample of everything."""
     samples = Samples()
     async with (
-        asyncio.timeout(3 * DEADLINE_S),
+        asyncio.timeout(5 * DEADLINE_S),
         local_exchange(directory, openings=RICH) as local,
         local.http.ws_connect(f"{local.socket}/ws-api/v3") as socket,
         local.http.ws_connect(f"{local.socket}/stream?streams={'/'.join(STREAMS)}".replace("+", "%2B")) as market,
