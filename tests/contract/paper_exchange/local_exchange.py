@@ -1,6 +1,7 @@
 """The paper exchange inside the test's own event loop, where a test can look at its accounts and shorten its bounds."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -16,6 +17,8 @@ from urllib.parse import urlencode
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from libs.common.clock import SystemClock
 from services.paper_exchange.api.connection import SocketRules
@@ -58,6 +61,10 @@ class LocalExchange:
 
     def sign(self, payload: str) -> str:
         """Return the signature of what is about to be sent."""
+        if self.key.is_ed25519:
+            private = load_pem_private_key(self.key.api_secret.encode(), password=None)
+            assert isinstance(private, Ed25519PrivateKey)
+            return base64.b64encode(private.sign(payload.encode())).decode()
         return hmac.new(self.key.api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
     def signed_params(self, **parameters: Any) -> Json:
