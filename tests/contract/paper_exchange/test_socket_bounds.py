@@ -1,4 +1,4 @@
-"""How long, how much and how often Binance lets a client use a socket, with the figures made short where time counts."""
+"""How long, how much and how often Binance lets a client use a socket, with short figures where time counts."""
 
 import asyncio
 import json

@@ -1,5 +1,7 @@
 """What an address may ask and an account may order, and when it is turned away."""
 
+from collections.abc import Callable
+
 import pytest
 
 from services.paper_exchange.api.limits import (
@@ -19,7 +21,7 @@ NOON_MS = 1_767_268_800_000
 FIVE_MINUTES_MS = 300_000
 
 
-def refusal(call, *arguments):
+def refusal(call: Callable[..., object], *arguments: object) -> tuple[int, int, int | None]:
     with pytest.raises(ApiError) as refused:
         call(*arguments)
     error = refused.value

@@ -1,6 +1,7 @@
 """Windows, trading days and time zones of the public endpoints, on a clock that only the test moves."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,14 @@ class Api:
         )
         self.endpoints = {endpoint.path.removeprefix("/api/v3/"): endpoint for endpoint in public}
 
-    def ask(self, path, parameters):
+    def ask(self, path: str, parameters: dict[str, str]) -> Any:
         return self.endpoints[path].handler(Call(Parameters(parameters), None, self.venue.now_ms))
 
-    def weight(self, path, parameters):
+    def weight(self, path: str, parameters: dict[str, str]) -> int:
         weight = self.endpoints[path].weight
         return weight if isinstance(weight, int) else weight(Parameters(parameters))
 
-    def refusal(self, path, parameters):
+    def refusal(self, path: str, parameters: dict[str, str]) -> int:
         with pytest.raises(ApiError) as refused:
             self.ask(path, parameters)
         return refused.value.code
@@ -95,8 +96,8 @@ def test_a_zone_that_does_not_exist_is_refused(api, zone):
 
 
 def test_candles_begin_with_the_days_of_their_zone(api):
-    def start(**more):
-        return api.ask("klines", BTC | {"interval": "1d", "limit": "2"} | more)[-1][0]
+    def start(**more: str) -> int:
+        return int(api.ask("klines", BTC | {"interval": "1d", "limit": "2"} | more)[-1][0])
 
     assert start(timeZone="8") == start() - 8 * HOUR_MS
     assert start(timeZone="-0:30") == start() - DAY_MS + 30 * MINUTE_MS
@@ -130,7 +131,7 @@ def test_a_status_that_the_symbol_has_not_hides_it(api):
 
 
 def test_exchange_info_shows_the_symbols_asked_for(api):
-    def symbols(**parameters):
+    def symbols(**parameters: str) -> list[str]:
         return [each["symbol"] for each in api.ask("exchangeInfo", parameters)["symbols"]]
 
     assert symbols() == symbols(permissions="SPOT") == symbols(permissions='["MARGIN","SPOT"]') == ["BTCUSDT"]
