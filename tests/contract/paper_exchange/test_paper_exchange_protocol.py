@@ -106,9 +106,9 @@ MARKET = ORDER | {"type": "MARKET"}
         ({"price": "5000"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
         ({"quantity": "0.00001"}, -1013, "Filter failure: NOTIONAL"),
         ({"quantity": "10"}, -2010, "Account has insufficient balance for requested action."),
-        ({"icebergQty": "0.001"}, -2010, "Iceberg orders are not supported for this symbol."),
+        ({"icebergQty": "0.00009"}, -1013, "Filter failure: ICEBERG_PARTS"),
         (
-            {"selfTradePreventionMode": "TRANSFER"},
+            {"selfTradePreventionMode": "EXPIRE_NOBODY"},
             -1013,
             "This symbol does not allow the specified self-trade prevention mode.",
         ),
