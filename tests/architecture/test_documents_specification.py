@@ -1,4 +1,4 @@
-"""The table from the specification to the project: complete, and every place in it exists."""
+"""The table from the specification to the project: complete, and every place and test in it exists."""
 
 import ast
 import re
@@ -9,7 +9,9 @@ from libs.common.contracts.vocabulary import AlertType, StopTrigger
 from tests.support.documents import ROOT, inline_code, rows
 
 TABLE = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
-PLACE = re.compile(r"^([\w./-]+\.(?:py|json|md))(?::([\w.]+))?$")
+PLACE = re.compile(r"^((?!tests/)[\w./-]+\.(?:py|json|md))(?::([\w.]+))?$")
+TEST = re.compile(r"^(tests/[\w/]+/test_\w+\.py)::(test_\w+|Test\w+::test_\w+)$")
+NOT_BUILT = re.compile(r"not built, (issue \d+|no issue yet)")
 MIGRATION = ROOT / "deploy" / "postgres" / "migrations" / "versions" / "0006_audit_recorder.py"
 COLUMNS = {
     "auto_trading_config": "id user_id is_enabled trading_mode max_daily_loss_pct max_positions trading_interval "
@@ -57,8 +59,8 @@ def _defined(body: list[ast.stmt], prefix: str = "") -> list[str]:
     return names
 
 
-def places(cell: str) -> list[re.Match[str]]:
-    return [found for code in inline_code(cell) if "/" in code and (found := PLACE.match(code))]
+def places(cell: str, form: re.Pattern[str] = PLACE) -> list[re.Match[str]]:
+    return [found for code in inline_code(cell) if "/" in code and (found := form.match(code))]
 
 
 def test_every_element_of_the_specification_stands_in_the_table():
@@ -67,25 +69,37 @@ def test_every_element_of_the_specification_stands_in_the_table():
     assert [element for element in ELEMENTS if not any(element in cell for cell in elements)] == []
 
 
-def test_every_element_has_a_place_and_a_test_or_is_planned():
-    for cells in rows(TABLE):
-        if cells[0] == "element":
-            continue
+def elements() -> list[list[str]]:
+    return [cells for cells in rows(TABLE) if cells[0] != "element"]
+
+
+def test_every_element_has_a_place_and_a_test_or_says_that_it_is_not_built():
+    for cells in elements():
         assert len(cells) == 3, cells[0]
-        assert all(places(cell) or cell.startswith(("planned", "none")) for cell in cells[1:]), cells[0]
+        assert places(cells[1]) or NOT_BUILT.match(cells[1]), cells[0]
+        assert places(cells[2], TEST) or NOT_BUILT.match(cells[1]), cells[0]
 
 
-def test_every_place_exists():
+def test_what_is_not_built_is_said_in_one_form():
+    assert "planned" not in TABLE
+    assert TABLE.count("not built,") == len(NOT_BUILT.findall(TABLE))
+
+
+def test_every_place_and_every_test_exists():
     missing = []
-    for code in inline_code(TABLE):
-        found = PLACE.match(code)
-        if found is None or "/" not in code:
-            continue
-        path, symbol = ROOT / found[1], found[2]
-        if not path.exists() or (symbol and symbol not in symbols_of(path)):
-            missing.append(code)
+    for place, code, tests in elements():
+        for found in (*places(code), *places(tests, TEST)):
+            path, symbol = ROOT / found[1], (found[2] or "").replace("::", ".")
+            if not path.exists() or (symbol and symbol not in symbols_of(path)):
+                missing.append((place, found[0]))
 
     assert missing == []
+
+
+def test_nothing_else_stands_in_place_of_a_test():
+    strange = [(cells[0], code) for cells in elements() for code in inline_code(cells[2]) if TEST.match(code) is None]
+
+    assert strange == []
 
 
 def test_the_specifications_columns_are_in_its_tables():
