@@ -62,7 +62,7 @@ class Endpoint:
         method: The HTTP method.
         path: The HTTP path.
         handler: Answers.
-        weight: What it costs; of orders and cancels only a refusal costs.
+        weight: What it costs.
         security: What it asks of the caller.
         mandatory: Parameters that must be sent.
         allowed: Parameters that may be sent.
@@ -79,6 +79,11 @@ class Endpoint:
     allowed: tuple[str, ...] = ()
     orders: int = 0
     ws_method: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether only a refusal costs its weight, as of orders and cancels."""
+        return self.orders > 0 or self.method == "DELETE"
 
 
 def signed_query(
@@ -150,7 +155,7 @@ class Gate:
         except ApiError as error:
             return Answer(error.status, error.body(), used, retry_after_s=error.retry_after_s)
         counts = None
-        if endpoint.security is Security.TRADE:
+        if endpoint.is_free:
             used = self._limits.refund(request.address, weight, now_ms)
         if key is not None and endpoint.orders:
             counts = self._limits.count_orders(key.account, endpoint.orders, now_ms)
