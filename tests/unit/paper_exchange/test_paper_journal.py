@@ -57,6 +57,62 @@ def test_a_restart_continues_exactly(tmp_path):
     assert bench.venue.desk.order(2).executed == 100
 
 
+def test_what_was_taken_of_a_quote_stays_taken_over_a_restart_until_the_next_quote(tmp_path):
+    bench = VenueBench(tmp_path, a_recording(quotes=[(0, PRICE), (5_000, PRICE)]))
+    bench.wait(1_000)
+    bench.venue.place("main", an_order("MARKET", lots=600))  # of the 1 000 lots on offer
+
+    bench.start()
+    (first, second) = bench.venue.place("other", an_order("MARKET", lots=500)).fills
+
+    assert (first.price, first.lots) == (PRICE + 1, 400)
+    assert second.price > PRICE + 1
+    bench.wait(4_500)
+    bench.start()
+    assert [fill.price for fill in bench.venue.place("other", an_order("MARKET", lots=500)).fills] == [PRICE + 1]
+
+
+def test_orders_keep_their_turns_though_a_later_one_came_to_rest_first(tmp_path):
+    falling = a_recording(
+        quotes=[(0, PRICE), (2_000, PRICE - 1_000)], trades=[(1, PRICE, 10), (2_100, PRICE - 1_000, 500)]
+    )
+    bench = VenueBench(tmp_path, falling)
+    bench.wait(1_000)
+    stop = an_order("STOP_LOSS_LIMIT", side=Side.SELL, stop_price=PRICE - 900, price=PRICE - 500)
+    bench.venue.place("main", stop)
+    bench.venue.place("other", an_order(side=Side.SELL, price=PRICE + 500))
+    bench.wait(1_500)
+    bench.venue.place("other", an_order(side=Side.SELL, price=PRICE - 500))  # behind the stop that has triggered
+
+    bench.start()
+
+    turns = {order_id: order.turn for order_id, order in bench.venue.books["BTCUSDT"].orders.items()}
+    assert turns == {2: 1, 1: 2, 3: 3}
+
+
+def test_a_journal_of_the_version_before_icebergs_is_read(tmp_path):
+    bench = VenueBench(tmp_path, QUEUE)
+    trade_a_little(bench)
+    bench.venue.close()
+    before = everything(bench)
+    (path,) = tmp_path.glob("journal-*.jsonl")
+    new = {"iceberg_quantity", "trailing_delta", "trailing_at_ms", "best_price", "prevented_quantity", "shown", "turn"}
+    new |= {"prevented_match_id"}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        del line["counters"]["prevented"]
+        line["changes"] = [
+            {name: value for name, value in change.items() if name not in new}
+            for change in line["changes"]
+            if change["type"] != "taken"
+        ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    bench.start()
+
+    assert everything(bench) == before
+
+
 def test_the_place_of_the_market_survives_without_any_order(tmp_path):
     bench = VenueBench(tmp_path)
     bench.wait(2_345)
