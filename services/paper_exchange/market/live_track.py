@@ -83,20 +83,18 @@ class LiveTrack:
     def summary(self, first: int, last: int) -> Summary | None:
         """Summarise the trades with ordinals from `first` up to, not including, `last`; `None` if there are none."""
         first, last = max(first, self._starts[0]), min(last, self.next_id)
-        total: Summary | None = None
+        parts = []
         for starts, blocks in ((self._starts, self._blocks), (self._minute_starts, self._minutes)):
             index = max(0, bisect_right(starts, first) - 1)
             while first < last and index < len(blocks) and starts[index] <= first:
                 end = min(last, starts[index] + blocks[index].summary.count)
                 if first < end:
-                    part = self._part(blocks[index], starts[index], first, end)
-                    total = part if total is None else total.followed_by(part)
+                    parts.append(self._part(blocks[index], starts[index], first, end))
                     first = end
                 index += 1
         if first < last:
-            part = _summary_of(self._prints[max(0, first - self._first_id) : last - self._first_id])
-            total = part if total is None else total.followed_by(part)
-        return total
+            parts.append(_summary_of(self._prints[first - self._first_id : last - self._first_id]))
+        return _joined(parts) if parts else None
 
     def _part(self, block: Block, start: int, first: int, end: int) -> Summary:
         """Return what a range of a block amounts to: exactly where its trades are known, else its share."""
@@ -148,6 +146,21 @@ def _starts_of(blocks: Sequence[Block], end: int) -> list[int]:
     for block in reversed(blocks):
         starts.append(starts[-1] - block.summary.count)
     return starts[::-1]
+
+
+def _joined(parts: Sequence[Summary]) -> Summary:
+    """Return what stretches that follow each other amount to; a day has 1,440 of them."""
+    return Summary(
+        open=parts[0].open,
+        high=max(part.high for part in parts),
+        low=min(part.low for part in parts),
+        close=parts[-1].close,
+        lots=sum(part.lots for part in parts),
+        notional=sum(part.notional for part in parts),
+        taken_lots=sum(part.taken_lots for part in parts),
+        taken_notional=sum(part.taken_notional for part in parts),
+        count=sum(part.count for part in parts),
+    )
 
 
 def _share(amount: int, share: tuple[int, int]) -> int:
