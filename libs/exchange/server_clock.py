@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from libs.common.clock import Clock, epoch_ms
-from libs.common.errors import RetryableError
 from libs.common.observability import metrics
-
-ROUND_TRIP_S_MAX: Final = 2.0
-"""Half of it bounds the error of a reading; a slower answer tells the time no better than no answer."""
 
 READINGS: Final = 8
 DRIFT_RATE: Final = 0.0001
 """How fast a quartz may go wrong, generously: what a reading loses in worth while it ages."""
 
-STEP_BACK_MS_MAX: Final = 2_000
-"""A clock that goes back further was set, by the exchange; below that the time stands still until it has caught up."""
+STEP_BACK_MS_MAX: Final = 3_000
+"""A clock that goes back further was set, by the exchange; below that (half the longest round trip) it stands still until caught up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +65,10 @@ class ServerClock:
         return self._told_ms
 
     def read(self, server_ms: int, *, asked_at_s: float, answered_at_s: float) -> None:
-        """Take an answer, between two readings of the monotonic clock.
-
-        Raises:
-            RetryableError: It took so long that it does not tell the time.
-        """
-        round_trip_s = answered_at_s - asked_at_s
-        if round_trip_s > ROUND_TRIP_S_MAX:
-            raise RetryableError(
-                f"server time: expected an answer within {ROUND_TRIP_S_MAX:g} s, found one after {round_trip_s:.1f} s"
-            )
+        """Take an answer, between two readings of the monotonic clock; half its round trip bounds its error."""
         new = _Reading(
             anchor_ms=server_ms - (asked_at_s + answered_at_s) * 500,
-            error_ms=round_trip_s * 500 + 1,  # the exchange tells whole milliseconds
+            error_ms=(answered_at_s - asked_at_s) * 500 + 1,  # the exchange tells whole milliseconds
             taken_at_s=answered_at_s,
         )
         if self._doubted.is_set():

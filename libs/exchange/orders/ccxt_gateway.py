@@ -160,7 +160,7 @@ class CcxtOrderGateway:
         """Ask the exchange's clock and return its offset from ours, in ms.
 
         Raises:
-            RetryableError: Not answered, not readably, or too late to tell the time.
+            RetryableError: Not answered, or not readably.
         """
         return await self._caller.measure_clock()
 

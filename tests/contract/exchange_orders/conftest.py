@@ -17,7 +17,9 @@ async def gateway(paper_exchange: PaperExchange) -> AsyncIterator[CcxtOrderGatew
     gateway = CcxtOrderGateway(
         credentials=paper_exchange.credentials, address=paper_exchange.address, symbols=SYMBOLS, clock=SystemClock()
     )
-    await gateway.measure_clock()
-    yield gateway
-    await gateway.close()
-    await asyncio.sleep(0)  # lets aiohttp's transports finish closing
+    try:
+        await gateway.measure_clock()
+        yield gateway
+    finally:
+        await gateway.close()
+        await asyncio.sleep(0)  # lets aiohttp's transports finish closing
