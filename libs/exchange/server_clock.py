@@ -17,7 +17,8 @@ DRIFT_RATE: Final = 0.0001
 """How fast a quartz may go wrong, generously: what a reading loses in worth while it ages."""
 
 STEP_BACK_MS_MAX: Final = 3_000
-"""A clock that goes back further was set, by the exchange; below that (half the longest round trip) it stands still until caught up."""
+"""More than the worst reading can be wrong: a clock that goes back further was set. Below, it stands still until it is
+caught up with."""
 
 
 @dataclass(frozen=True, slots=True)
