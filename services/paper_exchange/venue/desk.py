@@ -3,7 +3,7 @@
 Invariant: among the open orders of an account a client order id is unique; what is kept of the closed ones is bounded.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from services.paper_exchange.venue.orders import NO_LIST, AccountFill, Order, OrderList, Prevented
@@ -19,6 +19,7 @@ class Desk:
     def __init__(self) -> None:
         self._orders: dict[int, Order] = {}
         self._open: dict[int, Order] = {}
+        self._open_of: defaultdict[tuple[str, str], dict[int, Order]] = defaultdict(dict)
         self._closed: deque[int] = deque()
         self._by_client_id: dict[tuple[str, str, str], int] = {}
         self._lists: dict[int, OrderList] = {}
@@ -31,12 +32,14 @@ class Desk:
         self._by_client_id[order.account, order.symbol, order.request.client_id] = order.order_id
         if order.is_open:
             self._open[order.order_id] = order
+            self._open_of[order.account, order.symbol][order.order_id] = order
         else:
             self._remember_closed(order)
 
     def close(self, order: Order) -> None:
         """Note that an order is no longer open."""
         del self._open[order.order_id]
+        del self._open_of[order.account, order.symbol][order.order_id]
         self._remember_closed(order)
 
     def order(self, order_id: int) -> Order:
@@ -54,6 +57,8 @@ class Desk:
 
     def open_orders(self, account: str | None = None, symbol: str | None = None) -> list[Order]:
         """Return open orders, oldest first."""
+        if account is not None and symbol is not None:
+            return list(self._open_of[account, symbol].values())
         return [
             order
             for order in self._open.values()

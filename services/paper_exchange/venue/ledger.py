@@ -3,6 +3,8 @@
 Invariant: no balance is ever negative; what a call takes from one place it puts into another.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.paper_exchange.venue.errors import insufficient_balance
@@ -20,14 +22,14 @@ class Ledger:
     """The balances of every account, and which of them changed since they were last collected."""
 
     def __init__(self) -> None:
-        self._balances: dict[str, dict[str, Balance]] = {}
+        self._balances: defaultdict[str, defaultdict[str, Balance]] = defaultdict(lambda: defaultdict(Balance))
         self._touched: dict[tuple[str, str], None] = {}
 
     def balance(self, account: str, asset: str) -> Balance:
         """Return one balance; not to be changed."""
-        return self._balances.setdefault(account, {}).setdefault(asset, Balance())
+        return self._balances[account][asset]
 
-    def balances(self, account: str) -> dict[str, Balance]:
+    def balances(self, account: str) -> Mapping[str, Balance]:
         """Return all balances of an account by asset; not to be changed."""
         return self._balances.get(account, {})
 

@@ -8,6 +8,7 @@ both sides of a trade. What needs a look at everything (balances, fees, locks, t
 from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
+from typing import TypeVar
 
 from libs.trading.matching import OrderBook, Quote, SeededDepth, Side, TimeInForce
 from services.paper_exchange.journal import State
@@ -25,6 +26,8 @@ from services.paper_exchange.venue.records import Record
 from services.paper_exchange.venue.restore import restore_state
 from services.paper_exchange.venue.rules import SELF_TRADE_MODES, UNIT
 from tests.unit.paper_exchange.paper_exchange_builders import BTC, PRICE, FakeAudience, a_recording
+
+Choice = TypeVar("Choice")
 
 SYMBOL = BTC.symbol
 ACCOUNTS = ("main", "other", "third")
@@ -65,8 +68,8 @@ class ChanceMarket:
         self.refused = 0
         self._journal = journal
         self._depth = SeededDepth(seed=seed, spacing=7, typical_lots=400, price_max=2 * PRICE)
-        prices = [PRICE + self.chance.randint(-REACH // 4, REACH // 4) for _ in range(2_000)]
-        trades = [(at_ms, price, self.chance.randint(1, 1_500)) for at_ms, price in enumerate(prices, start=1)]
+        prices = [PRICE + self._between(-REACH // 4, REACH // 4) for _ in range(2_000)]
+        trades = [(at_ms, price, self._between(1, 1_500)) for at_ms, price in enumerate(prices, start=1)]
         self._tape = Tape.of(Reel([a_recording(trades=trades)]), identity="chance")
         self._turns: dict[int, int] = {}
         self._quote = Quote(PRICE, 500, PRICE + 1, 500)
@@ -181,9 +184,9 @@ class ChanceMarket:
     def _move_market(self) -> None:
         if self.chance.random() < 0.6:
             quote = self._quote
-            bid = min(max(quote.bid + self.chance.randint(-3, 3), PRICE - REACH), PRICE + REACH)
-            ask = bid + self.chance.choice((1, 1, 1, 2, 5))
-            self._quote = Quote(bid, self.chance.randint(1, 1_500), ask, self.chance.randint(1, 1_500))
+            bid = min(max(quote.bid + self._between(-3, 3), PRICE - REACH), PRICE + REACH)
+            ask = bid + self._one_of((1, 1, 1, 2, 5))
+            self._quote = Quote(bid, self._between(1, 1_500), ask, self._between(1, 1_500))
             self.state.taken.clear()  # the journal's rule: void with the next quote
             self.floor.on_tape_event(TapeEvent(0, SYMBOL, self._quote, 0))
         else:
@@ -192,10 +195,10 @@ class ChanceMarket:
     def _cancel(self) -> None:
         orders = self.desk.open_orders()
         if orders:
-            self.floor.cancel(self.chance.choice(orders), "cancel")
+            self.floor.cancel(self._one_of(orders), "cancel")
 
     def _place(self, new: NewOrder) -> None:
-        account = self.chance.choice(ACCOUNTS)
+        account = self._one_of(ACCOUNTS)
         try:
             locked = self.admission.admit(account, new)
         except ApiError:
@@ -210,13 +213,13 @@ class ChanceMarket:
                 assert order.prevented == 0
 
     def _place_list(self) -> None:
-        account = self.chance.choice(ACCOUNTS)
-        side = self.chance.choice((Side.BUY, Side.SELL))
-        lots = self.chance.randint(50, 2_000)
-        good = PRICE + (1 if side is Side.SELL else -1) * self.chance.randint(1, REACH)
-        bad = PRICE - (1 if side is Side.SELL else -1) * self.chance.randint(1, REACH)
+        account = self._one_of(ACCOUNTS)
+        side = self._one_of((Side.BUY, Side.SELL))
+        lots = self._between(50, 2_000)
+        good = PRICE + (1 if side is Side.SELL else -1) * self._between(1, REACH)
+        bad = PRICE - (1 if side is Side.SELL else -1) * self._between(1, REACH)
         limit = self._order("LIMIT_MAKER", side, lots, price=good)
-        stop = self._order(self.chance.choice(("STOP_LOSS", "STOP_LOSS_LIMIT")), side, lots, stop_price=bad)
+        stop = self._order(self._one_of(("STOP_LOSS", "STOP_LOSS_LIMIT")), side, lots, stop_price=bad)
         above, below = (limit, stop) if side is Side.SELL else (stop, limit)
         try:
             locked = self.admission.admit_list(account, f"list-{self.operations}", above, below)
@@ -227,16 +230,16 @@ class ChanceMarket:
         self.floor.accept_list(account, f"list-{self.operations}", (above, below), locked=locked)
 
     def _an_order(self) -> NewOrder:
-        side = self.chance.choice((Side.BUY, Side.SELL))
-        lots = self.chance.randint(50, 2_000)
+        side = self._one_of((Side.BUY, Side.SELL))
+        lots = self._between(50, 2_000)
         if self.chance.random() < 0.08:
-            kind = self.chance.choice(STOP_KINDS)
-            delta = self.chance.randint(10, 12) if self.chance.random() < 0.3 else 0
+            kind = self._one_of(STOP_KINDS)
+            delta = self._between(10, 12) if self.chance.random() < 0.3 else 0
             stop_price = 0 if delta else self._a_price()
             return self._order(kind, side, lots, stop_price=stop_price, delta=delta)
-        kind = self.chance.choice(KINDS)
+        kind = self._one_of(KINDS)
         if kind == "MARKET" and self.chance.random() < 0.5:
-            return self._order(kind, side, 0, quote_units=self.chance.randint(100, 1_500) * UNIT)
+            return self._order(kind, side, 0, quote_units=self._between(100, 1_500) * UNIT)
         return self._order(kind, side, lots)
 
     def _order(
@@ -253,7 +256,7 @@ class ChanceMarket:
         limited = kind.endswith("LIMIT") or kind == "LIMIT_MAKER"
         may_wait = kind == "LIMIT_MAKER" or self.chance.random() < 0.8
         hides = limited and may_wait and lots > 200 and self.chance.random() < 0.2
-        other = self.chance.choice((TimeInForce.IOC, TimeInForce.FOK))
+        other = self._one_of((TimeInForce.IOC, TimeInForce.FOK))
         return NewOrder(
             rules=BTC,
             side=side,
@@ -264,13 +267,19 @@ class ChanceMarket:
             quote_units=quote_units,
             price=(price or self._a_price()) if limited else 0,
             stop_price=stop_price,
-            prevention=self.chance.choice(SELF_TRADE_MODES),
-            iceberg_lots=lots // self.chance.randint(2, 5) if hides else 0,
+            prevention=self._one_of(SELF_TRADE_MODES),
+            iceberg_lots=lots // self._between(2, 5) if hides else 0,
             trailing_delta=delta,
         )
 
+    def _between(self, least: int, most: int) -> int:
+        return least + int(self.chance.random() * (most - least + 1))
+
+    def _one_of(self, choices: Sequence[Choice]) -> Choice:
+        return choices[int(self.chance.random() * len(choices))]
+
     def _a_price(self) -> int:
-        return self._quote.bid + self.chance.randint(-REACH, REACH)
+        return self._quote.bid + self._between(-REACH, REACH)
 
     def _account_for(self, fills: Sequence[AccountFill]) -> None:
         """Move the money that `fills` say, check the rules of trading, and note the trades."""

@@ -14,7 +14,7 @@ SEEDS = range(8)
 def test_a_million_operations_break_nothing(seed):
     market = ChanceMarket(seed, journal=False)
 
-    market.run(MASS // len(SEEDS), restart_every=25_000)
+    market.run(MASS // len(SEEDS), restart_every=60_000)
 
     assert market.operations == MASS // len(SEEDS)
     assert min(len(market.trades), market.floor.counters["prevented"]) > market.operations // 25
