@@ -15,6 +15,8 @@ class Side(Enum):
     BUY = "BUY"
     SELL = "SELL"
 
+    __hash__ = object.__hash__  # of a singleton; an enumeration's own one hashes its name each time
+
     @property
     def opposite(self) -> "Side":
         """The side that this one trades against."""

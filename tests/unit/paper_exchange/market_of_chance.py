@@ -306,9 +306,10 @@ class ChanceMarket:
 
     def _check_spread(self) -> None:
         """No client's order stands where the other side offers, be it another client or the market."""
-        queues, quote = self.book._queues, self.book.quote
-        bids, asks = queues.prices(Side.BUY)[:1], queues.prices(Side.SELL)[:1]
-        if (bids and bids[0] >= min([*asks, quote.ask])) or (asks and asks[0] <= quote.bid):
+        quote, keys = self.book.quote, self.book._queues._keys
+        highest = -keys[Side.BUY][0] if keys[Side.BUY] else 0
+        lowest = keys[Side.SELL][0] if keys[Side.SELL] else 1 << 40
+        if highest >= min(lowest, quote.ask) or lowest <= quote.bid:
             bid, ask = self.book.best(Side.BUY), self.book.best(Side.SELL)
             assert bid is None or ask is None or bid[0] < ask[0], "a crossed book"
 
