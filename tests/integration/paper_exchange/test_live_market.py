@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,31 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.fixture
-def upstream(tmp_path: Path) -> Iterator[PaperExchangeProcess]:
-    (tmp_path / "upstream").mkdir()
-    with running_exchange(tmp_path / "upstream", port=str(free_port())) as exchange:
-        yield exchange
+@contextmanager
+def an_exchange_and_its_follower(place: Path) -> Iterator[tuple[PaperExchangeProcess, PaperExchangeProcess]]:
+    for name in ("upstream", "follower"):
+        (place / name).mkdir()
+    with (
+        running_exchange(place / "upstream", port=str(free_port())) as upstream,
+        running_exchange(place / "follower", **following(upstream)) as follower,
+    ):
+        yield upstream, follower
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PaperExchangeProcess, PaperExchangeProcess]]:
+    with an_exchange_and_its_follower(tmp_path_factory.mktemp("both")) as running:
+        yield running
 
 
 @pytest.fixture
-def follower(tmp_path: Path, upstream: PaperExchangeProcess) -> Iterator[PaperExchangeProcess]:
-    (tmp_path / "follower").mkdir()
-    with running_exchange(tmp_path / "follower", **following(upstream)) as exchange:
-        yield exchange
+def upstream(both: tuple[PaperExchangeProcess, PaperExchangeProcess]) -> PaperExchangeProcess:
+    return both[0]
+
+
+@pytest.fixture
+def follower(both: tuple[PaperExchangeProcess, PaperExchangeProcess]) -> PaperExchangeProcess:
+    return both[1]
 
 
 def following(upstream: PaperExchangeProcess) -> dict[str, str]:
