@@ -47,6 +47,7 @@ def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(
 
     changed = stack.ask(
         *("config", "set", "risk_management.position_size_pct=0.2", "strategy.quality_min=20"),
+        "risk_management.daily_loss_limit_pct=2.5",
         *("strategy.parameters.ema_fast=2", "--reason", "a larger size for the evening"),
     )
 
@@ -56,6 +57,7 @@ def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(
     shown = stack.ask("config", "show")
     assert shown["configuration"]["risk_management"]["position_size_pct"] == "0.2"
     assert origin(stack, "strategy.parameters.ema_fast") == "version 2 by operator"
+    assert " of 2.5 %" in stack.trader("status")
     everybody = {"hashes": 1, "hash": shown["hash"]}
     until(lambda: stack.query(HASHES)[0] == everybody, seconds=20, what="every process with version 2")
 

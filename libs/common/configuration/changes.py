@@ -36,6 +36,8 @@ LOOSER_WHEN_GREATER: Final = frozenset(
         "risk_management.position_size_pct",
         "risk_management.stop_loss_pct",
         "strategy.stop_atr",
+        "strategy.sizing.volatility_pct",
+        "strategy.sizing.risk_pct",
         "safety.data_age_ms_max",
         "safety.equity_age_s_max",
         "safety.equity_age_s_reducing",

@@ -208,7 +208,7 @@ class Governor:
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
-            case "CONFIGURE":
+            case "CONFIGURE":  # changes the configuration and no account's state
                 return before
 
     async def _configured(

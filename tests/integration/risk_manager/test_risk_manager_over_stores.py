@@ -191,3 +191,24 @@ async def test_the_daily_loss_halts_at_its_limit(stack: Stack) -> None:
 
     assert state["trigger"] == "DAILY_LOSS_EXCEEDED"
     assert len(state["halts"]) == 1
+
+
+async def test_a_changed_limit_holds_for_the_next_signal_and_outlives_a_kill(stack: Stack) -> None:
+    async def stored() -> dict[str, Any]:
+        return await stack.row("SELECT * FROM reading.configuration_versions WHERE version = 2")
+
+    async with stack.running() as process:
+        await eventually(stack.permitted, seconds=START_S_MAX, what="a permit")
+        await stack.publish(a_command("CONFIGURE", now=datetime.now(UTC), changes={"safety.order_notional_max": "100"}))
+        version = await eventually(stored, what="the second version")
+        process.kill()
+
+    async with stack.running():
+        await stack.feed()
+        await stack.publish(a_signal("after", occurred_at=datetime.now(UTC)))
+        decided = await eventually(lambda: stack.decided("after"), seconds=START_S_MAX, what="an answer")
+
+    assert (version["issuer"], version["loosened"]) == ("alice", [])
+    assert decided["configuration_version"] == 2
+    assert decided["configuration_hash"] == version["hash"]
+    assert decided["notional"] is None or decided["notional"] <= 100

@@ -1,5 +1,6 @@
 """The tables hold what the handlers decide; the fake of the handlers' tests keeps the same contract."""
 
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from libs.common.configuration.loading import source
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import ControlCommanded, OrderApproved, OrderRefused
 from libs.common.contracts.vocabulary import OrderStatus, StopTrigger, TradingState
@@ -16,6 +18,7 @@ from libs.common.control.halts import HaltRecord
 from libs.common.storage.postgres import Database
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
 from services.risk_manager.domain.claims import Phase
+from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause
 from services.risk_manager.service.exposure import ExposureKeeper, held
 from services.risk_manager.service.judging import SignalJudge
@@ -114,6 +117,10 @@ async def test_a_halt_that_a_state_no_longer_has_is_settled(transact: Transact) 
 
     assert await transact(lambda records: records.is_settled("main", "h"))
     assert not await transact(lambda records: records.is_settled("main", "never"))
+
+
+async def _save_version(records: RiskRecords, *, version: ConfigurationVersion) -> None:
+    await records.save_configuration(version)
 
 
 async def _save(records: RiskRecords, *, command: ControlCommanded, refusal: str | None) -> None:
@@ -217,6 +224,32 @@ async def test_an_exit_is_stored_without_a_limit_price(transact: Transact) -> No
 
     assert isinstance(answer, OrderApproved)
     assert (await transact(lambda records: records.snapshot("main", "exit-1", now=NOW))).decided
+
+
+async def test_the_newest_version_of_the_configuration_comes_back_digit_for_digit(transact: Transact) -> None:
+    content = {"strategy": {"parameters": {"cost_rate": "0.0015", "ema_fast": 3}}, "symbols": ["BTC/USDT"]}
+    first = ConfigurationVersion(
+        version=1,
+        sourced=source({}, {}, where="test"),
+        created_at=NOW,
+        issuer="risk_manager",
+        reason="the first start's files",
+    )
+    second = ConfigurationVersion(
+        version=2,
+        sourced=source(content, {"symbols": "file mine.json"}, where="test"),
+        created_at=NOW,
+        changes=("symbols: [] -> []",),
+        loosened=("strategy.quality_min",),
+        issuer="alice",
+        reason="drill",
+        command_id=uuid.uuid4(),
+    )
+
+    assert await transact(lambda records: records.configuration()) is None
+    for version in (first, second):
+        await transact(partial(_save_version, version=version))
+        assert await transact(lambda records: records.configuration()) == version
 
 
 async def test_people_read_states_refusals_and_exposure_through_views(migrated: MigratedDatabase) -> None:

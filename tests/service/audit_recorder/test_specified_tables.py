@@ -101,7 +101,7 @@ async def test_auto_trading_config_has_the_configuration_in_force(reader: Databa
 
 async def test_auto_trading_config_has_the_specifications_defaults(migrated: MigratedDatabase):
     connection = await asyncpg.connect(migrated.url)
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         """INSERT INTO audit_recorder.auto_trading_config (symbols, account, configuration_hash, configuration)
            VALUES ('[]', 'main', '', '{}') RETURNING *"""
     )
