@@ -2,6 +2,10 @@
 
 Invariant: a window's count never carries over into the next one; the number of windows kept is bounded by the number of
 addresses and accounts, which is bounded too.
+
+Sources: the figures are those of Binance's exchangeInfo and of "LIMITS" and "WebSocket Limits" in its documents of July
+2026. Those do not say after how many refusals an address is banned, nor how a connection too many is refused: 50, and
+HTTP 429 with -1034, are ours; a ban lasts the shortest time that the documents name.
 """
 
 from dataclasses import dataclass, field

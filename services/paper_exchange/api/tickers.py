@@ -1,6 +1,8 @@
 """The public endpoints of last prices, best prices and the statistics of a stretch of time.
 
 Invariant: every answer is computed from the venue's present state; nothing is cached.
+
+Sources: weights, windows and what each type of ticker has are in Binance's "Market Data Endpoints".
 """
 
 import re

@@ -1,6 +1,8 @@
 """The user data streams of one connection.
 
 Invariant: a connection has at most one open stream for an account, and none outlives the connection.
+
+Source: the bounds are those of "User Data Stream subscription" in Binance's documents.
 """
 
 from collections.abc import Callable
