@@ -65,6 +65,15 @@ Positive = Annotated[Exact, Field(gt=0)]
 NonNegative = Annotated[Exact, Field(ge=0)]
 """A quantity, fee or balance that may be zero."""
 
+Price = Annotated[Positive, Field(le=10**11, decimal_places=8)]
+"""What the exchange trades at; it counts in 1e-8. The amounts and sums that are made of it stay within `Exact`."""
+
+Quantity = Annotated[Positive, Field(le=10**11, decimal_places=8)]
+"""What the exchange trades, likewise."""
+
+Commission = Annotated[NonNegative, Field(le=10**11, decimal_places=10)]
+"""What the exchange takes, likewise; a share of a share has more places."""
+
 UtcTime = Annotated[AwareDatetime, AfterValidator(utc)]
 """An aware time, always UTC in memory and on the wire."""
 

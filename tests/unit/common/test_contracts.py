@@ -14,9 +14,8 @@ from libs.common.clock import epoch_ms, from_epoch_ms
 from libs.common.contracts.asyncapi import asyncapi_document
 from libs.common.contracts.codec import VALUE_BYTES_MAX, WireRecord, decode, encode
 from libs.common.contracts.event import Envelope, Event, event_id_of
-from libs.common.contracts.events import LogRecorded, SignalGenerated, TradePrinted
+from libs.common.contracts.events import LogRecorded, PositionChanged, SignalGenerated
 from libs.common.contracts.topics import EVENT_TYPES, TOPIC_OF, TOPICS, TopicName
-from libs.common.contracts.vocabulary import Side
 from libs.common.errors import InvalidMessageError
 from libs.common.messaging.cause import Cause, enclose, enclose_all
 from tests.support.events import AT, every_event
@@ -78,15 +77,14 @@ def test_fields_that_a_later_version_adds_are_passed_over(name: str):
 
 
 @given(st.decimals(min_value="1e-18", max_value="1e20", allow_nan=False, places=18))
-def test_a_decimal_keeps_every_digit_and_shows_no_exponent(price: Decimal):
-    tick = TradePrinted(
-        occurred_at=AT, symbol="BTC/USDT", trade_id=1, price=price, quantity=price, taker_side=Side.SELL
-    )
+def test_a_decimal_keeps_every_digit_and_shows_no_exponent(cost: Decimal):
+    event = EXAMPLES["PositionChanged"].model_copy(update={"cost": cost})
 
-    text = json.loads(tick.model_dump_json())["price"]
+    text = json.loads(event.model_dump_json())["cost"]
 
     assert "E" not in text
-    assert Decimal(text) == price
+    assert Decimal(text) == cost
+    assert PositionChanged.model_validate_json(event.model_dump_json()) == event
 
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1", "0", "", "1e400", 61_000.5, None])

@@ -10,7 +10,8 @@ from libs.common.contracts.fields import (
     Name,
     NonNegative,
     Number,
-    Positive,
+    Price,
+    Quantity,
     Symbol,
     Text,
     UtcTime,
@@ -23,8 +24,8 @@ class TradePrinted(Event):
 
     symbol: Symbol
     trade_id: Number
-    price: Positive
-    quantity: Positive
+    price: Price
+    quantity: Quantity
     taker_side: Side
 
     @property
@@ -43,9 +44,9 @@ class QuoteChanged(Event):
 
     symbol: Symbol
     update_id: Number
-    bid: Positive
+    bid: Price
     bid_quantity: NonNegative
-    ask: Positive
+    ask: Price
     ask_quantity: NonNegative
 
     @property
@@ -73,17 +74,17 @@ class CandleClosed(Event):
     interval_s: Interval
     open_at: UtcTime
     close_at: UtcTime
-    open: Positive
-    high: Positive
-    low: Positive
-    close: Positive
+    open: Price
+    high: Price
+    low: Price
+    close: Price
     volume: NonNegative
     trades: Number
     trade_id_last: Number = 0
     partial: bool = False
     backfilled: bool = False
-    bid: Positive | None = None
-    ask: Positive | None = None
+    bid: Price | None = None
+    ask: Price | None = None
 
     @model_validator(mode="after")
     def _prices_contain_each_other(self) -> "CandleClosed":

@@ -7,11 +7,13 @@ from pydantic import Field
 from libs.common.contracts.event import Event
 from libs.common.contracts.fields import (
     AccountName,
-    Exact,
+    Commission,
     Name,
     NonNegative,
     Number,
     Positive,
+    Price,
+    Quantity,
     Revision,
     Symbol,
     Text,
@@ -40,11 +42,11 @@ class OrderApproved(Event):
     symbol: Symbol
     side: Side
     role: Role
-    quantity: Positive
-    limit_price: Positive | None = None
+    quantity: Quantity
+    limit_price: Price | None = None
     reference_price: Positive
-    stop_loss: Positive | None = None
-    take_profit: Positive | None = None
+    stop_loss: Price | None = None
+    take_profit: Price | None = None
     expires_at: UtcTime
     halt_epoch: Number
     risk_epoch: Number
@@ -116,9 +118,9 @@ class OrderUpdated(Event):
     parent_intent_id: uuid.UUID | None = None
     order_type: Name
     status: OrderStatus
-    quantity: Positive
-    price: Positive | None = None
-    stop_price: Positive | None = None
+    quantity: Quantity
+    price: Price | None = None
+    stop_price: Price | None = None
     filled_quantity: NonNegative
     filled_amount: NonNegative
     reason: Text = ""
@@ -154,14 +156,14 @@ class OrderFilled(Event):
     strategy: Name = ""
     side: Side
     role: Role
-    quantity: Positive
-    price: Positive
-    commission: NonNegative
+    quantity: Quantity
+    price: Price
+    commission: Commission
     commission_asset: Name
-    commission_rate: Exact | None = None
+    commission_rate: NonNegative | None = Field(default=None, le=10**11)
     maker: bool = False
-    stop_loss: Positive | None = None
-    take_profit: Positive | None = None
+    stop_loss: Price | None = None
+    take_profit: Price | None = None
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.fields import AccountName, Exact, Interval, Positive, Symbol, Text, UtcTime
+from libs.common.contracts.fields import AccountName, Exact, Interval, Positive, Price, Symbol, Text, UtcTime
 from libs.common.contracts.vocabulary import Role, Side
 
 
@@ -30,15 +30,15 @@ class SignalGenerated(Event):
     role: Role
     account: AccountName | None = None
     reference_price: Positive
-    stop_loss: Positive | None = None
-    take_profit: Positive | None = None
+    stop_loss: Price | None = None
+    take_profit: Price | None = None
     quality_score: int | None = Field(default=None, ge=0, le=100)
     confidence_score: int | None = Field(default=None, ge=0, le=100)
     reasons: tuple[Text, ...] = ()
     interval_s: Interval | None = None
     candle_open_at: UtcTime | None = None
-    bid: Positive | None = None
-    ask: Positive | None = None
+    bid: Price | None = None
+    ask: Price | None = None
 
     @property
     def key(self) -> str:
