@@ -1,13 +1,16 @@
 """The stored versions of the configuration, as the reader's role sees them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
 from cli.errors import CommandError, ExitStatus
+from cli.output import tell
 from cli.place import Place
 from libs.common.configuration.changes import changes_between, stored_configuration
 from libs.common.configuration.mistakes import shown
+from libs.common.errors import RetryableError
 
 _NEWEST: Final = "SELECT * FROM configuration_versions ORDER BY version DESC LIMIT 1"
 _ALL: Final = """
@@ -47,6 +50,18 @@ async def read_versions(place: Place) -> Sequence[Mapping[str, Any]]:
     """Return every version, oldest first."""
     async with place.database() as database, database.connection() as connection:
         return [dict(row) for row in await connection.fetch(_ALL)]
+
+
+async def warn_of_files(place: Place) -> None:
+    """Tell whoever starts a stack which values of the files do not hold; nothing where they cannot be compared."""
+    with suppress(CommandError, RetryableError):
+        tell_differences(place, await read_version(place))
+
+
+def tell_differences(place: Place, stored: Mapping[str, Any]) -> None:
+    """Tell a person what the files of the last start say otherwise."""
+    for key, value in differing_files(place, stored).items():
+        tell(f"warning: the file says {key} = {value}, but version {stored['version']} holds; see `trader config show`")
 
 
 def differing_files(place: Place, stored: Mapping[str, Any]) -> dict[str, str]:

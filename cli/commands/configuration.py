@@ -21,13 +21,13 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 @config.command("show")
 def show(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show the configuration in force, where each value comes from, and where the files say otherwise."""
-    from cli.versions import differing_files, read_version  # noqa: PLC0415 - the models cost 200 ms
+    from cli.versions import differing_files, read_version, tell_differences  # noqa: PLC0415 - the models cost 200 ms
     from libs.common.configuration.keys import flat  # noqa: PLC0415
 
     place = find_place(data_dir)
     stored = run(read_version(place))
-    differing = differing_files(place, stored)
     if as_json:
+        differing = differing_files(place, stored)
         content = {name: stored[name] for name in ("version", "hash", "configuration", "origins")}
         emit_json({**content, "files_differ": [{"key": key, "file": value} for key, value in differing.items()]})
         return
@@ -36,8 +36,7 @@ def show(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
         for key, value in flat(stored["configuration"]).items()
     ]
     emit_rows("configuration", rows, ("key", "value", "from"), as_json=False)
-    for key, value in differing.items():
-        tell(f"warning: the file of the last start says {key} = {value}; version {stored['version']} holds")
+    tell_differences(place, stored)
 
 
 @config.command("set")
@@ -99,10 +98,19 @@ def validate(
 
 
 async def _configured(place: Place, changes: "Mapping[str, str]", reason: str) -> "Outcome":
-    from cli.operating import operate  # noqa: PLC0415 - the libraries behind it cost half a second
+    from pydantic import ValidationError  # noqa: PLC0415 - the libraries behind it cost half a second
+
+    from cli.operating import operate  # noqa: PLC0415 - the same
 
     account = place.configuration().exchange.accounts[0]  # the command must name one; the change is every account's
-    return await operate(place, "CONFIGURE", account=account, reason=reason, changes=changes)
+    try:
+        return await operate(place, "CONFIGURE", account=account, reason=reason, changes=changes)
+    except ValidationError as error:
+        raise CommandError(
+            "expected at most 50 changes, keys of 200, values of 10,000 and a reason of 2,000 characters, found more",
+            hint="Nothing was changed.",
+            status=ExitStatus.USAGE,
+        ) from error
 
 
 def _report(outcome: "Outcome", *, as_json: bool) -> None:

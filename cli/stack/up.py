@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from cli.errors import CommandError, ExitStatus
 from cli.logs import log_to_file
 from cli.output import tell
+from cli.place import Place
 from cli.stack.composition import Composition
 from cli.stack.plan import Plan
 from cli.stack.report import RunReporter
+from cli.versions import warn_of_files
 from libs.embedded import log_file
 from libs.embedded.directory import DataDirectory, write_atomically
 from libs.embedded.errors import EmbeddedError
@@ -64,6 +66,7 @@ async def run_stack(data_dir: Path, plan: Plan, *, view: View) -> ExitStatus:
             composition.prepare()
             await stack.start(composition.services(), composition.jobs())
             stack.write_endpoints(composition.endpoints())
+            await warn_of_files(Place(stack.directory, {"postgres": composition.endpoints()["postgres"]}))
             following = asyncio.ensure_future(view.follow(stack, composition))
             try:
                 await stack.run(_elapsed(plan.run_for))

@@ -77,6 +77,8 @@ def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(
     differing = {row["key"]: row["file"] for row in again["files_differ"]}
     assert differing["risk_management.stop_loss_pct"] == "1.5"
     assert "exchange.recv_window_ms" not in differing
+    told = (stack.data_dir / "logs" / "trader.log").read_text(encoding="utf-8")
+    assert "warning: the file says risk_management.stop_loss_pct = 1.5, but version 3 holds" in told
     versions = stack.ask("config", "history")["versions"]
     assert [row["issuer"] for row in versions] == ["risk_manager", "operator", "risk_manager"]
     assert versions[1]["reason"] == "a larger size for the evening"
