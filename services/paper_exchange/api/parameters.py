@@ -69,7 +69,7 @@ class Parameters:
         """Return a mandatory integer."""
         value = int(self._matching(name, _INTEGER))
         if value > _INTEGER_MAX:
-            raise ApiError(-1108, f"Parameter '{name}' overflow.")
+            raise ApiError(-1108, f"Parameter '{name}' overflowed.")
         return value
 
     def optional_integer(self, name: str) -> int | None:

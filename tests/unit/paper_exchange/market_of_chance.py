@@ -89,11 +89,11 @@ class ChanceMarket:
         """Let one thing happen, and check it."""
         self.operations += 1
         chosen = self.chance.random()
-        if chosen < 0.22:
+        if chosen < 0.40:
             self._move_market()
-        elif chosen < 0.32:
+        elif chosen < 0.48:
             self._cancel()
-        elif chosen < 0.95:
+        elif chosen < 0.96:
             self._place(self._an_order())
         else:
             self._place_list()

@@ -120,3 +120,10 @@ def test_a_response_is_of_the_type_that_is_asked_for_or_the_default():
     assert response_type(Parameters({"newOrderRespType": "FULL"}), "ACK") == "FULL"
     with pytest.raises(ApiError, match="-1130"):
         response_type(Parameters({"newOrderRespType": "ALL"}), "ACK")
+
+
+def test_a_number_that_is_too_large_is_told_to_have_overflowed():
+    with pytest.raises(ApiError) as error:
+        read(STOP, trailingDelta=str(2**63))
+
+    assert str(error.value) == "-1108: Parameter 'trailingDelta' overflowed."
