@@ -87,21 +87,20 @@ def check_counts(news: Iterable[NewOrder], open_orders: Iterable[Order]) -> None
     """Check how many orders the account would have on the symbol.
 
     Raises:
-        ApiError: Too many orders, stops or lists.
+        ApiError: Too many orders, stops, icebergs or lists.
     """
     news = tuple(news)
     rules = news[0].rules
     known = tuple(open_orders)
     if len(known) + len(news) > rules.orders_max:
         raise filter_failure("MAX_NUM_ORDERS")
-    stops = sum(order.request.is_stop for order in known) + sum(new.is_stop for new in news)
-    if stops > rules.stops_max and any(new.is_stop for new in news):
+    new_stops = sum(new.is_stop for new in news)
+    if new_stops and new_stops + sum(order.request.is_stop for order in known) > rules.stops_max:
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
-    icebergs = sum(order.request.iceberg_lots > 0 for order in known) + sum(new.iceberg_lots > 0 for new in news)
-    if icebergs > rules.icebergs_max and any(new.iceberg_lots for new in news):
+    new_icebergs = sum(new.iceberg_lots > 0 for new in news)
+    if new_icebergs and new_icebergs + sum(order.request.iceberg_lots > 0 for order in known) > rules.icebergs_max:
         raise filter_failure("MAX_NUM_ICEBERG_ORDERS")
-    lists = len({order.list_id for order in known} - {NO_LIST})
-    if len(news) > 1 and lists >= rules.lists_max:
+    if len(news) > 1 and len({order.list_id for order in known} - {NO_LIST}) >= rules.lists_max:
         raise filter_failure("MAX_NUM_ORDER_LISTS")
 
 
