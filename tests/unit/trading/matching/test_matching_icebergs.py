@@ -4,6 +4,8 @@ import pytest
 
 from libs.trading.matching import Fill, Incoming, OrderBook, Place, Quote, SeededDepth, Side
 
+THROUGH = Quote(1_003, 1, 1_004, 1)
+
 
 def a_book(ask: int = 1_005, ask_lots: int = 3) -> OrderBook:
     depth = SeededDepth(seed=1, spacing=100_000, typical_lots=1, price_max=1_000_000)
@@ -97,9 +99,6 @@ def test_a_market_that_goes_through_the_price_fills_all_of_it(reach):
 
     assert reach(book) == [Fill(1_003, 5, 1, None)]
     assert not book.orders
-
-
-THROUGH = Quote(1_003, 1, 1_004, 1)
 
 
 def test_a_cancelled_iceberg_gives_back_what_it_hid():

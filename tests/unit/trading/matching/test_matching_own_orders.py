@@ -1,5 +1,7 @@
 """Orders of one owner are kept from trading with each other as the incoming one's mode says."""
 
+from typing import Any
+
 import pytest
 
 from libs.trading.matching import (
@@ -24,13 +26,13 @@ def a_book() -> OrderBook:
 
 
 def an_order(
-    order_id: int, mode: SelfTradePrevention = MODES.NONE, *, owner: str = "main", lots: int | None = 3, **values
+    order_id: int, mode: SelfTradePrevention = MODES.NONE, *, owner: str = "main", lots: int | None = 3, **values: Any
 ) -> Incoming:
-    values = {"side": Side.BUY, "limit": 1_005} | values
-    return Incoming(order_id=order_id, owner=owner, lots=lots, prevention=mode, **values)
+    wanted: dict[str, Any] = {"side": Side.BUY, "limit": 1_005} | values
+    return Incoming(order_id=order_id, owner=owner, lots=lots, prevention=mode, **wanted)
 
 
-def rest(book: OrderBook, order_id: int, price: int, lots: int, **values) -> None:
+def rest(book: OrderBook, order_id: int, price: int, lots: int, **values: Any) -> None:
     book.submit(an_order(order_id, side=Side.SELL, limit=price, lots=lots, **values))
 
 
