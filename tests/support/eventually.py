@@ -7,8 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(probe: Callable[[], Awaitable[T]], *, seconds: float = 20.0, what: str = "the condition") -> T:
-    """Return the first truthy answer of `probe`; fail when none came in time."""
+async def eventually(
+    probe: Callable[[], Awaitable[T]], *, seconds: float = 20.0, every_s: float = 0.05, what: str = "the condition"
+) -> T:
+    """Return the first truthy answer of `probe`, asked again and again; fail when none came in time."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
     answer = await probe()
@@ -16,6 +18,6 @@ async def eventually(probe: Callable[[], Awaitable[T]], *, seconds: float = 20.0
         if loop.time() > ends:
             message = f"expected {what} within {seconds:g} s, found {answer!r}"
             raise AssertionError(message)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every_s)
         answer = await probe()
     return answer

@@ -77,8 +77,13 @@ async def client_of(exchange: PaperExchangeProcess) -> AsyncIterator[ccxt.pro.bi
         await client.close()
 
 
-async def status_of(exchange: PaperExchangeProcess) -> str:
-    return str((await get(exchange, "exchangeInfo"))["symbols"][0]["status"])
+async def becomes(exchange: PaperExchangeProcess, status: str) -> None:
+    """Wait until the symbol has this status, seldom enough for the weight of the question (20 of 6,000 a minute)."""
+
+    async def has_become() -> bool:
+        return bool((await get(exchange, "exchangeInfo"))["symbols"][0]["status"] == status)
+
+    await eventually(has_become, seconds=40, every_s=0.5, what=f"the status {status}")
 
 
 async def test_trades_and_quotes_are_those_of_the_feed(upstream: PaperExchangeProcess, follower: PaperExchangeProcess):
@@ -137,21 +142,17 @@ async def test_a_lost_feed_halts_trading_and_a_new_one_resumes_it(
         resting = await client.create_order(MARKET, "limit", "buy", 0.01, last * 0.9)
 
         upstream.kill()
-        await eventually(lambda: _is(follower, "HALT"), what="a halt")
+        await becomes(follower, "HALT")
         with pytest.raises(ccxt.MarketClosed):
             await client.create_order(MARKET, "market", "buy", 0.01)
         cancelled = await client.cancel_order(resting["id"], MARKET)
 
         upstream.start()
-        await eventually(lambda: _is(follower, "TRADING"), what="trading again")
+        await becomes(follower, "TRADING")
         bought = await client.create_order(MARKET, "market", "buy", 0.01)
 
     assert cancelled["status"] == "canceled"
     assert bought["status"] == "closed"
-
-
-async def _is(exchange: PaperExchangeProcess, status: str) -> bool:
-    return await status_of(exchange) == status
 
 
 async def test_accounts_and_orders_outlive_a_restart(follower: PaperExchangeProcess):
