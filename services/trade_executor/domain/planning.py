@@ -113,17 +113,17 @@ def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime)
     if chain.working_sells:
         return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
     refused = _refusals_in_a_row(chain)
-    return _patience(refused, now) or _cover(chain, exposed, refused, state)
+    return _patience(refused, exposed, now) or _cover(chain, exposed, refused, state)
 
 
-def _patience(refused: Sequence[ExecutorOrder], now: datetime) -> Step | None:
+def _patience(refused: Sequence[ExecutorOrder], exposed: Decimal, now: datetime) -> Step | None:
     """Return how long to leave a refused order alone, if at all."""
     if not refused:
         return None
     was_sale = refused[-1].order_type is OrderType.MARKET
-    if was_sale and refused[-1].reason == Reason.FILTER_SIZE:
+    if was_sale and refused[-1].reason == Reason.FILTER_SIZE and refused[-1].quantity == exposed:
         return Rest()  # dust, though our own measure found it large enough
-    if not was_sale and _cannot_be_protected(refused):
+    if not was_sale and _cannot_be_protected(refused, exposed):
         return None  # sell at once
     retry_at = refused[-1].updated_at + timedelta(seconds=RETRY_S[min(len(refused), len(RETRY_S)) - 1])
     return Later(retry_at) if now < retry_at else None
@@ -133,7 +133,7 @@ def _cover(chain: Chain, exposed: Decimal, refused: Sequence[ExecutorOrder], sta
     unfinished = chain.unfinished
     if unfinished is not None and may_send(unfinished.role, state):
         return Sell(exposed, unfinished.role, None)
-    if _cannot_be_protected(refused):
+    if _cannot_be_protected(refused, exposed):
         return Sell(exposed, Role.PROTECTION, None)
     return Protect(exposed) if chain.entry.stop_loss is not None else Rest()
 
@@ -148,8 +148,12 @@ def sellable(chain: Chain, quantity: Decimal, listing: Listing) -> Decimal:
     return Decimal(0) if instrument.violations(OrderType.MARKET, Side.SELL, sold, None, reference_price) else sold
 
 
-def _cannot_be_protected(refused: Sequence[ExecutorOrder]) -> bool:
-    protections = [order for order in refused if order.order_type is not OrderType.MARKET and _is_about_it(order)]
+def _cannot_be_protected(refused: Sequence[ExecutorOrder], exposed: Decimal) -> bool:
+    protections = [
+        order
+        for order in refused
+        if order.order_type is not OrderType.MARKET and _is_about_it(order) and not _is_outdated(order, exposed)
+    ]
     hopeless = any(order.reason in {Reason.PRICE_ALREADY_CROSSED, Reason.FILTER_SIZE} for order in protections)
     return hopeless or len(protections) >= REFUSALS_BEFORE_SALE
 
@@ -160,6 +164,11 @@ def _is_about_it(order: ExecutorOrder) -> bool:
         return True
     reason = Reason(order.reason)
     return reason is not Reason.MARKET_CLOSED and REMEDIES[reason] not in {Remedy.WAIT, Remedy.MEASURE_CLOCK}
+
+
+def _is_outdated(order: ExecutorOrder, exposed: Decimal) -> bool:
+    """Whether a refusal was about a size that the present rules or holdings would not send again."""
+    return order.reason == Reason.FILTER_SIZE and order.quantity != exposed
 
 
 def _refusals_in_a_row(chain: Chain) -> Sequence[ExecutorOrder]:

@@ -84,6 +84,28 @@ async def test_changed_rules_plan_open_positions_anew(executor: Executor, exchan
     assert oco.above_price % 10 == oco.below_stop_price % 10 == 0
 
 
+async def test_sizes_refused_by_rules_that_were_unknown_are_forgotten_with_them(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.extend([Reason.FILTER_SIZE, Reason.FILTER_SIZE])  # the protection, and the sale in its place
+    for _ in range(2):
+        clock.advance(0.05)
+        await executor.dispatcher.do(executor.errands.waiting()[0])
+    assert not executor.working(approval.intent_id)
+
+    exchange.listing = a_listing(quantity_step=Decimal("0.001"))
+    await rules_of(executor).refresh()
+    await executor.settle()
+    await executor.advance(2)
+
+    assert exchange.sent(NewOco)[-1].quantity == Decimal("0.009")
+    assert len(executor.working(approval.intent_id)) == 2
+    executor.check()
+
+
 @pytest.fixture
 async def running(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Executor]:
     monkeypatch.setattr(rules_module, "REFRESH_APART_S", 0.01)
