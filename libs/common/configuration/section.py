@@ -18,6 +18,7 @@ Fraction = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False, decimal_pla
 Multiple = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False, decimal_places=DECIMALS_MAX)]
 
 _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+_WITH_EXPONENT: Final = re.compile(_NUMBER.pattern + r"[eE][+-]?\d{1,2}")
 
 
 class Section(BaseModel):
@@ -49,11 +50,19 @@ def written_number(value: Any) -> Any:
     """Return text that is a number as that number: decimals travel as text.
 
     Raises:
-        ValueError: It is a boolean, which would pass for 1 or 0.
+        ValueError: It is a boolean, which would pass for 1 or 0, or a number that its text could not be read back from.
     """
     if isinstance(value, bool):
         message = "anything but a boolean"
         raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a validation error
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
+    if isinstance(value, str) and (_NUMBER.fullmatch(value) or _WITH_EXPONENT.fullmatch(value)):
+        value = Decimal(value)
+    if isinstance(value, Decimal) and not _NUMBER.fullmatch(plain(value)):
+        message = "a number of at most 20 digits on either side of the point"
+        raise ValueError(message)
     return value
+
+
+def plain(value: Any) -> Any:
+    """Return a decimal as text without an exponent, as `written_number` reads it."""
+    return f"{value:f}" if isinstance(value, Decimal) else value

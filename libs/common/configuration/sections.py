@@ -3,10 +3,10 @@
 import hashlib
 import json
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from libs.common.configuration.market import MarketSection
 from libs.common.configuration.presets import TradingMode
@@ -17,12 +17,17 @@ from libs.common.configuration.section import (
     Percentage,
     Section,
     distinct,
+    plain,
     written_number,
 )
 from libs.common.contracts.fields import AccountName, Symbol
 from libs.common.contracts.vocabulary import StopTrigger
 
 Channel = Literal["dashboard", "email", "discord", "telegram"]
+Parameter = Annotated[
+    Decimal | int | str, BeforeValidator(written_number), PlainSerializer(plain, return_type=Any, when_used="json")
+]
+"""What a strategy's own parameter may be; a decimal comes back from its text as the same number."""
 
 
 class EngineSection(Section):
@@ -92,7 +97,7 @@ class StrategySection(Section):
     name: str = Field(
         default="ema_cross", min_length=1, max_length=60, description="One of the strategies of docs/strategies.md."
     )
-    parameters: dict[str, Annotated[Decimal | int | str, BeforeValidator(written_number)]] = Field(
+    parameters: dict[str, Parameter] = Field(
         default_factory=dict, max_length=50, description="The strategy's own parameters; its defaults otherwise."
     )
     stops: Literal["percent", "atr"] = Field(

@@ -11,7 +11,13 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.configuration import LiveConfiguration, SourcedConfiguration, TradingConfiguration
-from libs.common.configuration.changes import carried_over, changes_between, check_live, with_changes
+from libs.common.configuration.changes import (
+    carried_over,
+    changes_between,
+    check_live,
+    told_configuration,
+    with_changes,
+)
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import ControlCommanded
 from libs.common.errors import ConfigurationError
@@ -55,7 +61,7 @@ class ConfigurationKeeper:
             await self._keep(first, records)
             return (first.announced(),)
         held = carried_over(stored.sourced, self._started_with)
-        _check_usable(held.configuration)
+        _check_usable(held.configuration, version=stored.version)
         if ignored := changes_between(held.configuration, self._started_with.configuration):
             _log.warning(
                 "The files differ from the stored configuration, which holds; `trader config set` changes it",
@@ -82,7 +88,7 @@ class ConfigurationKeeper:
         try:
             sourced = with_changes(stored.sourced, command.changes, origin=origin, where=WHERE)
             check_live(changes_between(stored.sourced.configuration, sourced.configuration), where=WHERE)
-            _check_usable(sourced.configuration)
+            _check_usable(sourced.configuration, version=stored.version + 1)
         except ConfigurationError as error:
             return ChangeRefusal.CONFIGURATION_IS_INVALID, str(error)[:REFUSAL_CHARACTERS_MAX]
         following = self._following(
@@ -125,10 +131,11 @@ class ConfigurationKeeper:
             _log.warning("Limits allow more than before", version=version.version, loosened=list(version.loosened))
 
 
-def _check_usable(configuration: TradingConfiguration) -> None:
-    """Check what only the core knows.
+def _check_usable(configuration: TradingConfiguration, *, version: int) -> None:
+    """Check what only the core knows, of what others will read: the version as it comes back from its text.
 
     Raises:
         ConfigurationError: The strategy or one of its parameters cannot be used.
     """
-    configured_strategy(configuration, configuration.symbols[0], where=WHERE)
+    told = told_configuration(configuration.canonical, {}, version=version).configuration
+    configured_strategy(told, told.symbols[0], where=WHERE)

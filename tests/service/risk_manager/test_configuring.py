@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from libs.common.configuration import LiveConfiguration, SourcedConfiguration
+from libs.common.configuration.changes import told_configuration
 from libs.common.configuration.loading import source
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CommandAcknowledged, ConfigurationChanged, OrderApproved
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import ConfigurationError
+from libs.policy import configured_strategy
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.judging import SignalJudge
@@ -171,6 +173,24 @@ async def test_a_mode_takes_its_preset_along_but_no_figure_that_was_given():
 
 
 @pytest.mark.parametrize(
+    ("typed", "number"), [("1e1", "10"), ("1E+1", "10"), ("2.5e0", "2.5"), ('"1e1"', "10"), ("1e-7", "0.0000001")]
+)
+async def test_a_number_typed_with_an_exponent_is_stored_so_that_everybody_can_read_it(typed: str, number: str):
+    office = Office()
+    await office.started()
+
+    told, _ = await office.set(strategy__parameters__take_profit_pct=typed)
+
+    assert isinstance(told, ConfigurationChanged)
+    read = told_configuration(told.configuration, told.origins, version=told.version).configuration
+    assert read.strategy.parameters == {"take_profit_pct": Decimal(number)}
+    assert read.hash == told.hash
+    assert f'"take_profit_pct":"{number}"' in told.configuration
+    assert configured_strategy(read, "BTC/USDT").parameters.take_profit_pct == float(number)
+    assert await office.started() == []
+
+
+@pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"risk_management__stop_loss_pct": "0"}, "stop_loss_pct: expected greater than 0, found 0"),
@@ -181,6 +201,7 @@ async def test_a_mode_takes_its_preset_along_but_no_figure_that_was_given():
         ({"market__speed": "2"}, "market.speed: expected a key that can change while everything runs"),
         ({"exchange__accounts": '["other"]'}, "start again with it"),
         ({"strategy__parameters__ema_fast": "0"}, "ema_fast"),
+        ({"strategy__parameters__take_profit_pct": "1e-25"}, "take_profit_pct: expected a number of at most 20 digits"),
         ({"strategy__name": "consensus"}, "told apart by it"),
         ({"risk_management__stop_loss_pct": "1.50"}, "NOTHING_IS_CHANGED"),
         ({"risk_management__stop_loss_pct": "2", "reason": " "}, "REASON_IS_MISSING"),
