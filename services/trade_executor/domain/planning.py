@@ -110,7 +110,7 @@ def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime)
     exposed = sellable(chain, chain.held - chain.covered, listing)
     if exposed == 0 or not chain.entry.is_over:
         return Rest()
-    if chain.working_sells:
+    if chain.working_sells and chain.covered < sellable(chain, chain.held, listing):
         return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
     refused = _refusals_in_a_row(chain)
     return _patience(refused, exposed, now) or _cover(chain, exposed, refused, state)
@@ -163,7 +163,10 @@ def _is_about_it(order: ExecutorOrder) -> bool:
     if order.reason not in set(Reason):
         return True
     reason = Reason(order.reason)
-    return reason is not Reason.MARKET_CLOSED and REMEDIES[reason] not in {Remedy.WAIT, Remedy.MEASURE_CLOCK}
+    return reason is not Reason.MARKET_CLOSED and REMEDIES[reason] not in {
+        Remedy.WAIT,
+        Remedy.MEASURE_CLOCK,
+    }
 
 
 def _is_outdated(order: ExecutorOrder, exposed: Decimal) -> bool:

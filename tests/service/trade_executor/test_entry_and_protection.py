@@ -13,7 +13,7 @@ from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from tests.support.clock import FakeClock
 from tests.support.executor import Executor, an_approval, an_exit
-from tests.support.fake_exchange import FakeExchange
+from tests.support.fake_exchange import SYMBOL, FakeExchange, a_listing
 
 
 async def test_an_approval_becomes_one_order_that_is_sent_once(executor: Executor, exchange: FakeExchange, clock):
@@ -160,6 +160,23 @@ async def test_a_protection_that_is_refused_for_what_is_not_its_own_is_placed_in
     assert len(exchange.sent(NewOco)) == 5
     assert all(request.side is Side.BUY for request in exchange.sent(NewOrder))
     assert len(executor.working(approval.intent_id)) == 2
+    executor.check()
+
+
+async def test_what_is_more_than_one_order_may_carry_is_protected_by_several(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    executor.venues.listings[SYMBOL] = a_listing(market_quantity_max=Decimal("0.004"))
+    approval = an_approval(clock)
+    await executor.receive(approval)
+
+    for _ in range(20):  # a few errands, not errands for ever
+        for errand in executor.errands.waiting():
+            await executor.dispatcher.do(errand)
+
+    quantities = [Decimal("0.004"), Decimal("0.004"), Decimal("0.00199")]
+    assert [oco.quantity for oco in exchange.sent(NewOco)] == quantities
+    assert [order.quantity for order in executor.working(approval.intent_id) if order.is_stop] == quantities
     executor.check()
 
 
