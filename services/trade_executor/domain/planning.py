@@ -159,11 +159,11 @@ def _cannot_be_protected(refused: Sequence[ExecutorOrder], exposed: Decimal) -> 
 
 
 def _is_about_it(order: ExecutorOrder) -> bool:
-    """Whether a refusal was about the order: a full budget, a clock or a closed market would refuse a sale as well."""
+    """Whether a refusal was about the order: a budget, a clock, a key or a closed market would refuse a sale too."""
     if order.reason not in set(Reason):
         return True
     reason = Reason(order.reason)
-    return reason is not Reason.MARKET_CLOSED and REMEDIES[reason] not in {
+    return reason not in {Reason.MARKET_CLOSED, Reason.CREDENTIALS} and REMEDIES[reason] not in {
         Remedy.WAIT,
         Remedy.MEASURE_CLOCK,
     }

@@ -145,7 +145,10 @@ async def test_a_refused_protection_is_tried_again_and_the_third_time_sold(
     executor.check()
 
 
-@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.CLOCK_SKEW, Reason.NOT_SENT, Reason.MARKET_CLOSED])
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.RATE_LIMITED, Reason.CLOCK_SKEW, Reason.NOT_SENT, Reason.MARKET_CLOSED, Reason.CREDENTIALS],
+)
 async def test_a_protection_that_is_refused_for_what_is_not_its_own_is_placed_in_the_end(
     executor: Executor, exchange: FakeExchange, clock, reason: Reason
 ):
