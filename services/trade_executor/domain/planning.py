@@ -125,8 +125,9 @@ def _patience(refused: Sequence[ExecutorOrder], exposed: Decimal, now: datetime)
         return Rest()  # dust, though our own measure found it large enough
     if not was_sale and _cannot_be_protected(refused, exposed):
         return None  # sell at once
-    retry_at = refused[-1].updated_at + timedelta(seconds=RETRY_S[min(len(refused), len(RETRY_S)) - 1])
-    return Later(retry_at) if now < retry_at else None
+    delay = timedelta(seconds=RETRY_S[min(len(refused), len(RETRY_S)) - 1])
+    retry_at = refused[-1].updated_at + delay
+    return Later(min(retry_at, now + delay)) if now < retry_at else None  # the clock may have been set back since
 
 
 def _cover(chain: Chain, exposed: Decimal, refused: Sequence[ExecutorOrder], state: TradingState) -> Step:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -181,6 +182,22 @@ async def test_what_is_more_than_one_order_may_carry_is_protected_by_several(
     assert [oco.quantity for oco in exchange.sent(NewOco)] == quantities
     assert [order.quantity for order in executor.working(approval.intent_id) if order.is_stop] == quantities
     executor.check()
+
+
+async def test_a_clock_that_is_set_back_does_not_put_a_retry_off(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    await executor.dispatcher.do(executor.errands.waiting()[0])
+    exchange.refusals.append(Reason.RATE_LIMITED)
+    await executor.settle()
+
+    clock.step_wall(-3_600)
+    await executor.dispatcher.plan(approval.intent_id)
+    await executor.settle()
+
+    assert executor.looks[-1].at - clock.now() == timedelta(seconds=0.25)
 
 
 async def test_dust_is_left(executor: Executor, exchange: FakeExchange, clock: FakeClock):
