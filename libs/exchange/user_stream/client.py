@@ -39,8 +39,14 @@ CONNECT_WEIGHT: Final = 4
 BLOCKED_S_MAX: Final = 60.0
 """After so long a wait for the budget it is looked at again."""
 
+REFUSED_S: Final = 60.0
+REFUSED_S_MAX: Final = 300.0
+"""How long a refused handshake holds the stream back: connections are counted over five minutes."""
+
 _SUBSCRIBE: Final = "subscribe"
 _OK: Final = 200
+_BANNED: Final = 418
+_REFUSED: Final = frozenset({403, 429})
 _LOG: Final = structlog.get_logger()
 
 
@@ -99,12 +105,13 @@ class UserStream:
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_DEADLINE_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
+                held_s = 0.0
                 try:
                     with self._budget.spending(Purpose.REDUCTION, weight=CONNECT_WEIGHT):
                         socket = await self._open(session)
                     await self._listen(socket)
                 except aiohttp.WSServerHandshakeError as error:
-                    self._budget.observe(Reply.of(status=error.status, headers=dict(error.headers or {}), text=""))
+                    held_s = self._refused(Reply.of(status=error.status, headers=dict(error.headers or {}), text=""))
                     _LOG.warning("The user stream was refused", status=error.status)
                 except (aiohttp.ClientError, OSError, TimeoutError, RetryableError) as error:
                     _LOG.warning("The user stream was lost", reason=str(error) or type(error).__name__)
@@ -112,7 +119,15 @@ class UserStream:
                     self._backoff.reset()
                 self._connected = False
                 blocked_s = self._budget.wait_s(Purpose.REDUCTION, weight=CONNECT_WEIGHT)
-                await asyncio.sleep(max(self._backoff.next_s(), min(blocked_s, BLOCKED_S_MAX)))
+                await asyncio.sleep(max(self._backoff.next_s(), min(blocked_s, BLOCKED_S_MAX), held_s))
+
+    def _refused(self, reply: Reply) -> float:
+        """Return how long a refused handshake holds the stream back; cancels and exits wait only for a ban."""
+        if reply.status == _BANNED:
+            self._budget.observe(reply)
+        if reply.status not in _REFUSED:
+            return 0.0
+        return min(REFUSED_S if reply.retry_after_s is None else reply.retry_after_s, REFUSED_S_MAX)
 
     async def _open(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_DEADLINE_S):

@@ -193,9 +193,26 @@ async def test_a_banned_address_does_not_connect(exchange: ScriptedExchange, str
     assert not stream.is_connected
 
 
-async def test_a_refused_handshake_is_obeyed(clock: FakeClock, budget: AddressBudget):
+@pytest.mark.parametrize(
+    ("refusal", "reductions_wait_s"),
+    [
+        (Said(status=418, headers={"Retry-After": "30"}), 30),
+        (Said(status=429, headers={"Retry-After": "30"}), 0),
+        (Said(status=403), 0),
+    ],
+    ids=["banned", "too many connections", "firewall"],
+)
+async def test_a_refused_handshake_holds_back_the_stream_and_only_a_ban_the_rest(
+    clock: FakeClock,
+    budget: AddressBudget,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Said,
+    reductions_wait_s: float,
+):
+    monkeypatch.setattr(client, "BACKOFF_S", (0.01,))
     exchange = ScriptedExchange()
-    exchange.refusals.append(Said(status=429, headers={"Retry-After": "30"}))
+    exchange.refusals.append(refusal)
+    exchange.talks.append(messages(SUBSCRIBED))
     async with exchange.serving():
         stream = UserStream(
             url=exchange.address.websocket_api,
@@ -208,14 +225,16 @@ async def test_a_refused_handshake_is_obeyed(clock: FakeClock, budget: AddressBu
         )
         running = asyncio.create_task(stream.run())
 
-        async def is_told() -> bool:
-            return budget.wait_s(Purpose.REDUCTION) > 0
+        async def is_refused() -> bool:
+            return not exchange.refusals
 
-        await eventually(is_told)
+        await eventually(is_refused)
+        await asyncio.sleep(0.2)
         running.cancel()
         await asyncio.wait({running})
 
-    assert budget.wait_s(Purpose.REDUCTION) == 30
+    assert budget.wait_s(Purpose.REDUCTION) == reductions_wait_s
+    assert exchange.connections == 0
 
 
 async def test_more_events_than_can_wait_break_the_stream_so_that_the_books_are_compared(
