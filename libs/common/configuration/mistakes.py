@@ -50,11 +50,12 @@ class InvalidConfigurationError(ConfigurationError):
 
 
 def shown(value: Any) -> str:
-    """Return a value as a configuration file has it, shortened to a line."""
+    """Return a value as a configuration file has it, shortened to a line, in characters that can be sent and stored."""
     if isinstance(value, Decimal):
         value = f"{value:f}"
     try:
         text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
         return f"{type(value).__name__} of an unusual size"
+    text = text.encode(errors="replace").decode().replace("\0", "?")
     return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."

@@ -15,6 +15,8 @@ from libs.common.configuration.mistakes import Mistake, shown
 BYTES_MAX: Final = 1_000_000
 DIGITS_MAX: Final = 40
 """No number of a configuration is longer, and none lies further than that from 1."""
+NESTING_MAX: Final = 20
+"""More brackets within brackets than any key of a configuration has."""
 
 
 class _Object(dict[str, Any]):
@@ -68,9 +70,27 @@ def read_value(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
-    return json.loads(
+    """Return what JSON text says.
+
+    Raises:
+        json.JSONDecodeError: It is none.
+        RecursionError: It is nested too deeply to be worked on.
+    """
+    parsed = json.loads(
         text, parse_float=_decimal, parse_int=_integer, parse_constant=_NoNumber, object_pairs_hook=_Object
     )
+    level = [parsed]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        message = f"expected at most {NESTING_MAX} brackets within each other, found more"
+        raise RecursionError(message)
+    return parsed
 
 
 def _decimal(text: str) -> Decimal | _NoNumber:

@@ -203,6 +203,13 @@ async def test_a_number_typed_with_an_exponent_is_stored_so_that_everybody_can_r
         ({"strategy__parameters__ema_fast": "0"}, "ema_fast"),
         ({"strategy__parameters__take_profit_pct": "1e-25"}, "take_profit_pct: expected a number of at most 20 digits"),
         ({"strategy__name": "consensus"}, "told apart by it"),
+        ({"display__timezone": '"\\ud800"'}, "display.timezone: expected a valid string"),
+        ({"display__timezone": '"\\u0000"'}, "display.timezone: expected the name of a time zone"),
+        ({"strategy__parameters__ema_fast": '"\\ud800"'}, "ema_fast"),
+        ({"strategy__parameters": '{"\\ud800": 1}'}, "expected"),
+        ({"safety": '{"a":' * 900 + "1" + "}" * 900}, "safety: expected"),
+        ({"strategy__parameters__ema_fast": '{"a":' * 900 + "1" + "}" * 900}, "ema_fast"),
+        ({"display__timezone": "[" * 900 + "]" * 900}, "display.timezone: expected"),
         ({"risk_management__stop_loss_pct": "1.50"}, "NOTHING_IS_CHANGED"),
         ({"risk_management__stop_loss_pct": "2", "reason": " "}, "REASON_IS_MISSING"),
     ],
@@ -211,7 +218,11 @@ async def test_what_cannot_be_set_changes_nothing_and_says_why(changes: dict[str
     office = Office()
     await office.started()
 
-    assert why in await office.refused(**changes)
+    refusal = await office.refused(**changes)
+
+    assert why in refusal
+    assert "\0" not in refusal
+    assert refusal.encode().decode() == refusal  # it can be sent and stored
 
 
 async def test_several_mistakes_are_told_at_once():
