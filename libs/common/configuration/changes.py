@@ -66,23 +66,27 @@ LOOSER_WHEN_SMALLER: Final = frozenset(
         "safety.crashes_window_s",
     }
 )
-"""Limits by the direction in which they let more happen. What is in neither set is a choice, not a limit."""
+"""Limits by the direction in which they let more happen; `_loosens` knows those that are no numbers."""
+
+STANDS_FOR: Final[Mapping[str, str]] = {
+    "strategy.parameters.stop_loss_pct": "risk_management.stop_loss_pct",
+    "strategy.parameters.stop_loss_atr": "strategy.stop_atr",
+}
+"""Parameters of a strategy that, where they are set, hold in the place of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value of two versions; `UNSET` where a version has no such key."""
+    """One value of two versions; `UNSET` where a version has no such key.
+
+    Attributes:
+        loosens: Whether more may be allowed afterwards.
+    """
 
     key: str
     before: Any
     after: Any
-
-    @property
-    def loosens(self) -> bool:
-        """Whether more is allowed afterwards."""
-        if self.key in LOOSER_WHEN_GREATER:
-            return bool(self.after > self.before)
-        return self.key in LOOSER_WHEN_SMALLER and bool(self.after < self.before)
+    loosens: bool = False
 
     def __str__(self) -> str:
         """Return it as people write it."""
@@ -94,8 +98,16 @@ def changes_between(before: TradingConfiguration, after: TradingConfiguration) -
     old, new = (
         {key: value for key, value in flat(each.model_dump()).items() if key != PARAMETERS} for each in (before, after)
     )
-    changes = (Change(key, old.get(key, UNSET), new.get(key, UNSET)) for key in sorted(old.keys() | new.keys()))
-    return tuple(change for change in changes if change.before != change.after)
+    return tuple(
+        Change(
+            key,
+            old.get(key, UNSET),
+            new.get(key, UNSET),
+            loosens=_loosens(key, *(each.get(key, each.get(STANDS_FOR.get(key, ""), UNSET)) for each in (old, new))),
+        )
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, UNSET) != new.get(key, UNSET)
+    )
 
 
 def only_at_start(key: str) -> str | None:
@@ -199,6 +211,23 @@ def check_live(changes: Iterable[Change], *, where: str) -> None:
     ]
     if mistakes:
         raise InvalidConfigurationError(mistakes)
+
+
+def _loosens(key: str, before: Any, after: Any) -> bool:
+    """Return whether more may be allowed after a change; what is no limit allows nothing."""
+    match key:
+        case "strategy.sizing.method":
+            return True  # which of them buys more depends on the market
+        case "strategy.exit_after_s":
+            return after is None or (before is not None and after > before)
+        case "safety.liquidate_on":
+            return not set(before) <= set(after)
+    limit = STANDS_FOR.get(key, key)
+    if limit not in LOOSER_WHEN_GREATER | LOOSER_WHEN_SMALLER:
+        return False
+    if isinstance(before, str) or isinstance(after, str):  # a parameter that is no number cannot be compared
+        return True
+    return bool(after > before if limit in LOOSER_WHEN_GREATER else after < before)
 
 
 def _given(content: Mapping[str, Any], changes: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,13 @@ from libs.common.configuration import (
     load_sourced,
     parse_configuration,
 )
-from libs.common.configuration.changes import AT_START, LOOSER_WHEN_GREATER, LOOSER_WHEN_SMALLER
+from libs.common.configuration.changes import (
+    AT_START,
+    LOOSER_WHEN_GREATER,
+    LOOSER_WHEN_SMALLER,
+    STANDS_FOR,
+    changes_between,
+)
 from libs.common.configuration.following import follow
 from libs.common.configuration.keys import flat
 from libs.common.configuration.presets import PRESET_KEYS, PRESETS
@@ -258,7 +264,34 @@ def test_every_key_of_the_tables_of_changes_exists() -> None:
     known = flat(TradingConfiguration().model_dump())
 
     assert known.keys() >= LOOSER_WHEN_GREATER | LOOSER_WHEN_SMALLER
+    assert set(STANDS_FOR.values()) <= LOOSER_WHEN_GREATER
     assert all(any(key == name or key.startswith(f"{name}.") for key in known) for name in AT_START)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loosens"),
+    [
+        ({"strategy": {}}, {"strategy": {"parameters": {"stop_loss_pct": 5}}}, True),
+        ({"strategy": {}}, {"strategy": {"parameters": {"stop_loss_pct": "0.5"}}}, False),
+        ({"strategy": {"parameters": {"stop_loss_pct": "0.5"}}}, {"strategy": {}}, True),
+        ({"strategy": {"parameters": {"stop_loss_atr": 3}}}, {"strategy": {"parameters": {"stop_loss_atr": 4}}}, True),
+        ({"strategy": {}}, {"strategy": {"parameters": {"stop_loss_pct": "wide"}}}, True),
+        ({"strategy": {}}, {"strategy": {"parameters": {"ema_fast": 5}}}, False),
+        ({"strategy": {}}, {"strategy": {"sizing": {"method": "risk_per_trade"}}}, True),
+        ({"strategy": {"exit_after_s": 60}}, {"strategy": {}}, True),
+        ({"strategy": {"exit_after_s": 60}}, {"strategy": {"exit_after_s": 61}}, True),
+        ({"strategy": {"exit_after_s": 60}}, {"strategy": {"exit_after_s": 59}}, False),
+        ({"strategy": {}}, {"strategy": {"exit_after_s": 60}}, False),
+        ({"safety": {"liquidate_on": ["SYSTEM_ERROR"]}}, {"safety": {"liquidate_on": []}}, True),
+        ({"safety": {"liquidate_on": []}}, {"safety": {"liquidate_on": ["SYSTEM_ERROR"]}}, False),
+    ],
+)
+def test_a_change_that_lets_more_happen_is_known_as_one(
+    before: dict[str, Any], after: dict[str, Any], loosens: bool
+) -> None:
+    (change,) = changes_between(*(parse_configuration(each, where="test") for each in (before, after)))
+
+    assert change.loosens is loosens
 
 
 def a_told_version(version: int, **sections: Any) -> ConfigurationChanged:
