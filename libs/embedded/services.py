@@ -17,6 +17,8 @@ from libs.embedded.stores.store import LOOPBACK
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 USAGE_STATUS = 2
+WITHHELD_PREFIX = "TRADER_CONFIG__"
+"""Variables that stand over configuration files: they are in the files that services are given, under the options."""
 _OK = b"200"
 
 
@@ -57,7 +59,7 @@ def service_spec(service: Service, *, directory: DataDirectory, health_port: int
         command=service.command,
         log_file=directory.log_file(service.name),
         environment={
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(WITHHELD_PREFIX)},
             "PYTHONDONTWRITEBYTECODE": "",  # without byte code a restart takes ten seconds longer
             "PYTHONSAFEPATH": "1",  # a folder of the user's that is called like a package of ours is not ours
             "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
