@@ -58,6 +58,7 @@ class SymbolDesk:
 
     Attributes:
         name: The strategy's name, and `window` how many candles determine its state.
+        rules: How many times the rules were renewed.
         answered: The last candle event answered, and `answer` what was said: a repetition is told the same.
     """
 
@@ -70,6 +71,7 @@ class SymbolDesk:
         self.holds = holds
         self.name = self._strategy.name
         self.window = self._strategy.window
+        self.rules = 0
         self.answered: uuid.UUID | None = None
         self.answer: Sequence[Event] = ()
 
@@ -77,6 +79,7 @@ class SymbolDesk:
         """Begin with a new instance of the strategy, which has to be rebuilt before it decides."""
         self._strategy = self._create()
         self.window = self._strategy.window
+        self.rules += 1
         self._has_missed = True
 
     def is_past(self, candle: CandleClosed) -> bool:

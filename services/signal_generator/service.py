@@ -107,8 +107,7 @@ class SignalGenerator:
         if candle.partial:
             return self._held(desk, candle, (HoldReason.PARTIAL_CANDLE,))
         if desk.is_broken_by(candle):
-            desk.rebuild(await self._history.before(candle.symbol, self._interval_s, candle.open_at, desk.window))
-            metrics.SIGNALS_HISTORY_READ.inc()
+            await self._rebuild(desk, candle)
         decision = desk.decide(candle)
         if candle.backfilled:
             return ()  # it completes the state; it is too old to be acted on
@@ -119,6 +118,15 @@ class SignalGenerator:
                 return self._entry(desk, candle, decision)
             case Exit():
                 return self._exit(desk, candle, decision)
+
+    async def _rebuild(self, desk: SymbolDesk, candle: CandleClosed) -> None:
+        """Rebuild a strategy from as many candles as its rules need: once more if they were renewed meanwhile."""
+        rules = None
+        while rules != desk.rules:
+            rules = desk.rules
+            history = await self._history.before(candle.symbol, self._interval_s, candle.open_at, desk.window)
+            metrics.SIGNALS_HISTORY_READ.inc()
+        desk.rebuild(history)
 
     def _entry(self, desk: SymbolDesk, candle: CandleClosed, entry: Enter) -> Sequence[Event]:
         quality = entry.quality.value

@@ -424,3 +424,28 @@ async def test_the_least_quality_is_the_one_that_holds_now() -> None:
     assert isinstance(signal, SignalGenerated)
     assert isinstance(held, SignalHeld)
     assert held.reasons[0] == "quality 60 below 61"
+
+
+async def test_rules_that_change_while_the_history_is_read_get_the_history_that_they_need() -> None:
+    class Changing(FakeHistory):
+        async def before(self, symbol: str, interval_s: int, open_at: datetime, count: int) -> Sequence[CandleClosed]:
+            found = await super().before(symbol, interval_s, open_at, count)
+            if self.reads == 1:
+                windows.append(6)
+                generator.renew()
+            return found
+
+    class Widening(Script):
+        def __init__(self) -> None:
+            super().__init__()
+            self.window = windows[-1]
+
+    windows, history = [2], Changing()
+    history.published = [a_candle(number) for number in range(8)]
+    generator = SignalGenerator(create=lambda _: Widening(), interval_s=1, quality_min=lambda: 50, history=history)
+
+    (signal,) = await generator.on_candle(enveloped(a_candle(8, "101")))
+
+    assert isinstance(signal, SignalGenerated)
+    assert signal.reasons[0] == "saw 100 100 100 100 100 101"
+    assert history.reads == 2
