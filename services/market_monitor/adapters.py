@@ -35,6 +35,8 @@ HISTORY_FIRST_S_MAX: Final = 5.0
 PRICES_INTERVAL_S: Final = 0.25
 PRICE_LIFETIME_MS: Final = 60_000
 RECONNECT_IN_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+CALM_S: Final = 10.0
+"""A connection that lived this long was a good one: the next wait is the first again."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -137,18 +139,21 @@ class MarketFeed:
             await asyncio.wait_for(self._history_was_asked.wait(), HISTORY_FIRST_S_MAX)
         while True:
             is_connected = False
+            connected_at_s = self._clock.monotonic_s()
             try:
                 async with aclosing(self._market_data.ticks()) as batches:
                     async for batch in batches:
                         if not is_connected:
                             is_connected = True
-                            self._backoff.reset()
+                            connected_at_s = self._clock.monotonic_s()
                             self._monitor.on_connected()
                             _log.info("The market stream is connected")
                         self._publish(self._monitor.on_ticks(batch))
             except RetryableError as error:
                 _log.warning("The market stream ended", error=str(error))
             self._monitor.on_disconnected()
+            if is_connected and self._clock.monotonic_s() - connected_at_s >= CALM_S:
+                self._backoff.reset()
             await asyncio.sleep(self._backoff.next_s())
 
     async def _watch_time(self) -> None:

@@ -36,6 +36,9 @@ RECV_WINDOW_MS: Final = 5_000
 CONNECT_WEIGHT: Final = 4
 """Two for the connection and two for the subscription (WebSocket API, "Limits")."""
 
+CALM_S: Final = 10.0
+"""A connection that delivered this long was a good one: the next wait is the first again."""
+
 BLOCKED_S_MAX: Final = 60.0
 """After so long a wait for the budget it is looked at again."""
 
@@ -87,6 +90,7 @@ class UserStream:
         self._events: asyncio.Queue[UserEvent] = asyncio.Queue(EVENTS_MAX)
         self._heard_at_s = clock.monotonic_s()
         self._connected = False
+        self._connected_at_s = self._heard_at_s
         self._backoff = Backoff(BACKOFF_S, randomness=randomness)
         self._randomness = randomness
         self._budget = budget
@@ -115,7 +119,7 @@ class UserStream:
                     _LOG.warning("The user stream was refused", status=error.status)
                 except (aiohttp.ClientError, OSError, TimeoutError, RetryableError) as error:
                     _LOG.warning("The user stream was lost", reason=str(error) or type(error).__name__)
-                if self._connected:
+                if self._connected and self._clock.monotonic_s() - self._connected_at_s >= CALM_S:
                     self._backoff.reset()
                 self._connected = False
                 blocked_s = self._budget.wait_s(Purpose.REDUCTION, weight=CONNECT_WEIGHT)
@@ -167,6 +171,7 @@ class UserStream:
                 self._budget.observe(_refusal(message))
                 raise StreamLostError(f"subscription refused: {message.get('error')}")
             self._connected = True
+            self._connected_at_s = self._clock.monotonic_s()
             self._put(StreamConnected())
             return
         event = message.get("event")

@@ -237,6 +237,30 @@ async def test_a_refused_handshake_holds_back_the_stream_and_only_a_ban_the_rest
     assert exchange.connections == 0
 
 
+@pytest.fixture
+def once_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "BACKOFF_S", (0.01, 60.0))
+
+
+@pytest.mark.usefixtures("once_quick")
+@pytest.mark.parametrize(("lived_s", "connections"), [(client.CALM_S - 1, 2), (client.CALM_S, 3)])
+async def test_only_a_connection_that_lived_a_while_makes_the_next_attempt_quick(
+    exchange: ScriptedExchange, stream: UserStream, clock: FakeClock, lived_s: float, connections: int
+):
+    async def lives(socket: aiohttp.web.WebSocketResponse) -> None:
+        await say(socket, [SUBSCRIBED])
+        await asyncio.sleep(0.05)
+        clock.advance(lived_s)
+        await socket.close()
+
+    exchange.talks.extend([leaves(SUBSCRIBED), lives, messages(SUBSCRIBED)])
+    await heard(stream, 2)
+
+    await asyncio.sleep(0.3)
+
+    assert exchange.connections == connections
+
+
 async def test_more_events_than_can_wait_break_the_stream_so_that_the_books_are_compared(
     exchange: ScriptedExchange, stream: UserStream
 ):

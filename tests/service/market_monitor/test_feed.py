@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from random import Random
 
+import pytest
+
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CandleClosed, MarketStatusChanged, TradePrinted
@@ -14,6 +16,7 @@ from libs.common.errors import RetryableError
 from libs.common.observability.health import Health
 from libs.exchange.market_data.port import Kline, PublicTrade, ServerTime, Tick
 from libs.trading.market import Side
+from services.market_monitor import adapters
 from services.market_monitor.adapters import MarketFeed
 from services.market_monitor.domain.anomalies import Thresholds
 from services.market_monitor.service.monitor import LatestPrice, MarketMonitor
@@ -179,6 +182,22 @@ async def test_a_broken_connection_is_replaced() -> None:
         await until(lambda: feed.market_data.connections == 2)
         feed.print_trade(1)
         await until(lambda: feed.publisher.count(TradePrinted) == 1)
+
+
+@pytest.mark.parametrize(("calm_s", "connections"), [(60.0, 2), (0.0, 6)])
+async def test_only_a_connection_that_lived_a_while_makes_the_next_attempt_quick(
+    monkeypatch: pytest.MonkeyPatch, calm_s: float, connections: int
+) -> None:
+    monkeypatch.setattr(adapters, "RECONNECT_IN_S", (0.01, 60.0))
+    monkeypatch.setattr(adapters, "CALM_S", calm_s)
+    async with running(Feed()) as feed:
+        for _ in range(5):
+            feed.market_data.arrivals.put_nowait(RetryableError("closed"))
+        await until(lambda: feed.market_data.connections >= 2)
+
+        await asyncio.sleep(0.2)
+
+        assert feed.market_data.connections == connections
 
 
 async def test_an_exchange_that_does_not_answer_is_asked_again() -> None:
