@@ -47,16 +47,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             CcxtMarketData(address=address, symbols=symbols, clock=clock, randomness=SystemRandom())
         ) as market_data,
     ):
-        feed = MarketFeed(
-            monitor=monitor,
-            market_data=market_data,
-            publisher=runtime.publisher,
-            prices=RedisPriceBoard(store),
-            clock=clock,
-            progress=runtime.health.progress("timer", TIMER_AGE_S_MAX),
-            randomness=SystemRandom(),
-        )
-        runtime.health.check("market", feed.is_watching)
 
         async def on_configuration(changed: Envelope[ConfigurationChanged]) -> None:
             await runtime.on_configuration_changed(changed)
@@ -70,6 +60,17 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(versions.run(), name="configuration")
+            await versions.caught_up.wait()  # nothing is called calm by thresholds that hold no more
+            feed = MarketFeed(
+                monitor=monitor,
+                market_data=market_data,
+                publisher=runtime.publisher,
+                prices=RedisPriceBoard(store),
+                clock=clock,
+                progress=runtime.health.progress("timer", TIMER_AGE_S_MAX),
+                randomness=SystemRandom(),
+            )
+            runtime.health.check("market", feed.is_watching)
             tasks.create_task(feed.run(), name="feed")
 
 

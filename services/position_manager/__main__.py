@@ -103,11 +103,13 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(owner.run(), name="owner")
             tasks.create_task(every(RULES_INTERVAL_S, read_rules, clock=clock), name="symbols' rules")
             tasks.create_task(observations.run(), name="quotes and trading state")
-            tasks.create_task(_mark(runtime, owner, marker), name="marks")
+            tasks.create_task(_mark(runtime, owner, marker, rules=observations.caught_up), name="marks")
 
 
-async def _mark(runtime: Runtime[Settings], owner: Owner[Ledger], marker: EquityMarker) -> None:
-    """Mark every second, from the moment when the fills that happened while we were down are booked."""
+async def _mark(
+    runtime: Runtime[Settings], owner: Owner[Ledger], marker: EquityMarker, *, rules: asyncio.Event
+) -> None:
+    """Mark every second, once the fills of the time when we were down are booked and the rules in force are known."""
     progress = runtime.health.progress("marks", MARK_PROGRESS_S_MAX)
     caught_up = False
 
@@ -115,7 +117,7 @@ async def _mark(runtime: Runtime[Settings], owner: Owner[Ledger], marker: Equity
         nonlocal caught_up
         progress.made()
         caught_up = caught_up or (owner.is_owner and bool(owner.lag) and not any(owner.lag.values()))
-        if not caught_up:
+        if not (caught_up and rules.is_set()):
             return
         try:
             await marker.prepare_day(owner.apply)
