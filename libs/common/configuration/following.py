@@ -23,6 +23,16 @@ def follow(live: LiveConfiguration, changed: ConfigurationChanged, *, started_wi
         changed: The version as it was told.
         started_with: What the process's own files say.
     """
+    if live.told is not None and _contradicts(changed, live.told):
+        _log.error(
+            "The stored configuration was made anew from an older version; was postgres restored without kafka?",
+            version=changed.version,
+            known_version=live.told.version,
+            hash=changed.hash[:12],
+            known_hash=live.told.hash[:12],
+        )
+    if live.told is None or changed.version >= live.told.version:
+        live.told = changed
     try:
         told = told_configuration(changed.configuration, changed.origins, version=changed.version)
         held = carried_over(told, SourcedConfiguration(started_with, {})).configuration
@@ -36,3 +46,10 @@ def follow(live: LiveConfiguration, changed: ConfigurationChanged, *, started_wi
     _log.info("The configuration is in force", version=changed.version, changes=list(changed.changes))
     if live.hash != changed.hash:
         _log.warning("This process was started with other files than the risk manager", version=changed.version)
+
+
+def _contradicts(changed: ConfigurationChanged, known: ConfigurationChanged) -> bool:
+    """Return whether a version cannot have come before or with a known one; one that is only told twice can."""
+    if changed.version == known.version:
+        return changed.hash != known.hash
+    return changed.version < known.version and changed.occurred_at > known.occurred_at

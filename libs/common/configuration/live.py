@@ -1,6 +1,7 @@
 """The configuration in force: what the parts of a process ask when they need a value, so that a change reaches them."""
 
 from libs.common.configuration.sections import TradingConfiguration
+from libs.common.contracts.events import ConfigurationChanged
 
 
 class LiveConfiguration:
@@ -10,12 +11,14 @@ class LiveConfiguration:
         current: The configuration; never kept by whoever reads it.
         version: Its number among the stored ones; 1 is what the first start was given.
         hash: Its hash, which travels with every approval and heartbeat.
+        told: The newest version that this process was told; None: none yet.
     """
 
     def __init__(self, started_with: TradingConfiguration, *, version: int = 1) -> None:
         self.current = started_with
         self.version = version
         self.hash = started_with.hash
+        self.told: ConfigurationChanged | None = None
 
     def accept(self, version: int, configuration: TradingConfiguration) -> bool:
         """Take over a stored version; False if a newer one, or the same, is in force."""

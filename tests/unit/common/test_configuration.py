@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.configuration import (
     InvalidConfigurationError,
@@ -287,17 +288,17 @@ def test_every_key_of_the_tables_of_changes_exists() -> None:
     ],
 )
 def test_a_change_that_lets_more_happen_is_known_as_one(
-    before: dict[str, Any], after: dict[str, Any], loosens: bool
+    *, before: dict[str, Any], after: dict[str, Any], loosens: bool
 ) -> None:
     (change,) = changes_between(*(parse_configuration(each, where="test") for each in (before, after)))
 
     assert change.loosens is loosens
 
 
-def a_told_version(version: int, **sections: Any) -> ConfigurationChanged:
+def a_told_version(version: int, *, at_minute: int = 0, **sections: Any) -> ConfigurationChanged:
     configuration = parse_configuration(sections, where="test")
     return ConfigurationChanged(
-        occurred_at=datetime(2026, 1, 5, tzinfo=UTC),
+        occurred_at=datetime(2026, 1, 5, 0, at_minute, tzinfo=UTC),
         version=version,
         configuration=configuration.canonical,
         hash=configuration.hash,
@@ -328,3 +329,25 @@ def test_a_version_that_cannot_be_used_leaves_the_one_in_force(content: str) -> 
     follow(live, a_told_version(2).model_copy(update={"configuration": content}), started_with=TradingConfiguration())
 
     assert (live.version, live.current) == (1, TradingConfiguration())
+
+
+@pytest.mark.parametrize(
+    ("changed", "errors"),
+    [
+        (a_told_version(3, at_minute=3, safety={"crashes_max": 9}), 0),  # told twice
+        (a_told_version(2, at_minute=2), 0),  # told twice, after the next one
+        (a_told_version(4, at_minute=4), 0),
+        (a_told_version(2, at_minute=5), 1),
+        (a_told_version(3, at_minute=5), 1),
+    ],
+)
+def test_a_version_that_was_made_anew_is_told_as_an_error(changed: ConfigurationChanged, errors: int) -> None:
+    files = TradingConfiguration()
+    live = LiveConfiguration(files)
+    follow(live, a_told_version(3, at_minute=3, safety={"crashes_max": 9}), started_with=files)
+
+    with capture_logs() as logs:
+        follow(live, changed, started_with=files)
+
+    assert [entry["log_level"] for entry in logs].count("error") == errors
+    assert live.version == max(3, changed.version)
