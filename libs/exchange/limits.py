@@ -8,6 +8,7 @@ header knows what all of them used. Orders are counted for each account (`order_
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -29,6 +30,7 @@ _FIREWALL_PAUSE_S: Final = 60.0
 _RETRY_DEFAULT_S: Final = 60.0
 _MINUTE_MS: Final = 60_000
 _TOO_MANY_ORDERS: Final = -1015
+_ASKED_MS: ContextVar[int | None] = ContextVar("when_this_task_asked_last", default=None)
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -57,11 +59,19 @@ class RateBudget:
     in_flight_weight: int = 0
     _minute: int = 0
 
-    def observe(self, reply: Reply, *, exchange_ms: int, now_s: float) -> None:
-        """Take note of an answer's headers and of what its status forbids."""
+    def observe(self, reply: Reply, *, exchange_ms: int, now_s: float, asked_ms: int | None = None) -> None:
+        """Take note of an answer's headers and of what its status forbids.
+
+        Args:
+            reply: The answer.
+            exchange_ms: The exchange's time.
+            now_s: The monotonic clock's.
+            asked_ms: The exchange's time of the request, where it is known.
+        """
         minute = exchange_ms // _MINUTE_MS
         weight = reply.count("x-mbx-used-weight-1m")
-        if weight is not None:
+        # An answer that a minute ended under way may carry the count of either minute.
+        if weight is not None and (asked_ms is None or asked_ms // _MINUTE_MS == minute):
             # Answers may overtake each other: within a minute the count only rises.
             self.used_weight = max(weight, self.used_weight) if minute == self._minute else weight
             self._minute = minute
@@ -117,6 +127,7 @@ class AddressBudget:
             raise BudgetExhaustedError(
                 f"expected request weight left for {purpose.name}, found none for {wait_s:.1f} s", retry_in_s=wait_s
             )
+        _ASKED_MS.set(self._exchange_ms())
         self._budget.in_flight_weight += weight
         try:
             yield
@@ -124,8 +135,10 @@ class AddressBudget:
             self._budget.in_flight_weight -= weight
 
     def observe(self, reply: Reply) -> None:
-        """Take note of an answer."""
-        self._budget.observe(reply, exchange_ms=self._exchange_ms(), now_s=self._clock.monotonic_s())
+        """Take note of the answer to what the present task asked last."""
+        self._budget.observe(
+            reply, exchange_ms=self._exchange_ms(), now_s=self._clock.monotonic_s(), asked_ms=_ASKED_MS.get()
+        )
         metrics.EXCHANGE_USED_WEIGHT.set(self.used_weight)
 
     def _exchange_ms(self) -> int:

@@ -54,6 +54,21 @@ def test_a_new_minute_starts_from_its_own_count():
     assert budget.used_weight == 10
 
 
+def test_an_answer_that_a_minute_ended_under_way_does_not_count_in_the_new_minute():
+    clock = FakeClock()  # at a full minute
+    budget = AddressBudget(clock)
+    clock.advance(59.9)
+    with budget.spending(Purpose.MARKET_DATA):
+        clock.advance(0.2)
+    budget.observe(a_reply(x_mbx_used_weight_1m="5999"))
+    assert budget.wait_s(Purpose.MARKET_DATA) == 0
+
+    with budget.spending(Purpose.MARKET_DATA):
+        clock.advance(0.2)
+    budget.observe(a_reply(x_mbx_used_weight_1m="5999"))
+    assert budget.wait_s(Purpose.MARKET_DATA) > 0
+
+
 def test_a_request_that_would_go_beyond_the_share_waits():
     assert used(2_980).wait_s(Purpose.MARKET_DATA, exchange_ms=30_000, now_s=0, weight=20) == 0
     assert used(2_981).wait_s(Purpose.MARKET_DATA, exchange_ms=30_000, now_s=0, weight=20) == 30
