@@ -61,8 +61,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
 def _rules(configuration: TradingConfiguration) -> tuple[object, ...]:
     """Return what a strategy is made of."""
-    risk = configuration.risk_management
-    return configuration.strategy, risk.stop_loss_pct, risk.take_profit_pct
+    strategy, risk = configuration.strategy, configuration.risk_management
+    exits = (strategy.stops, strategy.stop_atr, strategy.take_atr, risk.stop_loss_pct, risk.take_profit_pct)
+    return strategy.name, strategy.parameters, *exits
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +26,7 @@ from libs.trading.market import Candle
 from libs.trading.market import Side as CoreSide
 from libs.trading.quality import QualityScore
 from libs.trading.strategies import Decision, Enter, Exit, ExitParameters, Hold, HoldReason
+from services.signal_generator.__main__ import _rules
 from services.signal_generator.adapters import complete_before
 from services.signal_generator.service import SignalGenerator
 
@@ -449,3 +450,13 @@ async def test_rules_that_change_while_the_history_is_read_get_the_history_that_
     assert isinstance(signal, SignalGenerated)
     assert signal.reasons[0] == "saw 100 100 100 100 100 101"
     assert history.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "is_another"),
+    [({"quality_min": 90}, False), ({"exit_after_s": 60}, False), ({"stop_atr": 3}, True), ({"stops": "atr"}, True)],
+)
+def test_only_what_a_strategy_is_made_of_makes_it_anew(*, strategy: dict[str, Any], is_another: bool) -> None:
+    before, after = (parse_configuration({"strategy": each}, where="test") for each in ({}, strategy))
+
+    assert (_rules(before) != _rules(after)) is is_another
