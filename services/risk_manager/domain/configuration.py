@@ -58,8 +58,6 @@ class ConfigurationVersion:
 
     @property
     def summary(self) -> str:
-        """What became of it, in a line for whoever asked for it."""
-        told = f"version {self.version}: {'; '.join(self.changes)}"
-        if self.loosened:
-            told += f"; allows more than before: {', '.join(self.loosened)}"
-        return told[:TEXT_CHARACTERS_MAX]
+        """What became of it, in a line for whoever asked for it; what matters most first, as the line is cut."""
+        loosened = f"allows more than before: {', '.join(self.loosened)}; " if self.loosened else ""
+        return f"version {self.version}: {loosened}{'; '.join(self.changes)}"[:TEXT_CHARACTERS_MAX]

@@ -123,12 +123,15 @@ class ConfigurationKeeper:
     async def _keep(self, version: ConfigurationVersion, records: RiskRecords) -> None:
         await records.save_configuration(version)
         records.after_commit(lambda: self._take_up(version))
+        if version.loosened:
+            loosened = list(version.loosened)
+            records.after_commit(
+                lambda: _log.warning("Limits allow more than before", version=version.version, loosened=loosened)
+            )
 
     def _take_up(self, version: ConfigurationVersion) -> None:
         if self._live.accept(version.version, version.sourced.configuration):
             _log.info("The configuration is in force", version=version.version, changes=list(version.changes))
-        if version.loosened:
-            _log.warning("Limits allow more than before", version=version.version, loosened=list(version.loosened))
 
 
 def _check_usable(configuration: TradingConfiguration, *, version: int) -> None:

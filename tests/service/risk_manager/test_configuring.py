@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.configuration import LiveConfiguration, SourcedConfiguration
 from libs.common.configuration.changes import told_configuration
@@ -159,7 +160,22 @@ async def test_a_looser_limit_is_allowed_and_told():
     assert isinstance(told, ConfigurationChanged)
     assert isinstance(answer, CommandAcknowledged)
     assert told.loosened == ("risk_management.daily_loss_limit_pct", "strategy.quality_min")
-    assert answer.reason.endswith("allows more than before: risk_management.daily_loss_limit_pct, strategy.quality_min")
+    assert answer.reason.startswith(
+        "version 2: allows more than before: risk_management.daily_loss_limit_pct, strategy.quality_min; "
+    )
+
+
+async def test_a_looser_limit_is_logged_once_and_not_at_every_start():
+    office = Office()
+    await office.started()
+
+    with capture_logs() as logs:
+        await office.set(risk_management__daily_loss_limit_pct="5")
+        await office.started()
+
+    assert [entry["loosened"] for entry in logs if entry["event"] == "Limits allow more than before"] == [
+        ["risk_management.daily_loss_limit_pct"]
+    ]
 
 
 async def test_a_mode_takes_its_preset_along_but_no_figure_that_was_given():
