@@ -8,7 +8,7 @@ from typing import Any, Final
 from cli.errors import CommandError, ExitStatus
 from cli.output import tell
 from cli.place import Place
-from libs.common.configuration.changes import changes_between, stored_configuration
+from libs.common.configuration.changes import changes_between, only_at_start, stored_configuration
 from libs.common.configuration.mistakes import shown
 from libs.common.errors import RetryableError
 
@@ -65,6 +65,7 @@ def tell_differences(place: Place, stored: Mapping[str, Any]) -> None:
 
 
 def differing_files(place: Place, stored: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the files of the last start say otherwise, by key."""
+    """Return what the files of the last start say otherwise, by key; what only a start can change is theirs anyway."""
     held = stored_configuration(stored["configuration"], stored["origins"], version=stored["version"]).configuration
-    return {change.key: shown(change.after) for change in changes_between(held, place.configuration())}
+    changes = changes_between(held, place.configuration())
+    return {change.key: shown(change.after) for change in changes if only_at_start(change.key) is None}

@@ -125,7 +125,8 @@ def _report(outcome: "Outcome", *, as_json: bool) -> None:
         raise CommandError(
             f"the change was sent: expected an answer of {', '.join(outcome.missing)} "
             f"within {outcome.waited_s_max:g} s, found none",
-            hint="`trader config history` shows whether it was made. See `trader ps`.",
+            hint=f"It may still be made until {outcome.command.expires_at:%H:%M:%S} UTC; "
+            "`trader config history` shows whether it was. See `trader ps`.",
             status=ExitStatus.TIMED_OUT,
         )
     if as_json:

@@ -1,15 +1,20 @@
 """What `trader config` makes of its arguments before it speaks to a stack, and where a start's values come from."""
 
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cli.commands.configuration import set_values
+from cli.commands.configuration import _report, set_values
 from cli.errors import CommandError, ExitStatus
+from cli.operating import Outcome
 from cli.place import Place
 from cli.stack.plan import make_plan
 from cli.versions import differing_files
 from libs.common.configuration import load_sourced
+from libs.common.control.commands import issue_command
+from libs.common.control.operators import OperatorKey
 from libs.embedded.directory import DataDirectory
 
 
@@ -45,7 +50,9 @@ def test_a_start_tells_values_of_options_variables_and_files_apart(monkeypatch: 
 def test_only_what_the_file_says_otherwise_is_told(tmp_path: Path):
     directory = DataDirectory(tmp_path)
     directory.create()
-    (directory.run / "configuration.json").write_text('{"risk_management": {"stop_loss_pct": 1.5}}')
+    (directory.run / "configuration.json").write_text(
+        '{"risk_management": {"stop_loss_pct": 1.5}, "engine": {"trading_interval": 60}, "symbols": ["BTC/USDT"]}'
+    )
     stored = load_sourced([])
 
     differing = differing_files(
@@ -58,3 +65,22 @@ def test_only_what_the_file_says_otherwise_is_told(tmp_path: Path):
     )
 
     assert differing == {"risk_management.stop_loss_pct": "1.5"}
+
+
+def test_whoever_got_no_answer_is_told_until_when_the_change_may_still_be_made():
+    command = issue_command(
+        "CONFIGURE",
+        account="main",
+        reason="a trial",
+        issuer="alice",
+        key=OperatorKey.generate(),
+        command_id=uuid.uuid4(),
+        now=datetime(2026, 1, 5, 12, 0, tzinfo=UTC),
+        changes={"safety.crashes_max": "2"},
+    )
+    outcome = Outcome(command=command, paths=["kafka"], failed_paths={}, answers=(), acknowledged_ms=None)
+
+    with pytest.raises(CommandError) as missed:
+        _report(outcome, as_json=False)
+
+    assert f"until {command.expires_at:%H:%M:%S} UTC" in missed.value.hint
