@@ -78,12 +78,14 @@ async def client_of(exchange: PaperExchangeProcess) -> AsyncIterator[ccxt.pro.bi
 
 
 async def becomes(exchange: PaperExchangeProcess, status: str) -> None:
-    """Wait until the symbol has this status, seldom enough for the weight of the question (20 of 6,000 a minute)."""
+    """Wait until the symbol has this status: longer than the pause between two connections, and seldom enough for
+    the weight of the question (20 of 6,000 a minute).
+    """
 
     async def has_become() -> bool:
         return bool((await get(exchange, "exchangeInfo"))["symbols"][0]["status"] == status)
 
-    await eventually(has_become, seconds=40, every_s=0.5, what=f"the status {status}")
+    await eventually(has_become, seconds=90, every_s=0.5, what=f"the status {status}")
 
 
 async def test_trades_and_quotes_are_those_of_the_feed(upstream: PaperExchangeProcess, follower: PaperExchangeProcess):
