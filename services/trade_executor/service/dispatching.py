@@ -35,6 +35,8 @@ from services.trade_executor.service.venues import Venues
 ENTRIES_IN_FLIGHT_MAX: Final = 4
 REDUCTIONS_IN_FLIGHT_MAX: Final = 16
 RETRY_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+BLOCKED_S_MAX: Final = 60.0
+"""After so long a wait for the budget it is looked at again."""
 
 _LOG: Final = structlog.get_logger()
 
@@ -193,16 +195,21 @@ class Dispatcher:
 
     async def _fetch_fills(self, order: ExecutorOrder) -> None:
         trades: Sequence[TradeReport] = ()
+        wait_s = 0.0
         try:
             if order.exchange_order_id is not None:
                 gateway = self._venues.gateway(order.account)
                 trades = await gateway.trades_of(order.symbol, order.exchange_order_id)
         except RetryableError as error:
             _LOG.warning("Executions could not be read", order=order.client_order_id, error=str(error))
+            wait_s = min(error.retry_in_s or 0.0, BLOCKED_S_MAX)
         if trades:
             await persist(self._transactions, lambda records: self._trades(records, order, trades))
         # The exchange shows an execution a moment before its trade; planning asks again while one is missing.
-        at = self._clock.now() + timedelta(seconds=RETRY_S[1])
+        # The longer one has been missing, the seldomer it asks.
+        now = self._clock.now()
+        missing_s = (now - order.updated_at).total_seconds()
+        at = now + timedelta(seconds=max(RETRY_S[1], min(missing_s, RETRY_S[-1]), wait_s))
         self._errands.put(LookLater(order.account, order.chain_id, at))
 
     async def _trades(self, records: Records, order: ExecutorOrder, trades: Sequence[TradeReport]) -> Sequence[Event]:

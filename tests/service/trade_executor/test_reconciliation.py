@@ -1,6 +1,7 @@
 import uuid
 from dataclasses import replace
 from decimal import Decimal
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -147,7 +148,8 @@ async def test_what_the_account_traded_before_is_not_ours(exchange: FakeExchange
     assert not executor.tables.differences
 
 
-async def test_fills_that_appear_late_are_waited_for(executor: Executor, exchange, clock):
+async def enter_without_fills(executor: Executor, exchange: FakeExchange, clock: FakeClock) -> uuid.UUID:
+    """Send an entry, which fills; its executions are not told."""
     exchange.hidden_trades = True
     approval = an_approval(clock)
     await executor.receive(approval)
@@ -158,13 +160,37 @@ async def test_fills_that_appear_late_are_waited_for(executor: Executor, exchang
     await executor.transactions.apply(
         lambda records: executor.bookkeeper.placed(records, errand.orders, bare, clock.now())
     )
+    return approval.intent_id
+
+
+async def test_fills_that_appear_late_are_waited_for(executor: Executor, exchange, clock):
+    chain_id = await enter_without_fills(executor, exchange, clock)
     await executor.settle()
-    assert not executor.working(approval.intent_id)
+    assert not executor.working(chain_id)
 
     exchange.hidden_trades = False
     await executor.advance(3)
 
-    assert len(executor.working(approval.intent_id)) == 2
+    assert len(executor.working(chain_id)) == 2
+    executor.check()
+
+
+@pytest.mark.parametrize(("retry_in_s", "asked_max"), [(None, 12), (30.0, 2)])
+async def test_missing_fills_are_asked_for_the_seldomer_the_longer_nobody_answers(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock, retry_in_s: float | None, asked_max: int
+):
+    refused = AsyncMock(side_effect=RetryableError("banned", retry_in_s=retry_in_s))
+    exchange.trades_of = refused  # type: ignore[method-assign]
+    chain_id = await enter_without_fills(executor, exchange, clock)
+    await executor.settle()
+
+    await executor.advance(31)
+    assert 2 <= refused.await_count <= asked_max
+    del exchange.trades_of
+    exchange.hidden_trades = False
+    await executor.advance(31)
+
+    assert len(executor.working(chain_id)) == 2
     executor.check()
 
 
