@@ -173,7 +173,9 @@ class Dispatcher:
             # Filled meanwhile, or nobody knows: ask what became of each, and plan again.
             lookups = [await gateway.order(order.symbol, order.client_order_id) for order in orders]
             reports = tuple(lookup.report for lookup in lookups if lookup.report is not None)
-            attempt = self._cancels[name] = self._cancels.get(name, 0) + 1
+            attempt = self._cancels.pop(name, 0) + 1
+            if len(reports) < len(orders) or not all(report.status.is_terminal for report in reports):
+                self._cancels[name] = attempt
             delay_s = RETRY_S[min(attempt, len(RETRY_S)) - 1]
             at = self._clock.now() + timedelta(seconds=delay_s)
             self._errands.put(LookLater(first.account, first.chain_id, at))

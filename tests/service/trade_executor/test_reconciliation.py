@@ -13,7 +13,7 @@ from libs.exchange.user_stream.events import BalanceTransferred, StreamConnected
 from libs.trading.market import OrderType, Side
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id, sender_of
-from services.trade_executor.service.errands import Send
+from services.trade_executor.service.errands import Cancel, Send
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
 from tests.support.executor import Executor, an_approval
@@ -191,6 +191,19 @@ async def test_missing_fills_are_asked_for_the_seldomer_the_longer_nobody_answer
     await executor.advance(31)
 
     assert len(executor.working(chain_id)) == 2
+    executor.check()
+
+
+async def test_a_cancel_that_found_everything_over_is_forgotten(executor: Executor, exchange, clock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    working = executor.working(approval.intent_id)
+    exchange.execute(next(order for order in working if order.is_stop).client_order_id)
+
+    await executor.dispatcher.do(Cancel(working))
+    await executor.settle()
+
+    assert not executor.dispatcher._cancels
     executor.check()
 
 
