@@ -28,6 +28,7 @@ from libs.common.configuration.changes import (
 from libs.common.configuration.following import follow
 from libs.common.configuration.keys import flat
 from libs.common.configuration.presets import PRESET_KEYS, PRESETS
+from libs.common.configuration.reading import NESTING_MAX, read_value
 from libs.common.configuration.sections import EngineSection
 from libs.common.contracts.events import ConfigurationChanged
 from libs.common.errors import ConfigurationError
@@ -351,3 +352,11 @@ def test_a_version_that_was_made_anew_is_told_as_an_error(changed: Configuration
 
     assert [entry["log_level"] for entry in logs].count("error") == errors
     assert live.version == max(3, changed.version)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":[', "]}")])
+def test_a_value_is_text_if_it_is_nested_deeper_than_any_key(opening: str, closing: str) -> None:
+    nested = opening * NESTING_MAX + "[7]" + closing * NESTING_MAX
+
+    assert read_value(nested) == nested
+    assert read_value("[[7]]") == [[7]]
