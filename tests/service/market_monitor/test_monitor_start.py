@@ -37,6 +37,13 @@ class Checks(Health):
         self.names.append(name)
 
 
+class Nobody:
+    """A publisher that nobody listens to."""
+
+    def publish(self, *events: Any) -> None:
+        """Let them go."""
+
+
 class Surroundings:
     """What watching needs of a process; nothing answers at its addresses."""
 
@@ -44,7 +51,7 @@ class Surroundings:
         address = "127.0.0.1:1"
         self.settings = Settings(exchange_rest_url=f"http://{address}", exchange_ws_url=f"ws://{address}")
         self.configuration, self.clock = TradingConfiguration(), FakeClock()
-        self.health, self.publisher, self.versions = Checks(), None, Versions()
+        self.health, self.publisher, self.versions = Checks(), Nobody(), Versions()
 
     def reader(self, **_: Any) -> Versions:
         return self.versions
