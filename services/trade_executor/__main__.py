@@ -130,7 +130,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
-        rules = Rules(symbols=symbols, venues=venues, dispatcher=dispatcher, transactions=owner)
+        rules = Rules(
+            symbols=symbols, venues=venues, dispatcher=dispatcher, transactions=owner, randomness=SystemRandom()
+        )
         strangers = Strangers(installation=settings.installation, standing=standing, transactions=owner, clock=clock)
         recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
         control_reader = runtime.reader(

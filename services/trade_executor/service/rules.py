@@ -7,12 +7,14 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from random import Random
 from typing import Final
 
 import structlog
 
 from libs.common.errors import RetryableError
 from libs.common.observability import metrics
+from libs.exchange.backoff import Backoff
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.persisting import fetch
 from services.trade_executor.service.ports import Transactions
@@ -21,6 +23,7 @@ from services.trade_executor.service.venues import Venues
 REFRESH_INTERVAL_S: Final = 60.0
 REFRESH_APART_S: Final = 0.5
 """However many orders are refused by a filter, the rules are read no oftener than this."""
+RETRY_IN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 
 _LOG: Final = structlog.get_logger()
 
@@ -29,12 +32,21 @@ class Rules:
     """Reads the rules every `REFRESH_INTERVAL_S`, and at once when a refusal says that ours are old."""
 
     def __init__(
-        self, *, symbols: Sequence[str], venues: Venues, dispatcher: Dispatcher, transactions: Transactions
+        self,
+        *,
+        symbols: Sequence[str],
+        venues: Venues,
+        dispatcher: Dispatcher,
+        transactions: Transactions,
+        randomness: Random,
     ) -> None:
         self._symbols = symbols
         self._venues = venues
         self._dispatcher = dispatcher
         self._transactions = transactions
+        self._backoff = Backoff(RETRY_IN_S, randomness=randomness)
+        self._failure = ""
+        self._unplanned: set[str] = set()
 
     async def run(self) -> None:
         """Refresh for ever."""
@@ -44,8 +56,14 @@ class Rules:
             try:
                 await self.refresh()
             except RetryableError as error:
-                _LOG.warning("The symbols' rules could not be read", error=str(error))
-                interval_s = max(REFRESH_APART_S, min(error.retry_in_s or 0.0, REFRESH_INTERVAL_S))
+                if str(error) != self._failure:
+                    _LOG.warning("The symbols' rules could not be read", error=str(error))
+                self._failure = str(error)
+                wait_s = max(self._backoff.next_s(), error.retry_in_s or 0.0)
+                interval_s = max(REFRESH_APART_S, min(wait_s, REFRESH_INTERVAL_S))
+            else:
+                self._failure = ""
+                self._backoff.reset()
             await asyncio.sleep(REFRESH_APART_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s - REFRESH_APART_S):
@@ -67,7 +85,10 @@ class Rules:
             _LOG.warning(
                 "The exchange changed a symbol's rules", symbol=symbol, trading=found[symbol].instrument.trading
             )
+        self._unplanned.update(changed)
+        for symbol in sorted(self._unplanned):  # what could not be planned the last time is among them
             await self._plan(symbol)
+            self._unplanned.discard(symbol)
 
     async def _plan(self, symbol: str) -> None:
         for account in self._venues.gateways:

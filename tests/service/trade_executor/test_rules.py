@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from random import Random
+from unittest.mock import AsyncMock
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.errors import RetryableError
 from libs.exchange.orders.port import NewOco, NewOrder
@@ -24,6 +27,7 @@ def rules_of(executor: Executor) -> Rules:
         venues=executor.venues,
         dispatcher=executor.dispatcher,
         transactions=executor.transactions,
+        randomness=Random(1),
     )
 
 
@@ -104,6 +108,39 @@ async def test_sizes_refused_by_rules_that_were_unknown_are_forgotten_with_them(
     assert exchange.sent(NewOco)[-1].quantity == Decimal("0.009")
     assert len(executor.working(approval.intent_id)) == 2
     executor.check()
+
+
+async def test_what_could_not_be_planned_by_changed_rules_is_planned_the_next_time(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    await executor.approve(an_approval(clock))
+    rules, plan = rules_of(executor), AsyncMock(side_effect=[RetryableError("no database"), None])
+    executor.dispatcher.plan = plan  # type: ignore[method-assign]
+    exchange.listing = a_listing(price_tick=Decimal(10))
+    with pytest.raises(RetryableError):
+        await rules.refresh()
+
+    for _ in range(2):
+        await rules.refresh()
+
+    assert plan.await_count == 2
+
+
+async def test_rules_that_stay_unreadable_are_asked_for_ever_seldomer_and_told_once(
+    executor: Executor, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rules_module, "REFRESH_APART_S", 0.01)
+    monkeypatch.setattr(rules_module, "RETRY_IN_S", (0.02, 0.02, 0.02, 60.0))
+    asked = AsyncMock(side_effect=RetryableError("no such symbol"))
+    exchange.listings = asked  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        task = asyncio.create_task(rules_of(executor).run())
+        await asyncio.sleep(0.4)
+        task.cancel()
+        await asyncio.wait({task})
+
+    assert asked.await_count == 4
+    assert [log["error"] for log in logs] == ["no such symbol"]
 
 
 @pytest.fixture
