@@ -62,24 +62,16 @@ def read_bytes(content: bytes, *, where: str) -> tuple[dict[str, Any], list[Mist
 
 
 def read_value(text: str) -> Any:
-    """Return what a person typed as a value: JSON, or text where it is none."""
+    """Return what a person typed as a value: JSON, or text where it is none or nested deeper than any value is."""
     try:
-        return _parse(text)
+        parsed = _parse(text)
     except (json.JSONDecodeError, RecursionError):
         return text
+    return text if _is_deep(parsed) else parsed
 
 
-def _parse(text: str) -> Any:
-    """Return what JSON text says.
-
-    Raises:
-        json.JSONDecodeError: It is none.
-        RecursionError: It is nested too deeply to be worked on.
-    """
-    parsed = json.loads(
-        text, parse_float=_decimal, parse_int=_integer, parse_constant=_NoNumber, object_pairs_hook=_Object
-    )
-    level = [parsed]
+def _is_deep(value: Any) -> bool:
+    level = [value]
     for _ in range(NESTING_MAX):
         level = [
             inner
@@ -87,10 +79,13 @@ def _parse(text: str) -> Any:
             if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
         ]
-    if level:
-        message = f"expected at most {NESTING_MAX} brackets within each other, found more"
-        raise RecursionError(message)
-    return parsed
+    return bool(level)
+
+
+def _parse(text: str) -> Any:
+    return json.loads(
+        text, parse_float=_decimal, parse_int=_integer, parse_constant=_NoNumber, object_pairs_hook=_Object
+    )
 
 
 def _decimal(text: str) -> Decimal | _NoNumber:
