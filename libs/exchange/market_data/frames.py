@@ -138,6 +138,9 @@ def _read_trade(message: Mapping[str, Any], symbols: Mapping[str, str], received
 
 
 def _read_past_trade(row: Mapping[str, Any], symbol: str, received_at: datetime) -> PublicTrade:
+    traded_at_ms = _whole(row, "time")
+    if traded_at_ms - epoch_ms(received_at) > TRADE_AHEAD_MS_MAX:
+        raise InvalidFrameError("time")
     buyer_is_maker = row.get("isBuyerMaker")
     if not isinstance(buyer_is_maker, bool):
         raise InvalidFrameError("side")
@@ -147,7 +150,7 @@ def _read_past_trade(row: Mapping[str, Any], symbol: str, received_at: datetime)
         price=_price(row, "price"),
         quantity=_price(row, "qty"),
         taker_side=Side.SELL if buyer_is_maker else Side.BUY,
-        traded_at_ms=_whole(row, "time"),
+        traded_at_ms=traded_at_ms,
         received_at=received_at,
         backfilled=True,
     )

@@ -10,6 +10,7 @@ from libs.common.clock import epoch_ms
 from libs.exchange.market_data.frames import (
     InvalidFrameError,
     read_klines,
+    read_missed_trades,
     read_server_time,
     read_symbols_trading,
     read_tick,
@@ -205,3 +206,19 @@ def a_kline(open_at_ms: int, *prices: str, volume: str, trades: int) -> Kline:
     return Kline(
         open_at_ms=open_at_ms, open=opened, high=high, low=low, close=close, volume=Decimal(volume), trades=trades
     )
+
+
+def a_missed_trade(ahead_ms: int) -> dict[str, Any]:
+    return {"id": 8, "price": "100", "qty": "1", "time": AT_MS + ahead_ms, "isBuyerMaker": True}
+
+
+@pytest.mark.parametrize("ahead_ms", [60_000, -7_200_000])
+def test_a_missed_trade_may_be_old(ahead_ms: int) -> None:
+    (trade,) = read_missed_trades([a_missed_trade(ahead_ms)], "BTC/USDT", after_id=7, received_at=AT)
+
+    assert trade.traded_at_ms == AT_MS + ahead_ms
+
+
+def test_a_missed_trade_of_the_future_is_refused() -> None:
+    with pytest.raises(InvalidFrameError, match="time"):
+        read_missed_trades([a_missed_trade(60_001)], "BTC/USDT", after_id=7, received_at=AT)
