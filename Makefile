@@ -36,7 +36,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	$(MEASURE) -m pytest tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 300
 	$(PYTEST) tests/unit -m sweep -n 2 --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
-	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
+	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e --timeout 600
 	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory coverage
 
@@ -47,7 +47,7 @@ test-integration: $(READY) ## Contract and integration tests on real Kafka, Post
 	$(PYTEST) tests/contract tests/integration -n 2 --dist loadfile --timeout 180
 
 test-e2e: $(READY) ## The whole stack, end to end
-	$(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
+	$(PYTEST) tests/e2e --timeout 600
 
 test-programs: $(READY) ## Programs that nobody here wrote, on the paper exchange; fetches them once, 750 MB
 	$(PYTEST) tests/programs --timeout 600
