@@ -71,7 +71,7 @@ def test_python_binance(drive: Drive):
 
     _bought, resting, _sold, streamed = did["placed"]
     assert did["seen"] == [["BTCUSDT", "ETHUSDT"], True, [resting], "FILLED"]
-    assert did["streams"] == ["BTCUSDT", "ethusdt@miniTicker"]
+    assert did["streams"] == ["BTCUSDT", "btcusdt@depth@100ms", "ethusdt@miniTicker"]
     assert did["told"] == [["NEW", streamed], ["TRADE", streamed]]
 
 

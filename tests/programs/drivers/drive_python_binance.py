@@ -62,8 +62,10 @@ async def drive_streams():
         async with sockets.trade_socket(SYMBOL) as socket:
             (trade,) = await received(socket, "trade")
         async with sockets.multiplex_socket(["btcusdt@depth@100ms", "ethusdt@miniTicker"]) as socket:
+            combined = set()
             async with asyncio.timeout(DEADLINE_S):
-                combined = await socket.recv()
+                while len(combined) < 2:
+                    combined.add((await socket.recv())["stream"])
         async with sockets.user_socket() as socket:
             order = await client.order_market_buy(symbol=SYMBOL, quantity="0.001")
             told = await received(socket, "executionReport", "executionReport", "outboundAccountPosition")
@@ -74,7 +76,7 @@ async def drive_streams():
         "placed": [order["orderId"]],
         "filled": [order["orderId"]],
         "told": [[event["x"], event["i"]] for event in told[:2]],
-        "streams": [trade["s"], combined["stream"]],
+        "streams": [trade["s"], *sorted(combined)],
         "balances": {each["asset"]: [each["free"], each["locked"]] for each in account["balances"]},
     }
 
