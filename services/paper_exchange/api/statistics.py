@@ -6,7 +6,7 @@ Invariant: the same stretch gives the same figures, asked for or streamed.
 from typing import Any
 
 from services.paper_exchange.market.history import Candle
-from services.paper_exchange.market.reel import Summary
+from services.paper_exchange.market.summary import Summary
 from services.paper_exchange.venue.rules import LISTED, UNIT, SymbolRules, text_of
 from services.paper_exchange.venue.venue import Venue
 

@@ -14,7 +14,8 @@ import aiohttp
 from libs.trading.matching import Quote
 from services.paper_exchange.market.intervals import candle_start
 from services.paper_exchange.market.live_track import MINUTE_MS, Block, LiveTrack
-from services.paper_exchange.market.reel import Print, Summary
+from services.paper_exchange.market.reel import Print
+from services.paper_exchange.market.summary import Summary
 from services.paper_exchange.venue.rules import LISTED, SymbolRules, units_of
 
 INTERVALS: Final = ("1d", "1h", "1m")

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from services.paper_exchange.market.intervals import candle_start, next_candle_start
-from services.paper_exchange.market.reel import Summary
+from services.paper_exchange.market.summary import Summary
 from services.paper_exchange.market.tape import Market
 from services.paper_exchange.market.timeline import Timeline
 
@@ -137,7 +137,7 @@ class History:
             opening, closing = self.tape_trade(symbol, first), self.tape_trade(symbol, last - 1)
             ids += [opening.trade_id, closing.trade_id]
         if trades:
-            part = _summary_of(trades)
+            part = Summary.of(trades)
             if total is None:
                 total = part
             else:
@@ -211,18 +211,3 @@ class History:
         if index >= 0 and trades[index].trade_id > tape_trade.trade_id:
             return trades[index].price
         return tape_trade.price
-
-
-def _summary_of(trades: list[Trade]) -> Summary:
-    taken = [trade for trade in trades if not trade.buyer_is_maker]
-    return Summary(
-        open=trades[0].price,
-        high=max(trade.price for trade in trades),
-        low=min(trade.price for trade in trades),
-        close=trades[-1].price,
-        lots=sum(trade.lots for trade in trades),
-        notional=sum(trade.price * trade.lots for trade in trades),
-        taken_lots=sum(trade.lots for trade in taken),
-        taken_notional=sum(trade.price * trade.lots for trade in taken),
-        count=len(trades),
-    )

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from libs.common.clock import Clock, epoch_ms
 from libs.trading.matching import Quote
 from services.paper_exchange.market.live_track import LiveTrack
-from services.paper_exchange.market.reel import Print, Summary, TapeEvent
+from services.paper_exchange.market.reel import Print, TapeEvent
+from services.paper_exchange.market.summary import Summary
 
 EVENTS_WAITING_MAX = 100_000
 """Minutes of a busy market; the exchange looks every few milliseconds."""

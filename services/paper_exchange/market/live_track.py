@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.trading.matching import Quote
-from services.paper_exchange.market.reel import Print, Summary
+from services.paper_exchange.market.reel import Print
+from services.paper_exchange.market.summary import Summary
 
 MINUTE_MS = 60_000
 PRINTS_MAX = 20_000
@@ -93,7 +94,7 @@ class LiveTrack:
                     first = end
                 index += 1
         if first < last:
-            parts.append(_summary_of(self._prints[first - self._first_id : last - self._first_id]))
+            parts.append(Summary.of(self._prints[first - self._first_id : last - self._first_id]))
         return _joined(parts) if parts else None
 
     def _part(self, block: Block, start: int, first: int, end: int) -> Summary:
@@ -102,7 +103,7 @@ class LiveTrack:
         if count == total.count:
             return total
         if start >= self._first_id:
-            return _summary_of(self._prints[first - self._first_id : end - self._first_id])
+            return Summary.of(self._prints[first - self._first_id : end - self._first_id])
         share = (count, total.count)
         return Summary(
             open=total.open,
@@ -122,7 +123,7 @@ class LiveTrack:
         if self._prints[newest_id - self._first_id].at_ms // MINUTE_MS == opened:
             return
         trades = self._prints[self._open_from - self._first_id : newest_id - self._first_id]
-        self._minutes.append(Block(opened * MINUTE_MS, _summary_of(trades)))
+        self._minutes.append(Block(opened * MINUTE_MS, Summary.of(trades)))
         self._minute_starts.append(self._open_from)
         self._open_from = newest_id
 
@@ -165,18 +166,3 @@ def _joined(parts: Sequence[Summary]) -> Summary:
 
 def _share(amount: int, share: tuple[int, int]) -> int:
     return amount * share[0] // share[1]
-
-
-def _summary_of(trades: Sequence[Print]) -> Summary:
-    taken = [trade for trade in trades if not trade.buyer_is_maker]
-    return Summary(
-        open=trades[0].price,
-        high=max(trade.price for trade in trades),
-        low=min(trade.price for trade in trades),
-        close=trades[-1].price,
-        lots=sum(trade.lots for trade in trades),
-        notional=sum(trade.price * trade.lots for trade in trades),
-        taken_lots=sum(trade.lots for trade in taken),
-        taken_notional=sum(trade.price * trade.lots for trade in taken),
-        count=len(trades),
-    )

@@ -15,6 +15,7 @@ from itertools import accumulate
 
 from libs.trading.matching import Quote
 from services.paper_exchange.market.recording import Recording, packed
+from services.paper_exchange.market.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +26,6 @@ class Print:
     price: int
     lots: int
     buyer_is_maker: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a range of trades amounts to; notionals are ticks times lots, `taken` is what buyers took."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    lots: int
-    notional: int
-    taken_lots: int
-    taken_notional: int
-    count: int
-
-    def followed_by(self, other: "Summary") -> "Summary":
-        """Return the summary of this range and the one right after it."""
-        return Summary(
-            open=self.open,
-            high=max(self.high, other.high),
-            low=min(self.low, other.low),
-            close=other.close,
-            lots=self.lots + other.lots,
-            notional=self.notional + other.notional,
-            taken_lots=self.taken_lots + other.taken_lots,
-            taken_notional=self.taken_notional + other.taken_notional,
-            count=self.count + other.count,
-        )
 
 
 class Track:

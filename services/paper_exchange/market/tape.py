@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from libs.trading.matching import Quote
-from services.paper_exchange.market.reel import Print, Reel, Summary, TapeEvent
+from services.paper_exchange.market.reel import Print, Reel, TapeEvent
+from services.paper_exchange.market.summary import Summary
 
 BEGINNING = -(1 << 62)
 END = 1 << 62

@@ -6,7 +6,8 @@ from libs.common.clock import epoch_ms
 from libs.trading.matching import Quote
 from services.paper_exchange.market.live import LiveMarket
 from services.paper_exchange.market.live_track import MINUTE_MS, PRINTS_MAX, Block, LiveTrack
-from services.paper_exchange.market.reel import Print, Summary
+from services.paper_exchange.market.reel import Print
+from services.paper_exchange.market.summary import Summary
 from tests.support.clock import FakeClock
 
 QUOTE = Quote(99, 5, 101, 5)
