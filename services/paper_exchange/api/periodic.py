@@ -47,6 +47,8 @@ class Periodic:
         now_ms = self._venue.now_ms
         self._depth.publish(now_ms)
         symbols = {symbol.lower(): symbol for symbol in self._venue.symbols}
+        # Whoever listens to a stream that nobody listened to is sent nothing from the time between.
+        self._candle_starts = {known: at for known, at in self._candle_starts.items() if self._feed.wants(known)}
         for stream in self._feed.streams:
             name, _, kind = stream.partition("@")
             if name in symbols:
@@ -96,7 +98,6 @@ class Periodic:
             candle = self._venue.history.candle(symbol, start, following)
             self._feed.publish(stream, _kline(candle, symbol, interval, now_ms, closed=True))
             start = following
-        self._candle_starts = {known: at for known, at in self._candle_starts.items() if self._feed.wants(known)}
         self._candle_starts[stream] = present
         if self._schedule.is_due(stream, now_ms, _CANDLE_MS.get(interval, _CANDLE_MS_DEFAULT)):
             candle = self._venue.history.candle(symbol, present, next_candle_start(interval, present, zone_ms=zone_ms))
