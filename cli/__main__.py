@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import backtest, checks, configuration, exchange, listings, setup, stack, state, watching
+from cli.commands import backtest, checks, configuration, exchange, keys, listings, setup, stack, state, watching
 from cli.errors import CommandError, ExitStatus, is_debugging
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.embedded.errors import EmbeddedError
@@ -44,6 +44,7 @@ for panel, commands in COMMANDS.items():
 app.add_typer(checks.audit, name="audit", rich_help_panel="Proof")
 app.add_typer(backtest.backtest, name="backtest", rich_help_panel="The past")
 app.add_typer(configuration.config, name="config", rich_help_panel="Set-up")
+app.add_typer(keys.keys, name="keys", rich_help_panel="Set-up")
 app.add_typer(setup.db, name="db", rich_help_panel="Set-up")
 app.add_typer(setup.topics, name="topics", rich_help_panel="Set-up")
 

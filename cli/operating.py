@@ -6,21 +6,19 @@ A halt is written to its file before the clients of the other paths are even loa
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from cli.keyring import signing_key
 from cli.place import Place
 from libs.common.clock import SystemClock
 from libs.common.contracts.events.control import CommandAcknowledged, CommandName, ControlCommanded
 from libs.common.control.commands import issue_command
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.halts import HaltRecord
-from libs.common.control.operators import OperatorKey
 from libs.common.errors import RetryableError
 
 ACKNOWLEDGED_S_MAX: Final = 5.0
 HALT_SWEPT_S_MAX: Final = 8.0
-ISSUER: Final = "operator"
 ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
     "HALT": frozenset({"risk_manager", "trade_executor"}),
     "RESUME": frozenset({"risk_manager"}),
@@ -96,12 +94,13 @@ async def operate(
     """
     clock = SystemClock()
     started_s = clock.monotonic_s()
+    key, issuer = signing_key(place)
     signed = issue_command(
         command,
         account=account,
         reason=reason,
-        issuer=ISSUER,
-        key=OperatorKey.load(Path(place.endpoints["operator_key_file"])),
+        issuer=issuer,
+        key=key,
         command_id=uuid.uuid4(),
         now=clock.now(),
         symbol=symbol,

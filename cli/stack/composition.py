@@ -92,9 +92,10 @@ class Composition:
         write_atomically(self._scenario_file, json.dumps(scenario))
         for role in ROLES:
             self.stack.passwords.password(f"postgres-{role}")
-        if not self.operator_key_file.exists():
-            key = OperatorKey.generate()
-            key.save(self.operator_key_file)
+        if not self._operators_file.exists():  # else its keys are whom they are, this one revoked perhaps
+            if not self.operator_key_file.exists():
+                OperatorKey.generate().save(self.operator_key_file)
+            key = OperatorKey.load(self.operator_key_file)
             Operators({}).with_key(key, issuer="operator").save(self._operators_file)
 
     def jobs(self) -> list[Job]:

@@ -23,6 +23,7 @@ from libs.common.contracts.events import (
 from libs.common.contracts.topics import TopicName
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.latch_reader import LatchReader
+from libs.common.control.operators_file import OperatorsFile
 from libs.common.control.permit import PERMIT_RENEWAL_S, PermitWriter
 from libs.common.control.redis_latch import RedisHaltLatch
 from libs.common.errors import RetryableError
@@ -33,7 +34,6 @@ from libs.common.runtime import Runtime, run_service
 from libs.common.storage.redis import RedisStore
 from libs.exchange.limits import AddressBudget
 from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
-from services.risk_manager.adapters.operators_file import OperatorsFile
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
 from services.risk_manager.adapters.redis_book import RedisRiskBook
 from services.risk_manager.domain.observed_market import ObservedMarket

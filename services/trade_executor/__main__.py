@@ -11,7 +11,7 @@ from libs.common.contracts.events import ConfigurationChanged, ControlCommanded,
 from libs.common.contracts.topics import TopicName
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.latch_reader import LatchReader
-from libs.common.control.operators import Operators
+from libs.common.control.operators_file import OperatorsFile
 from libs.common.control.permit import PermitReader
 from libs.common.control.redis_latch import RedisHaltLatch
 from libs.common.messaging.deadlines import every
@@ -124,7 +124,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 redis=RedisHaltLatch(redis.client, accounts=accounts), file=FileHaltLatch(settings.halt_dir)
             ),
             permits=permits,
-            operators=Operators.load(settings.operators_file),
+            operators=OperatorsFile(settings.operators_file).current,
             venues=venues,
             dispatcher=dispatcher,
             transactions=owner,

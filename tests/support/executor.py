@@ -138,7 +138,7 @@ class Executor:
             brake=self.brake,
             latch=self.latch,
             permits=self.permits,
-            operators=self.operators,
+            operators=lambda: self.operators,
             venues=self.venues,
             dispatcher=self.dispatcher,
             transactions=self.transactions,

@@ -1,7 +1,8 @@
 """Operators' Ed25519 keys: made, stored and looked up.
 
 A private key never leaves its file (0600, PEM); services know only the public half, from the operators file:
-`{key_id: {"public_key": base64, "issuer": name, "role": "operator" | "watchdog"}}`.
+`{key_id: {"public_key": base64, "issuer": name, "role": "operator" | "watchdog"}}`. A revoked key stays in it with
+the moment and the reason, and is accepted nowhere.
 """
 
 import base64
@@ -11,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -27,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.contracts.events.control import CommandName
-from libs.common.contracts.fields import AccountName
+from libs.common.contracts.fields import AccountName, Text, UtcTime
 from libs.common.errors import ConfigurationError
 
 
@@ -105,6 +107,9 @@ class Operator(BaseModel):
         public_key: The raw 32 bytes, base64.
         issuer: The name that its commands must carry.
         accounts: The accounts that it may command; empty: all.
+        created_at: When it was enrolled, as far as known.
+        revoked_at: Since when it is accepted no more; None: it is accepted.
+        revoked_reason: Why.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +118,14 @@ class Operator(BaseModel):
     issuer: str = Field(min_length=1, max_length=60)
     role: OperatorRole = OperatorRole.OPERATOR
     accounts: tuple[AccountName, ...] = ()
+    created_at: UtcTime | None = None
+    revoked_at: UtcTime | None = None
+    revoked_reason: Text = ""
+
+    @property
+    def governs(self) -> bool:
+        """Tell whether it may let every account trade again: somebody must be left who may."""
+        return self.role is OperatorRole.OPERATOR and not self.accounts and self.revoked_at is None
 
     def may(self, command: CommandName, account: str) -> bool:
         """Tell whether this key's role and accounts cover a command."""
@@ -133,7 +146,7 @@ _FILE: Final = TypeAdapter(dict[str, Operator])
 
 @dataclass(frozen=True, slots=True)
 class Operators:
-    """Every key that is accepted, by its id. A revoked key is one that is not here."""
+    """Every key, by its id: those that are accepted, and those that were."""
 
     by_key_id: Mapping[str, Operator]
 
@@ -161,7 +174,10 @@ class Operators:
 
     def save(self, path: Path) -> None:
         """Replace the file at once, so that no reader ever sees half of it."""
-        content = {key_id: operator.model_dump(mode="json") for key_id, operator in self.by_key_id.items()}
+        content = {
+            key_id: operator.model_dump(mode="json", exclude_defaults=True)
+            for key_id, operator in self.by_key_id.items()
+        }
         draft = path.with_name(f".{path.name}.draft")
         draft.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
         draft.replace(path)
@@ -173,18 +189,29 @@ class Operators:
         issuer: str,
         role: OperatorRole = OperatorRole.OPERATOR,
         accounts: tuple[str, ...] = (),
+        at: datetime | None = None,
     ) -> "Operators":
         """Return these operators and the public half of `key`."""
-        operator = Operator(public_key=key.public_key_text, issuer=issuer, role=role, accounts=accounts)
+        operator = Operator(public_key=key.public_key_text, issuer=issuer, role=role, accounts=accounts, created_at=at)
         return Operators({**self.by_key_id, key.key_id: operator})
 
-    def without(self, key_id: str) -> "Operators":
-        """Return these operators without a revoked key."""
-        return Operators({known: operator for known, operator in self.by_key_id.items() if known != key_id})
+    def without(self, key_id: str, *, at: datetime, reason: str = "") -> "Operators":
+        """Return these operators with a key revoked; one that was before stays as it is."""
+        operator = self.by_key_id[key_id]
+        if operator.revoked_at is not None:
+            return self
+        revoked = operator.model_copy(update={"revoked_at": at, "revoked_reason": reason})
+        return Operators({**self.by_key_id, key_id: revoked})
 
     def find(self, key_id: str) -> Operator | None:
         """Return the operator of a key id, or None for an unknown or revoked one."""
-        return self.by_key_id.get(key_id)
+        operator = self.by_key_id.get(key_id)
+        return operator if operator is not None and operator.revoked_at is None else None
+
+    @property
+    def accepted(self) -> Mapping[str, Operator]:
+        """Those whose commands count, by key id."""
+        return {key_id: operator for key_id, operator in self.by_key_id.items() if operator.revoked_at is None}
 
 
 def _fingerprint(public_key_text: str) -> str:

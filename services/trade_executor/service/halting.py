@@ -6,7 +6,7 @@ Invariant: a halt takes hold in the brake before anything else is done about it,
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -64,7 +64,7 @@ class Halting:
         brake: Brake,
         latch: LatchSource,
         permits: PermitSource,
-        operators: Operators,
+        operators: Callable[[], Operators],
         venues: Venues,
         dispatcher: Dispatcher,
         transactions: Transactions,
@@ -111,7 +111,7 @@ class Halting:
             return
         refusal = verify(
             command,
-            operators=self._operators,
+            operators=self._operators(),
             accounts=self._accounts,
             now=self._clock.now(),
             history=CommandHistory(),

@@ -13,16 +13,16 @@ from redis.exceptions import RedisError
 
 from libs.common.contracts.event import Event
 from libs.common.control.operators import OperatorKey, Operators
+from libs.common.control.operators_file import OperatorsFile
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.exchange.limits import AddressBudget, Purpose
 from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
-from services.risk_manager.adapters.operators_file import OperatorsFile
 from services.risk_manager.domain.claims import Claim, HeldPosition
 from services.risk_manager.domain.observed_market import ObservedMarket
 from services.risk_manager.service.ports import RiskRecords
 from services.risk_manager.service.rebuilding import BookKeeper
 from services.risk_manager.settings import Settings
-from tests.service.risk_manager.builders import FakeRecords, a_clock, a_status, enveloped
+from tests.service.risk_manager.builders import NOW, FakeRecords, a_clock, a_status, enveloped
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 
@@ -158,7 +158,7 @@ def test_a_revoked_key_is_out_without_a_restart(tmp_path: Path) -> None:
 
     operators.save(path)
     assert file.current().find(key.key_id) is not None
-    operators.without(key.key_id).save(path)
+    operators.without(key.key_id, at=NOW).save(path)
 
     assert file.current().find(key.key_id) is None
 

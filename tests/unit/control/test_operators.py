@@ -1,4 +1,5 @@
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ def test_a_revoked_key_is_unknown() -> None:
     key = OperatorKey.generate()
     operators = Operators({}).with_key(key, issuer="alice")
 
-    assert operators.without(key.key_id).find(key.key_id) is None
+    revoked = operators.without(key.key_id, at=datetime(2026, 1, 5, tzinfo=UTC))
+    assert revoked.find(key.key_id) is None
 
 
 @pytest.mark.parametrize("content", ["[]", '{"a": 1}', "not json"])
