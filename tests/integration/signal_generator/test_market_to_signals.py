@@ -116,9 +116,14 @@ async def observer(kafka: KafkaForTests, topic_prefix: str, redis_url: str, tmp_
 
 async def test_the_market_flows_from_the_exchange_into_decisions(observer: Observer, redis_url: str) -> None:
     async def is_trading_time() -> bool:
-        return len(observer.candles(backfilled=False)) >= 10 and bool(observer.events[SignalHeld])
+        statuses = [envelope.event for envelope in observer.events[MarketStatusChanged]]
+        return (
+            len(observer.candles(backfilled=False)) >= 10
+            and bool(observer.events[SignalHeld])
+            and any(isinstance(status, MarketStatusChanged) and status.reachable and status.calm for status in statuses)
+        )
 
-    await eventually(is_trading_time, seconds=60, what="ten streamed candles and a decision")
+    await eventually(is_trading_time, seconds=60, what="ten streamed candles, a decision, and a market that is calm")
 
     assert len(observer.candles(backfilled=True)) >= 2_000  # the declared history of both symbols
     assert observer.events[TradePrinted]
@@ -129,8 +134,6 @@ async def test_the_market_flows_from_the_exchange_into_decisions(observer: Obser
     holds = [envelope.event for envelope in observer.events[SignalHeld]]
     reasons = {reason for hold in holds if isinstance(hold, SignalHeld) for reason in hold.reasons}
     assert "warming_up" not in reasons  # the history was enough
-    statuses = [envelope.event for envelope in observer.events[MarketStatusChanged]]
-    assert any(isinstance(status, MarketStatusChanged) and status.reachable and status.calm for status in statuses)
     client = Redis.from_url(redis_url, decode_responses=True)
     try:
         assert json.loads(await client.get(keys.latest_price("BTC/USDT")) or "{}")["last"]
