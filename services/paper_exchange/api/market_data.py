@@ -11,12 +11,12 @@ from libs.trading.matching import Side
 from services.paper_exchange.api.gate import Call, Endpoint
 from services.paper_exchange.api.limits import RATE_LIMITS
 from services.paper_exchange.api.parameters import Parameters
-from services.paper_exchange.api.selection import check_status, permitted_symbols, status_of, zone_ms
+from services.paper_exchange.api.selection import check_status, permitted_symbols, zone_ms
 from services.paper_exchange.api.statistics import Statistics
 from services.paper_exchange.market.history import Candle, Trade
 from services.paper_exchange.market.intervals import INTERVALS
 from services.paper_exchange.venue.errors import ApiError
-from services.paper_exchange.venue.rules import LISTED, SymbolRules
+from services.paper_exchange.venue.rules import SymbolRules
 from services.paper_exchange.venue.venue import Venue
 
 Json = dict[str, Any]
@@ -112,14 +112,14 @@ class MarketData:
         """Return what trades here and under which rules."""
         shows_sets = _is_true(call.parameters, "showPermissionSets", default=True)
         hidden: Json = {} if shows_sets else {"permissionSets": []}
-        status = status_of(self._venue)
-        symbols = permitted_symbols(call.parameters, self._venue)
+        venue = self._venue
+        symbols = permitted_symbols(call.parameters, venue)
         return {
             "timezone": "UTC",
             "serverTime": call.now_ms,
             "rateLimits": list(RATE_LIMITS),
             "exchangeFilters": [],
-            "symbols": [{**LISTED[symbol].describe(status), **hidden} for symbol in symbols],
+            "symbols": [{**venue.listing.rules(symbol).describe(venue.status(symbol)), **hidden} for symbol in symbols],
         }
 
     def depth(self, call: Call) -> Json:

@@ -9,18 +9,13 @@ from services.paper_exchange.api.parameters import Parameters
 from services.paper_exchange.venue.errors import ApiError, illegal_characters
 from services.paper_exchange.venue.venue import Venue
 
-_STATUSES = {name: name for name in ("TRADING", "HALT", "BREAK")}
+_STATUSES = {name: name for name in ("TRADING", "HALT", "BREAK", "CANCEL_ONLY")}
 _ZONE = re.compile(r"([+-]?)([0-9]{1,2})(?::([0-5][0-9]))?")
 _MINUTE_MS = 60_000
 _ZONE_MINUTES_MIN, _ZONE_MINUTES_MAX = -12 * 60, 14 * 60
 _PERMISSION = r'^([A-Z0-9_]{1,20}|\[("[A-Z0-9_]{1,20}"(,"[A-Z0-9_]{1,20}"){0,}){0,1}\])$'
 _PERMISSIONS = re.compile(_PERMISSION)
 _GRANTED = frozenset({"SPOT"})
-
-
-def status_of(venue: Venue) -> str:
-    """Return whether the symbols trade; they are halted together."""
-    return "HALT" if venue.is_halted else "TRADING"
 
 
 def selected_symbols(parameters: Parameters, venue: Venue) -> list[str]:
@@ -31,9 +26,9 @@ def selected_symbols(parameters: Parameters, venue: Venue) -> list[str]:
     """
     symbols = parameters.symbols(venue.symbols)
     check_status(parameters, venue, only_one="symbol" in parameters)
-    if _wanted_status(parameters) not in (None, status_of(venue)):
-        return []
-    return list(venue.symbols) if symbols is None else symbols
+    wanted = _wanted_status(parameters)
+    chosen = venue.symbols if symbols is None else symbols
+    return [symbol for symbol in chosen if wanted in (None, venue.status(symbol))]
 
 
 def named_symbols(parameters: Parameters, venue: Venue) -> list[str]:
@@ -53,7 +48,10 @@ def check_status(parameters: Parameters, venue: Venue, *, only_one: bool = True)
     Raises:
         ApiError: It has another one.
     """
-    if only_one and _wanted_status(parameters) not in (None, status_of(venue)):
+    if not only_one:
+        return
+    symbol = parameters.rules(venue.symbols).symbol
+    if _wanted_status(parameters) not in (None, venue.status(symbol)):
         raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
 
 

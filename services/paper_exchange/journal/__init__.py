@@ -34,6 +34,10 @@ Changes carry absolute state, never differences; numbers are decimal strings:
 - `{"type": "taken", "symbol", "place_ms", "levels": [[side, price, lots], ...]}`: what clients had taken at that place
   of the recorded quote in force; in ticks and lots, and void with the next quote.
 
+- `{"type": "symbol", "symbol", "status", "limits"}`: what trades not as it was listed, in the names of `SymbolRules`.
+- `{"type": "fault", "fault", "kind", "at_ms", ...}`: a fault that somebody asked for happened now, to whom and how
+  (`services/paper_exchange/faults`); it changes nothing by itself.
+
 Durability: each line is one `write` before anything leaves, which survives the death of the process (kill -9); `fsync`
 is called at a snapshot and at an orderly stop, so a power failure can cost what the kernel had not written yet.
 Growth: after `JOURNAL_BYTES_MAX` a file is closed with a snapshot in the next one, and `JOURNAL_FILES_MAX` are kept.

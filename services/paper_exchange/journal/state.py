@@ -21,8 +21,13 @@ _KEYED = {
     "prevented_match": ("prevented", ("prevented_match_id",)),
     "queue": ("queue", ("order_id",)),
     "taken": ("taken", ("symbol",)),
+    "symbol": ("symbols", ("symbol",)),
 }
 """Where a change goes, and what it is found by: the last one of a key is the truth."""
+
+
+_TOLD_BESIDES = frozenset({"transfer", "fault"})
+"""What changes nothing by itself: the balance that a transfer changed stands beside it."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class State:
     prevented: dict[int, Record] = field(default_factory=dict)
     queue: dict[int, Record] = field(default_factory=dict)
     taken: dict[str, Record] = field(default_factory=dict)
+    symbols: dict[str, Record] = field(default_factory=dict)
 
     def apply(self, line: Record) -> None:
         """Take one transaction in."""
@@ -60,7 +66,7 @@ class State:
             self.identity = change["identity"]
         elif kind == "segment":
             self.segments.append(change)
-        elif kind != "transfer":  # the balance that it changed stands beside it
+        elif kind not in _TOLD_BESIDES:
             raise InvalidMessageError("unknown change in the journal", expected="a known type", found=str(kind))
 
 

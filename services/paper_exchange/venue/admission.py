@@ -12,6 +12,7 @@ from services.paper_exchange.venue.errors import ApiError, insufficient_balance,
 from services.paper_exchange.venue.filters import check_counts, check_filters, check_list_prices, check_position
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
+from services.paper_exchange.venue.listing import Listing
 from services.paper_exchange.venue.orders import NewOrder, Order
 from services.paper_exchange.venue.trailing import trigger_price
 
@@ -24,6 +25,7 @@ class Admission:
         history: Knows the last price.
         desk: Knows what is open.
         ledger: Knows who can pay.
+        listing: Knows what trades.
         is_halted: Whether trading is suspended.
         average_price: The average price that filters are measured by.
     """
@@ -35,6 +37,7 @@ class Admission:
         history: History,
         desk: Desk,
         ledger: Ledger,
+        listing: Listing,
         is_halted: Callable[[], bool],
         average_price: Callable[[str], int],
     ) -> None:
@@ -42,6 +45,7 @@ class Admission:
         self._history = history
         self._desk = desk
         self._ledger = ledger
+        self._listing = listing
         self._is_halted = is_halted
         self._average_price = average_price
 
@@ -51,6 +55,7 @@ class Admission:
         Raises:
             ApiError: It is refused.
         """
+        new = self._listing.as_ruled(new)
         open_orders = self._desk.open_orders(account, new.rules.symbol)
         self._check(account, new, open_orders)
         check_counts((new,), open_orders)
@@ -62,6 +67,7 @@ class Admission:
         Raises:
             ApiError: One of them is refused.
         """
+        above, below = self._listing.as_ruled(above), self._listing.as_ruled(below)
         symbol = above.rules.symbol
         check_list_prices(above, below, last_price=self._history.last_trade(symbol).price)
         if self._desk.has_open_list(account, client_id) or above.client_id == below.client_id:
@@ -73,9 +79,9 @@ class Admission:
         return self._funded(account, above, max(self._funds_of(account, leg) for leg in (above, below)))
 
     def _check(self, account: str, new: NewOrder, open_orders: Sequence[Order]) -> None:
-        if self._is_halted():
-            raise ApiError(-1013, "Market is closed.")
         symbol = new.rules.symbol
+        if self._is_halted() or symbol in self._listing.closed:
+            raise ApiError(-1013, "Market is closed.")
         last_price = self._history.last_trade(symbol).price
         check_filters(new, average_price=self._average_price(symbol), last_price=last_price)
         check_position(new, self._ledger.balance(account, new.rules.base), open_orders)

@@ -54,6 +54,7 @@ class Changes:
         self._taken: set[str] = set()
         self.fills: list[AccountFill] = []
         self.prevented: list[Prevented] = []
+        self.others: list[Record] = []
 
     def report(
         self,
@@ -102,7 +103,8 @@ class Changes:
     def collect(self, *, at_ms: int, place_ms: int) -> list[Record]:
         """Return everything since the last call as journal records, and tell the accounts their balances."""
         touched = self._ledger.collect_touched()
-        records = [order_record(order) for order in self._orders.values()]
+        records = [*self.others]
+        records += [order_record(order) for order in self._orders.values()]
         records += [list_record(order_list) for order_list in self._lists.values()]
         records += [fill_record(fill) for fill in self.fills]
         records += [prevented_record(prevented) for prevented in self.prevented]
@@ -118,7 +120,7 @@ class Changes:
     def forget(self) -> None:
         """Take what was noted as written already."""
         self._ledger.collect_touched()
-        for noted in (self._orders, self._lists, self._queues, self._taken, self.fills, self.prevented):
+        for noted in (self._orders, self._lists, self._queues, self._taken, self.fills, self.prevented, self.others):
             noted.clear()
 
     def snapshot(self, *, place_ms: int) -> list[Record]:

@@ -4,6 +4,7 @@ Invariant: an order locks exactly what it may still have to give; a closed one l
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from libs.trading.matching import Fill, Incoming, OrderBook, Plan, SelfTradePrevention, Side, TimeInForce
@@ -25,6 +26,7 @@ _EXPIRY_REASONS = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
 }
+_OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 # No account here belongs to a trade group, and within one account a transfer is a decrement (Binance's STP FAQ).
 _PREVENTION = {mode.value: mode for mode in SelfTradePrevention} | {"TRANSFER": SelfTradePrevention.DECREMENT}
 
@@ -115,10 +117,13 @@ class Floor:
             self._stops.add(order)
         return order
 
-    def work(self, order: Order) -> None:
-        """Let an accepted order trade and rest as its type says."""
+    def work(self, order: Order, *, lots_max: int | None = None) -> None:
+        """Let an accepted order trade and rest as its type says, or trade `lots_max` at most and expire."""
         book = self.books[order.symbol]
-        plan = book.submit(self._incoming(order))
+        incoming = self._incoming(order)
+        if lots_max is not None:
+            incoming = replace(incoming, lots=lots_max, time_in_force=TimeInForce.IOC)
+        plan = book.submit(incoming)
         if order.request.kind == "MARKET" and order.request.quote_units:
             order.lots = sum(fill.lots for fill in plan.fills) + plan.prevented_lots
         for step in plan.steps:
@@ -131,7 +136,7 @@ class Floor:
         elif order.is_open:
             limited = order.request.price > 0
             reason = _EXPIRY_REASONS[order.request.time_in_force] if limited else "INSUFFICIENT_LIQUIDITY"
-            self._closing.expire(order, reason)
+            self._closing.expire(order, reason if lots_max is None else _OUT_OF_RANGE)
         self._run_stops(order.symbol, [fill.price for fill in plan.fills])
 
     def plan(self, account: str, new: NewOrder) -> Plan:

@@ -10,6 +10,7 @@ from services.paper_exchange.journal import Journal
 from services.paper_exchange.market.history import History
 from services.paper_exchange.market.timeline import Timeline
 from services.paper_exchange.venue.changes import Changes
+from services.paper_exchange.venue.listing import Listing
 from services.paper_exchange.venue.records import Record, segment_record
 
 
@@ -19,6 +20,7 @@ class Recorder:
     Args:
         journal: Where it is written.
         changes: Collects what has to be.
+        listing: Knows what trades.
         history: Knows where the market stands.
         timeline: Knows the stretches in which it ran.
         counters: The last ids given out.
@@ -30,6 +32,7 @@ class Recorder:
         *,
         journal: Journal,
         changes: Changes,
+        listing: Listing,
         history: History,
         timeline: Timeline,
         counters: dict[str, int],
@@ -37,6 +40,7 @@ class Recorder:
     ) -> None:
         self._journal = journal
         self._changes = changes
+        self._listing = listing
         self._history = history
         self._timeline = timeline
         self._counters = counters
@@ -64,6 +68,10 @@ class Recorder:
         else:
             self._journal.mark(self._history.place_ms)
 
+    def note(self, record: Record, *, at_ms: int) -> None:
+        """Write something that changed nothing; what did change since the last commit waits for the next."""
+        self._write([record], at_ms)
+
     def close(self) -> None:
         """Note where the market stands and release the journal."""
         self._journal.mark(self._history.place_ms)
@@ -89,5 +97,6 @@ class Recorder:
         return [
             self._market,
             *(segment_record(segment) for segment in self._timeline.segments),
+            *self._listing.records(),
             *self._changes.snapshot(place_ms=self._history.place_ms),
         ]

@@ -4,7 +4,7 @@ Invariant: nothing is answered or sent before the journal has it; between two co
 clock puts it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -22,11 +22,15 @@ from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.errors import unknown_order
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
+from services.paper_exchange.venue.listing import Listing
 from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order, OrderList, Prevented
 from services.paper_exchange.venue.recorder import Recorder
-from services.paper_exchange.venue.records import segment_of, transfer_record
+from services.paper_exchange.venue.records import Record, segment_of, transfer_record
 from services.paper_exchange.venue.restore import restore_state, restore_taken
 from services.paper_exchange.venue.rules import LISTED
+
+ExecutionRule = Callable[[str, NewOrder], int | None]
+"""Says how many lots of an account's order may trade at most before the rest expires; None: all of them may."""
 
 STALL_MS_MAX = 5_000
 _COUNTERS = ("order", "list", "execution", "prevented")
@@ -80,6 +84,8 @@ class Venue:
         self._speed = speed
         self.desk = Desk()
         self.ledger = Ledger()
+        self.listing = Listing(tape.symbols)
+        self.execution_rule: ExecutionRule | None = None
         self.now_ms = epoch_ms(clock.now())
         state = journal.state
         if state is not None and state.identity != tape.identity:
@@ -107,12 +113,14 @@ class Venue:
             history=self.history,
             desk=self.desk,
             ledger=self.ledger,
+            listing=self.listing,
             is_halted=lambda: self.is_halted,
             average_price=self.average_price,
         )
         self._recorder = Recorder(
             journal=journal,
             changes=self._floor.changes,
+            listing=self.listing,
             history=self.history,
             timeline=self.timeline,
             counters=self._floor.counters,
@@ -128,6 +136,10 @@ class Venue:
     def symbols(self) -> tuple[str, ...]:
         """The symbols that trade here."""
         return self._tape.symbols
+
+    def status(self, symbol: str) -> str:
+        """Return whether a symbol trades, in Binance's words."""
+        return "HALT" if self.is_halted else self.listing.status(symbol)
 
     @property
     def is_halted(self) -> bool:
@@ -151,7 +163,8 @@ class Venue:
             for event in self._tape.events(self.history.place_ms, until_ms):
                 self.history.place_ms = event.at_ms
                 self._floor.now_ms = self.timeline.wall_at(event.at_ms)
-                self._floor.on_tape_event(event)
+                if event.symbol not in self.listing.closed:
+                    self._floor.on_tape_event(event)
             self.history.place_ms = until_ms
             self._floor.now_ms = now_ms
             self._commit()
@@ -190,7 +203,8 @@ class Venue:
         self.ledger.lock(account, new.gives, locked)
         order = self._floor.accept(account, new, locked=locked)
         if not new.is_stop:
-            self._floor.work(order)
+            rule = self.execution_rule
+            self._floor.work(order, lots_max=None if rule is None else rule(account, new))
         placed = Placed(order, self._floor.fills_of(order), self._floor.prevented_of(order))
         self._commit()
         return placed
@@ -224,6 +238,15 @@ class Venue:
         self._commit()
         return still_open
 
+    def write(self, *records: Record) -> None:
+        """Write what happened besides orders, with whatever it changed, and tell the accounts."""
+        self._floor.changes.others.extend(records)
+        self._commit()
+
+    def note(self, record: Record) -> None:
+        """Write what changed nothing, at any moment."""
+        self._recorder.note(record, at_ms=self.now_ms)
+
     def close(self) -> None:
         """Bring the journal up to the present and release it."""
         self.advance()
@@ -235,6 +258,7 @@ class Venue:
         self._recorder.begin([transfer_record(*astuple(opening)) for opening in openings], at_ms=self.now_ms)
 
     def _continue(self, state: State) -> None:
+        self.listing.restore(state.symbols.values())
         restore_state(state, desk=self.desk, ledger=self.ledger, history=self.history)
         restore_taken(state, books=self.books, tape=self._tape)
         self._floor.restore(state.queue)

@@ -21,6 +21,7 @@ from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.errors import ApiError
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
+from services.paper_exchange.venue.listing import Listing
 from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order
 from services.paper_exchange.venue.records import Record
 from services.paper_exchange.venue.restore import restore_state
@@ -177,6 +178,7 @@ class ChanceMarket:
             history=self.history,
             desk=self.desk,
             ledger=self.ledger,
+            listing=Listing([SYMBOL]),
             is_halted=lambda: False,
             average_price=lambda _: PRICE,
         )
