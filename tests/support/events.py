@@ -183,6 +183,15 @@ def every_event() -> list[Event]:
             round_trips=2,
             opened_at=AT,
         ),
+        events.BalancesAdjusted(
+            occurred_at=AT,
+            account="main",
+            kind="DIFFERENCE",
+            reference="0e8b7a6c-5d4f-4e3a-8b2c-1d0e9f8a7b6c",
+            changes={"BTC": Decimal("0.002"), "USDT": Decimal("-123.50")},
+            reason="a trade by hand",
+            issuer="operator",
+        ),
         events.EquityMarked(
             occurred_at=AT,
             account="main",

@@ -121,9 +121,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         name=TopicName.FILLS,
-        event_types=(events.OrderFilled,),
+        event_types=(events.OrderFilled, events.BalancesAdjusted),
         key="account",
-        description="Executions of our orders.",
+        description="Executions of our orders, and what else moved balances: every change of the ledger.",
         halts_account=True,
     ),
     Topic(
@@ -145,7 +145,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name=TopicName.CONTROL,
         event_types=(events.ControlCommanded,),
         key="account",
-        description="Signed commands of operators: halt, resume, start, stop, configure.",
+        description="Signed commands of operators: halt, resume, start, stop, configure, accept a difference.",
         halts_account=True,
     ),
     Topic(

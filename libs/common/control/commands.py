@@ -68,13 +68,14 @@ def issue_command(
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
+    difference: int | None = None,
 ) -> ControlCommanded:
     """Return a signed command.
 
     Its sequence is the time of issue in microseconds, which rises with every command of a key without a store.
 
     Args:
-        command: HALT, RESUME, START, STOP or CONFIGURE.
+        command: HALT, RESUME, START, STOP, CONFIGURE or RECONCILE_ACCEPT.
         account: The account that it is for.
         reason: Why, for the audit log.
         issuer: The name that the operators file gives the key.
@@ -87,6 +88,7 @@ def issue_command(
         liquidate: With HALT: sell the positions of the scope.
         clears: With RESUME: ids of the halts that it settles.
         changes: With CONFIGURE: the new values by dotted key.
+        difference: With RECONCILE_ACCEPT: the id of the difference.
     """
     unsigned = ControlCommanded(
         occurred_at=now,
@@ -98,6 +100,7 @@ def issue_command(
         liquidate=liquidate,
         clears=clears,
         changes=dict(changes or {}),
+        difference=difference,
         reason=reason,
         issuer=issuer,
         sequence=epoch_ms(now) * 1_000 + now.microsecond % 1_000,

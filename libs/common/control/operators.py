@@ -41,7 +41,7 @@ class OperatorRole(StrEnum):
 
 
 ROLE_COMMANDS: Final[Mapping[OperatorRole, frozenset[CommandName]]] = {
-    OperatorRole.OPERATOR: frozenset({"HALT", "RESUME", "START", "STOP", "CONFIGURE"}),
+    OperatorRole.OPERATOR: frozenset({"HALT", "RESUME", "START", "STOP", "CONFIGURE", "RECONCILE_ACCEPT"}),
     OperatorRole.WATCHDOG: frozenset({"HALT"}),
 }
 """Anyone may stop; only a person may let trading go on."""

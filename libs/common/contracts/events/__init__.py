@@ -1,6 +1,6 @@
 """Every event type, by subject."""
 
-from libs.common.contracts.events.account import EquityMarked, PositionChanged
+from libs.common.contracts.events.account import BalancesAdjusted, EquityMarked, PositionChanged
 from libs.common.contracts.events.configuration import ConfigurationChanged
 from libs.common.contracts.events.control import CommandAcknowledged, ControlCommanded, TradingStateChanged
 from libs.common.contracts.events.market import CandleClosed, MarketStatusChanged, QuoteChanged, TradePrinted
@@ -10,6 +10,7 @@ from libs.common.contracts.events.signals import SignalGenerated, SignalHeld
 
 __all__ = [
     "AlertRaised",
+    "BalancesAdjusted",
     "CandleClosed",
     "CommandAcknowledged",
     "ConfigurationChanged",

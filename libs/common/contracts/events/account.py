@@ -1,6 +1,7 @@
 """Positions and equity as the position manager's ledger has them."""
 
 from datetime import date
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from libs.common.contracts.fields import (
     Positive,
     Revision,
     Symbol,
+    Text,
     UtcTime,
 )
 
@@ -87,3 +89,34 @@ class EquityMarked(Event):
     def natural_key(self) -> str:
         """A mark is identified by its moment."""
         return f"{self.account}|{self.occurred_at.isoformat()}"
+
+
+class BalancesAdjusted(Event):
+    """Balances moved without an order of ours: by a transfer, or by a difference that a person accepted.
+
+    Every ledger follows it as it follows a fill; no position and no equity changes. `occurred_at` is the exchange's
+    time of a transfer, and the moment of the acceptance otherwise.
+
+    Attributes:
+        kind: TRANSFER (the exchange said so: a deposit, a withdrawal) or DIFFERENCE (accepted by a person).
+        reference: What it is known by: the exchange's words of the transfer, or the command that accepted.
+        changes: What is added to each asset's balance.
+        reason: Why, `issuer` who said so.
+    """
+
+    account: AccountName
+    kind: Literal["TRANSFER", "DIFFERENCE"]
+    reference: Name
+    changes: dict[Name, Exact] = Field(max_length=100)
+    reason: Text = ""
+    issuer: Name = ""
+
+    @property
+    def key(self) -> str:
+        """Ordered per account, among the fills."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """A transfer or an acceptance moves balances once."""
+        return f"{self.account}|{self.kind}|{self.reference}"
