@@ -96,6 +96,8 @@ class Governor:
     ) -> Sequence[Event]:
         """Carry out a verified command and acknowledge it; one that was handled before changes nothing."""
         command = envelope.event
+        if command.command == "RECONCILE_ACCEPT":
+            return ()  # the executor's: it keeps the books
         history = await records.command_history(command)
         refusal = self.refusal_of(command, history)
         if refusal is CommandRefusal.REPLAYED:
@@ -208,7 +210,7 @@ class Governor:
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
-            case "CONFIGURE":  # changes the configuration and no account's state
+            case "CONFIGURE" | "RECONCILE_ACCEPT":  # change no account's state
                 return before
 
     async def _configured(
