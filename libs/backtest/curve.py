@@ -55,7 +55,10 @@ class EquityCurve:
         if begin >= end:
             return None
         fixed, held = float(cash), float(quantity) * self._bid_rate
-        stretch = [fixed + held * close for close in self._candles.close[begin:end]]
+        if held:
+            stretch = [fixed + held * close for close in self._candles.close[begin:end]]
+        else:
+            stretch = [fixed] * (end - begin)
         highest = max(stretch)
         if not (is_watched and self._may_reach(min(stretch), highest)):
             self._append(stretch, highest)

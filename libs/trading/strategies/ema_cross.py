@@ -78,9 +78,10 @@ class EmaCrossRule(Rule):
                 fast += (close - fast) * fast_rate
                 slow += (close - slow) * slow_rate
                 now = fast - slow
-                if before <= 0.0 < now or before >= 0.0 > now:
+                if before * now <= 0.0:  # they may have crossed: on almost no candle
                     self._tell(before, now)
-                    yield index
+                    if self.wish is not None:
+                        yield index
                 before = now
 
     def _tell(self, before: float, now: float) -> None:
