@@ -78,7 +78,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             handlers={
                 OrderApproved: lambda envelope, records: approvals.on_approved(envelope, records)  # noqa: PLW0108 - made later
             },
-            bind=PostgresRecords,
+            bind=partial(PostgresRecords, doubt=settings.doubt),
             on_owned=on_owned,
         )
         keeper = Keeper(
@@ -104,7 +104,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             recv_window_ms=configuration.exchange.recv_window_ms,
             configuration_hash=lambda: runtime.live.hash,
         )
-        resolver = Resolver(venues=venues, bookkeeper=bookkeeper, transactions=owner, clock=clock)
+        resolver = Resolver(venues=venues, bookkeeper=bookkeeper, transactions=owner, clock=clock, doubt=settings.doubt)
         dispatcher = Dispatcher(
             errands=errands,
             venues=venues,

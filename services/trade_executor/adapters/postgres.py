@@ -24,7 +24,7 @@ from services.trade_executor.adapters.rows import (
 )
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.differences import Difference
-from services.trade_executor.domain.orders import ExecutorOrder, Occupancy
+from services.trade_executor.domain.orders import DOUBT, Doubt, ExecutorOrder, Occupancy
 
 _IS_UNRESOLVED: Final = """(
     (state.status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN') AND intent.signed_at_ms IS NOT NULL)
@@ -86,8 +86,9 @@ _TAKE_OVER_DUST: Final = """
 class PostgresRecords:
     """`Records` on a transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, doubt: Doubt = DOUBT) -> None:
         self._transaction = transaction
+        self._doubt = doubt
 
     async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
         """Return what stands in the way of an approval."""
@@ -158,7 +159,7 @@ class PostgresRecords:
 
     async def insert(self, order: ExecutorOrder) -> None:
         """Add an order; an entry opens its chain."""
-        intent = intent_values(order)
+        intent = intent_values(order, self._doubt)
         state = {"intent_id": order.intent_id, "account": order.account, "symbol": order.symbol, **state_values(order)}
         writes = [
             Write(insert_statement("order_intents", tuple(intent)), tuple(intent.values())),
@@ -174,7 +175,7 @@ class PostgresRecords:
         state = state_values(order)
         await self._transaction.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
         if order.revision > 1 and order.signed_at_ms is not None and order.is_unresolved:
-            request = request_values(order)
+            request = request_values(order, self._doubt)
             await self._transaction.execute(
                 update_statement("order_intents", tuple(request)), order.intent_id, *request.values()
             )

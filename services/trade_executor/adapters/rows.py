@@ -8,7 +8,7 @@ from libs.exchange.orders.port import TradeReport
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
-from services.trade_executor.domain.orders import Authority, ExecutorOrder, Origin, RecordedFill
+from services.trade_executor.domain.orders import Authority, Doubt, ExecutorOrder, Origin, RecordedFill
 
 SELECT_ORDER: Final = """
     SELECT intent.*, state.status, state.revision, state.filled_quantity, state.filled_amount, state.execution_id,
@@ -71,7 +71,7 @@ def order_of(row: Record) -> ExecutorOrder:
     )
 
 
-def intent_values(order: ExecutorOrder) -> dict[str, Any]:
+def intent_values(order: ExecutorOrder, doubt: Doubt) -> dict[str, Any]:
     """Return the columns of `order_intents`."""
     return {
         "intent_id": order.intent_id,
@@ -101,17 +101,17 @@ def intent_values(order: ExecutorOrder) -> dict[str, Any]:
         "traceparent": order.origin.traceparent,
         "origin_at": order.origin.origin_at,
         "created_at": order.created_at,
-        **request_values(order),
+        **request_values(order, doubt),
     }
 
 
-def request_values(order: ExecutorOrder) -> dict[str, Any]:
+def request_values(order: ExecutorOrder, doubt: Doubt) -> dict[str, Any]:
     """Return the columns of `order_intents` that an exit gets when its turn comes."""
     return {
         "order_type": order.order_type.value,
         "quantity": order.quantity,
         "signed_at_ms": order.signed_at_ms,
-        "fence_at_ms": order.fence_ms if order.signed_at_ms is not None else None,
+        "fence_at_ms": doubt.fence_at_ms(order) if order.signed_at_ms is not None else None,
         "epoch": order.authority.epoch,
     }
 

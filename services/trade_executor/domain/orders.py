@@ -14,14 +14,31 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus, OrderView, merge
 from libs.trading.risk import Role
 
-FENCE_MS: Final = 14_000
-"""Beyond the receive window: the exchange's own time-out (10 s), its query lag (3 s) and clock differences (1 s)."""
-
-QUARANTINE: Final = timedelta(seconds=60)
 WATCH: Final = timedelta(hours=24)
 
 _MAYBE_AT_THE_EXCHANGE: Final = frozenset({OrderStatus.PREPARED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """How long an order without an answer is waited for.
+
+    Attributes:
+        fence_ms: Beyond the receive window: the exchange's own time-out (10 s), its query lag (3 s) and clock
+            differences (1 s).
+        quarantine: How long an order that was not found then still counts.
+    """
+
+    fence_ms: int = 14_000
+    quarantine: timedelta = timedelta(seconds=60)
+
+    def fence_at_ms(self, order: "ExecutorOrder") -> int:
+        """Return the exchange's time after which an order cannot come into being any more."""
+        return (order.signed_at_ms or 0) + order.recv_window_ms + self.fence_ms
+
+
+DOUBT: Final = Doubt()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +144,6 @@ class ExecutorOrder:
     def remaining(self) -> Decimal:
         """The quantity that is not filled."""
         return self.quantity - self.filled_quantity
-
-    @property
-    def fence_ms(self) -> int:
-        """The exchange's time after which it cannot come into being any more."""
-        return (self.signed_at_ms or 0) + self.recv_window_ms + FENCE_MS
 
     @property
     def is_stop(self) -> bool:

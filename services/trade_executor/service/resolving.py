@@ -19,7 +19,7 @@ from libs.exchange.limits import Purpose
 from libs.exchange.orders.port import Lookup
 from libs.exchange.outcomes import Finding
 from libs.trading.orders import OrderStatus
-from services.trade_executor.domain.orders import FENCE_MS, QUARANTINE, ExecutorOrder
+from services.trade_executor.domain.orders import DOUBT, Doubt, ExecutorOrder
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.events import cause_of, order_updated
 from services.trade_executor.service.persisting import persist
@@ -45,11 +45,20 @@ class _Watch:
 class Resolver:
     """Asks for unknown orders until each is found or given up."""
 
-    def __init__(self, *, venues: Venues, bookkeeper: Bookkeeper, transactions: Transactions, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        venues: Venues,
+        bookkeeper: Bookkeeper,
+        transactions: Transactions,
+        clock: Clock,
+        doubt: Doubt = DOUBT,
+    ) -> None:
         self._venues = venues
         self._bookkeeper = bookkeeper
         self._transactions = transactions
         self._clock = clock
+        self._doubt = doubt
         self._watches: dict[uuid.UUID, _Watch] = {}
         self._arrived = asyncio.Event()
 
@@ -119,9 +128,9 @@ class Resolver:
     def _fence_has_passed(self, watch: _Watch) -> bool:
         exchange_ms = self._venues.exchange_ms(watch.order.account)
         if exchange_ms is not None:
-            return exchange_ms > watch.order.fence_ms
+            return exchange_ms > self._doubt.fence_at_ms(watch.order)
         waited_ms = (self._clock.monotonic_s() - watch.since_s) * 1_000
-        return waited_ms > watch.order.recv_window_ms + FENCE_MS
+        return waited_ms > watch.order.recv_window_ms + self._doubt.fence_ms
 
     async def _adopt(self, records: Records, order: ExecutorOrder, lookup: Lookup) -> Sequence[Event]:
         known = await records.order(order.intent_id)
@@ -143,7 +152,7 @@ class Resolver:
             await records.update(quarantined)
             _LOG.error("An order was not found after its fence", order=order.client_order_id)
             return [order_updated(quarantined)]
-        if order.quarantined_at is None or now - order.quarantined_at < QUARANTINE:
+        if order.quarantined_at is None or now - order.quarantined_at < self._doubt.quarantine:
             return []
         released = order.changed(now, released_at=now, final=order.approved)
         await records.update(released)
