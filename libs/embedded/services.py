@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.embedded.backoff import Backoff
 from libs.embedded.directory import DataDirectory
 from libs.embedded.errors import EXIT_CONFIGURATION
 from libs.embedded.process import ProcessSpec
@@ -35,6 +36,7 @@ class Service:
         ready_path: Answers 200 when it can do its work.
         stop_timeout_s: How long it may take to stop in order.
         ready_deadline_s: How long its first start may take.
+        backoff: Delays between its restarts.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Service:
     ready_path: str = READY_PATH
     stop_timeout_s: float = 5.0
     ready_deadline_s: float = 60.0
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 def python_module(module: str) -> tuple[str, ...]:
@@ -73,6 +76,7 @@ def service_spec(service: Service, *, directory: DataDirectory, health_port: int
         stop_timeout_s=service.stop_timeout_s,
         ready_deadline_s=service.ready_deadline_s,
         final_statuses=frozenset({USAGE_STATUS, EXIT_CONFIGURATION}),
+        backoff=service.backoff,
         metrics_url=f"http://{LOOPBACK}:{health_port}{METRICS_PATH}",
     )
 
