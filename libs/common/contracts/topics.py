@@ -156,9 +156,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         name=TopicName.CONTROL_ACKS,
-        event_types=(events.CommandAcknowledged,),
-        key="account",
-        description="Answers to commands.",
+        event_types=(events.CommandAcknowledged, events.AccountSwept, events.OperatorKeyChanged),
+        key="account, or `operators`",
+        description="Answers to commands, the proof that a halt holds, and who may command.",
     ),
     Topic(
         name=TopicName.ALERTS,

@@ -2,13 +2,20 @@
 
 from libs.common.contracts.events.account import BalancesAdjusted, EquityMarked, PositionChanged
 from libs.common.contracts.events.configuration import ConfigurationChanged
-from libs.common.contracts.events.control import CommandAcknowledged, ControlCommanded, TradingStateChanged
+from libs.common.contracts.events.control import (
+    AccountSwept,
+    CommandAcknowledged,
+    ControlCommanded,
+    OperatorKeyChanged,
+    TradingStateChanged,
+)
 from libs.common.contracts.events.market import CandleClosed, MarketStatusChanged, QuoteChanged, TradePrinted
 from libs.common.contracts.events.operations import AlertRaised, HeartbeatSent, LogRecorded, MessageDeadLettered
 from libs.common.contracts.events.orders import OrderApproved, OrderFilled, OrderRefused, OrderUpdated
 from libs.common.contracts.events.signals import SignalGenerated, SignalHeld
 
 __all__ = [
+    "AccountSwept",
     "AlertRaised",
     "BalancesAdjusted",
     "CandleClosed",
@@ -20,6 +27,7 @@ __all__ = [
     "LogRecorded",
     "MarketStatusChanged",
     "MessageDeadLettered",
+    "OperatorKeyChanged",
     "OrderApproved",
     "OrderFilled",
     "OrderRefused",

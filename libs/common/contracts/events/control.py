@@ -87,6 +87,66 @@ class CommandAcknowledged(Event):
         return f"{self.command_id}|{self.component}"
 
 
+class AccountSwept(Event):
+    """A halt is known to hold at the exchange: no entry in its scope is open or can still come to be.
+
+    Attributes:
+        halt_id: The halt; an account without one is swept without an event.
+        scope_symbol: The halt's, `scope_strategy` likewise.
+        swept_at: When the sweep that found nothing began, on the exchange's time: after the last request that may
+            have been signed before could still be accepted.
+        orders_cancelled: How many entries were cancelled since the halt was heard of.
+        flat: Moreover nothing is left of the positions in its scope: only of halts that liquidate.
+    """
+
+    account: AccountName
+    halt_id: Name
+    scope_symbol: Symbol | None = None
+    scope_strategy: str | None = Field(default=None, max_length=60)
+    swept_at: UtcTime
+    orders_cancelled: Count = 0
+    flat: bool = False
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One event a halt and account, and another one when nothing is left."""
+        return f"{self.account}|{self.halt_id}|{'flat' if self.flat else 'entries'}"
+
+
+class OperatorKeyChanged(Event):
+    """A key of those who may command was enrolled or revoked, noticed by the risk manager in the operators file.
+
+    Attributes:
+        key_id: The key's fingerprint.
+        name: Whose it is.
+        role: What it may command, `accounts` whom (empty: every account).
+        accepted: Whether its commands count from now on.
+        reason: Why it was revoked.
+    """
+
+    key_id: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=60)
+    role: Name
+    accounts: tuple[AccountName, ...] = Field(default=(), max_length=1_000)
+    accepted: bool
+    reason: Text = ""
+
+    @property
+    def key(self) -> str:
+        """One file of operators for all accounts, in order."""
+        return "operators"
+
+    @property
+    def natural_key(self) -> str:
+        """One event a change."""
+        return f"{self.key_id}|{self.accepted}|{self.occurred_at.isoformat()}"
+
+
 class TradingStateChanged(Event):
     """The trading state of an account after a command or an emergency.
 
