@@ -9,7 +9,8 @@ from libs.common.configuration.loading import (
     parse_configuration,
 )
 from libs.common.configuration.mistakes import InvalidConfigurationError
-from libs.common.configuration.sections import NotificationsSection, SafetySection, TradingConfiguration
+from libs.common.configuration.safety import SafetySection
+from libs.common.configuration.sections import NotificationsSection, TradingConfiguration
 
 __all__ = [
     "InvalidConfigurationError",

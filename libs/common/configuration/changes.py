@@ -49,6 +49,12 @@ LOOSER_WHEN_GREATER: Final = frozenset(
         "safety.order_notional_max",
         "safety.exposure_pct_max",
         "safety.orders_per_minute_max",
+        "safety.messages_per_minute_max",
+        "safety.strategy_messages_per_minute_max",
+        "safety.drawdown_pct_max",
+        "safety.loss_streak_max",
+        "safety.repeated_trips_max",
+        "safety.refusals_max",
         "safety.signal_age_s_max",
         "safety.daily_loss_warning_fraction",
         "safety.api_lost_reducing_s",
@@ -64,6 +70,9 @@ LOOSER_WHEN_SMALLER: Final = frozenset(
         "safety.calm_after_s",
         "safety.duplicate_window_s",
         "safety.crashes_window_s",
+        "safety.messages_kept_rate",
+        "safety.refusals_of",
+        "safety.refusals_window_s",
     }
 )
 """Limits by the direction in which they let more happen; `_loosens` knows those that are no numbers."""

@@ -6,13 +6,12 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
 from libs.common.configuration.market import MarketSection
 from libs.common.configuration.presets import TradingMode
+from libs.common.configuration.safety import SafetySection
 from libs.common.configuration.section import (
-    DECIMALS_MAX,
-    Fraction,
     Multiple,
     Percentage,
     Section,
@@ -21,7 +20,6 @@ from libs.common.configuration.section import (
     written_number,
 )
 from libs.common.contracts.fields import AccountName, Symbol
-from libs.common.contracts.vocabulary import StopTrigger
 
 Channel = Literal["dashboard", "email", "discord", "telegram"]
 Parameter = Annotated[
@@ -110,58 +108,6 @@ class StrategySection(Section):
     exit_after_s: int | None = Field(
         default=None, ge=1, le=10**9, description="A position is closed after this time; null: never for its age."
     )
-
-
-class SafetySection(Section):
-    """Thresholds of the five safety checks and of the emergency triggers."""
-
-    data_age_ms_max: int = Field(default=5_000, ge=100, le=600_000, description="Older market data blocks entries.")
-    equity_age_s_max: int = Field(default=5, ge=1, le=600, description="Older equity blocks entries.")
-    equity_age_s_reducing: int = Field(default=30, ge=2, le=3_600, description="Older equity means REDUCING.")
-    volatility_rate_max: Fraction = Field(
-        default=Decimal("0.02"), description="Standard deviation of one-minute returns that is no longer calm."
-    )
-    spread_rate_max: Fraction = Field(default=Decimal("0.005"), description="Spread over mid that blocks entries.")
-    jump_rate_max: Fraction = Field(default=Decimal("0.03"), description="Move within jump_window_s that is a jump.")
-    jump_window_s: int = Field(default=10, ge=1, le=3_600, description="The window of jump_rate_max.")
-    calm_after_s: int = Field(
-        default=10, ge=1, le=3_600, description="Quiet time before a market counts as calm again."
-    )
-    clock_skew_ms_max: int = Field(default=500, ge=10, le=1_000, description="Larger differences block entries.")
-    price_collar_rate: Fraction = Field(
-        default=Decimal("0.001"), description="How far beyond the best price an entry's limit may stand."
-    )
-    order_notional_max: Decimal = Field(
-        default=Decimal(100_000),
-        gt=0,
-        le=10**12,
-        allow_inf_nan=False,
-        decimal_places=DECIMALS_MAX,
-        description="Largest order in the quote currency.",
-    )
-    exposure_pct_max: Percentage = Field(
-        default=Decimal(100), description="Positions, open and unknown entries together, as a share of equity."
-    )
-    orders_per_minute_max: int = Field(default=60, ge=1, le=1_000, description="Entries an account may send a minute.")
-    duplicate_window_s: int = Field(default=1, ge=0, le=3_600, description="Same symbol and side again: refused.")
-    signal_age_s_max: int = Field(default=5, ge=1, le=3_600, description="Older signals are refused.")
-    daily_loss_warning_fraction: Fraction = Field(
-        default=Decimal("0.8"), description="Share of the daily loss limit at which DAILY_LOSS_WARNING is sent."
-    )
-    api_lost_reducing_s: int = Field(default=30, ge=1, le=3_600, description="API loss until REDUCING.")
-    api_lost_halted_s: int = Field(default=600, ge=2, le=86_400, description="API loss until HALTED.")
-    crashes_max: int = Field(default=3, ge=1, le=100, description="More restarts of a process are SYSTEM_ERROR.")
-    crashes_window_s: int = Field(default=600, ge=10, le=86_400, description="The window of crashes_max.")
-    liquidate_on: tuple[StopTrigger, ...] = Field(
-        default=(), description="Emergency triggers that also sell every position; not offered on API loss."
-    )
-
-    @model_validator(mode="after")
-    def _liquidation_needs_the_api(self) -> "SafetySection":
-        if StopTrigger.API_CONNECTION_LOST in self.liquidate_on:
-            message = "liquidate_on: API_CONNECTION_LOST cannot liquidate, nothing can be sold without the exchange"
-            raise ValueError(message)
-        return self
 
 
 class ExchangeSection(Section):

@@ -11,6 +11,7 @@ from libs.trading.money import is_positive, plain
 from libs.trading.risk.case import Case, Refused
 from libs.trading.risk.daily_loss import DailyLossLevel, daily_loss
 from libs.trading.risk.limits import LIMIT_NAMES
+from libs.trading.risk.missing import missing_limit
 from libs.trading.risk.reasons import RefusalReason
 from libs.trading.risk.states import Role, may_send
 
@@ -20,12 +21,12 @@ _CLOCK_TOLERANCE = timedelta(seconds=1)
 
 def limits_are_set(case: Case) -> Refused | None:
     """Every limit is there, a number and above zero: a limit that nobody set is no permission."""
-    return _limits_are_set(case, LIMIT_NAMES)
+    return missing_limit(case.limits, *LIMIT_NAMES)
 
 
 def exit_limits_are_set(case: Case) -> Refused | None:
     """The limits that exits need are set: fewer, because a slip in the configuration must not trap a position."""
-    return _limits_are_set(case, ("signal_age_s_max",))
+    return missing_limit(case.limits, "signal_age_s_max")
 
 
 def trading_is_active(case: Case) -> Refused | None:
@@ -172,13 +173,6 @@ def exit_has_a_position(case: Case) -> Refused | None:
     if is_positive(case.exposure.positions.get(case.proposal.symbol)):
         return None
     return Refused(RefusalReason.NO_POSITION_IS_OPEN, f"a position in {case.proposal.symbol}", "none")
-
-
-def _limits_are_set(case: Case, names: tuple[str, ...]) -> Refused | None:
-    for name in names:
-        if not case.limits.is_set(name):
-            return Refused(RefusalReason.LIMIT_IS_MISSING, f"{name} above zero", f"{getattr(case.limits, name)}")
-    return None
 
 
 def _is_fresh(age: timedelta, age_s_max: float) -> bool:

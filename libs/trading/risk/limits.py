@@ -26,7 +26,15 @@ class RiskLimits:
         price_collar_rate: How far from the mid a decision's price may be and an order may pay, as a fraction.
         volatility_rate_max: Volatility of the market, in the unit of `MarketView.volatility_rate`.
         spread_rate_max: Spread as a fraction of the mid.
-        orders_per_minute_max: Orders and cancels sent in the last minute.
+        orders_per_minute_max: Orders approved in the last minute.
+        messages_per_minute_max: Orders and cancels sent in any minute.
+        strategy_messages_per_minute_max: Those of one strategy, after which it enters no more.
+        messages_kept_rate: The part of the messages that entries leave to cancels and exits, as a fraction.
+        drawdown_pct_max: Fall of the equity from its peak, in percent of the peak, at which entering stops.
+        loss_streak_max: Losing round trips in a row at which entering stops.
+        repeated_trips_max: Round trips in a row without a decision between, at which a strategy is stopped.
+        refusals_max: Orders refused by the exchange, of the last `refusals_of` in `refusals_window_s`, at which an
+            account is halted.
         duplicate_window_s: Time in which a second entry of a symbol counts as a repetition of the first.
         signal_age_s_max: Age of a signal when it is judged.
         quality_min: Quality score of an entry.
@@ -47,6 +55,15 @@ class RiskLimits:
     volatility_rate_max: Decimal = _UNSET
     spread_rate_max: Decimal = _UNSET
     orders_per_minute_max: int = 0
+    messages_per_minute_max: int = 0
+    strategy_messages_per_minute_max: int = 0
+    messages_kept_rate: Decimal = _UNSET
+    drawdown_pct_max: Decimal = _UNSET
+    loss_streak_max: int = 0
+    repeated_trips_max: int = 0
+    refusals_max: int = 0
+    refusals_of: int = 0
+    refusals_window_s: int = 0
     duplicate_window_s: int = 0
     signal_age_s_max: int = 0
     quality_min: int = 0
