@@ -28,6 +28,7 @@ from services.trade_executor.adapters.postgres import PostgresRecords
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.clearing import Clearing
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.errands import Errands
 from services.trade_executor.service.halting import LATCH_INTERVAL_S, PERMIT_INTERVAL_S, Halting
@@ -41,6 +42,7 @@ from services.trade_executor.service.rules import Rules
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
+from services.trade_executor.service.sweeping import Sweeper
 from services.trade_executor.service.venues import Venues
 from services.trade_executor.settings import Settings
 
@@ -115,17 +117,27 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
+        sweeper = Sweeper(installation=settings.installation, venues=venues, dispatcher=dispatcher)
+        clearing = Clearing(
+            symbols=symbols,
+            recv_window_ms=configuration.exchange.recv_window_ms,
+            brake=brake,
+            sweeper=sweeper,
+            venues=venues,
+            transactions=owner,
+            clock=clock,
+        )
         halting = Halting(
             accounts=accounts,
             symbols=symbols,
-            installation=settings.installation,
             brake=brake,
             latch=LatchReader(
                 redis=RedisHaltLatch(redis.client, accounts=accounts), file=FileHaltLatch(settings.halt_dir)
             ),
             permits=permits,
             operators=OperatorsFile(settings.operators_file).current,
-            venues=venues,
+            sweeper=sweeper,
+            clearing=clearing,
             dispatcher=dispatcher,
             transactions=owner,
             clock=clock,
@@ -162,10 +174,14 @@ async def serve(runtime: Runtime[Settings]) -> None:
             await control_reader.caught_up.wait()
             tasks.create_task(owner.run(), name="owner")
             tasks.create_task(gateways[accounts[0]].keep_time(), name="exchange clock")
-            tasks.create_task(_when(owned, rules.run), name="symbols' rules")
-            tasks.create_task(_when(owned, resolver.run), name="resolver")
-            tasks.create_task(_when(owned, halting.run), name="halting")
-            tasks.create_task(_when(owned, dispatcher.run), name="dispatcher")
+            for name, run in (
+                ("symbols' rules", rules.run),
+                ("resolver", resolver.run),
+                ("halting", halting.run),
+                ("clearing", clearing.run),
+                ("dispatcher", dispatcher.run),
+            ):
+                tasks.create_task(_when(owned, run), name=name)
             tasks.create_task(
                 _when(owned, partial(every, PERMIT_INTERVAL_S, halting.look_at_permits, clock=clock)), name="permits"
             )

@@ -11,24 +11,29 @@ from typing import Any, TypeVar
 from libs.common.contracts import vocabulary
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdated, TradingStateChanged
-from libs.common.control.halts import LatchView
+from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.operators import Operators
 from libs.common.control.permit import Permit
 from services.trade_executor.domain.orders import ExecutorOrder
+from services.trade_executor.service.accepting import Acceptances
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.clearing import Clearing
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.errands import Errand, Errands, LookLater
 from services.trade_executor.service.halting import Halting
 from services.trade_executor.service.keeping import Keeper
 from services.trade_executor.service.last_hop import LastHop
+from services.trade_executor.service.latching import DifferenceHalts
 from services.trade_executor.service.reconciling import Reconciler
 from services.trade_executor.service.recovery import Recovery
 from services.trade_executor.service.resolving import Resolver
+from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
+from services.trade_executor.service.sweeping import Sweeper
 from services.trade_executor.service.venues import Venues
 from tests.support.clock import FakeClock
 from tests.support.executor_records import ACCOUNT, FakeTransactions, Tables
@@ -63,9 +68,13 @@ class FakeLatch:
     """The halt latch."""
 
     view: LatchView = field(default_factory=LatchView)
+    added: list[HaltRecord] = field(default_factory=list)
 
-    async def read(self) -> LatchView:
+    async def read(self) -> LatchView:  # type: ignore[override]  # both ports in one: what is added, and what is seen
         return self.view
+
+    async def add(self, record: HaltRecord) -> None:
+        self.added.append(record)
 
 
 class Executor:
@@ -131,15 +140,25 @@ class Executor:
             transactions=self.transactions,
             clock=clock,
         )
+        self.sweeper = Sweeper(installation=INSTALLATION, venues=self.venues, dispatcher=self.dispatcher)
+        self.clearing = Clearing(
+            symbols=[SYMBOL],
+            recv_window_ms=1_000,
+            brake=self.brake,
+            sweeper=self.sweeper,
+            venues=self.venues,
+            transactions=self.transactions,
+            clock=clock,
+        )
         self.halting = Halting(
             accounts=[ACCOUNT],
             symbols=[SYMBOL],
-            installation=INSTALLATION,
             brake=self.brake,
             latch=self.latch,
             permits=self.permits,
             operators=lambda: self.operators,
-            venues=self.venues,
+            sweeper=self.sweeper,
+            clearing=self.clearing,
             dispatcher=self.dispatcher,
             transactions=self.transactions,
             clock=clock,
@@ -154,7 +173,25 @@ class Executor:
             strangers=Strangers(
                 installation=INSTALLATION, standing=self.standing, transactions=self.transactions, clock=clock
             ),
+            settler=Settler(
+                account=ACCOUNT,
+                installation=INSTALLATION,
+                quote_asset="USDT",
+                bookkeeper=self.bookkeeper,
+                standing=self.standing,
+                state=lambda: self.halting.state(ACCOUNT),
+                after_commit=after_commit,
+                clock=clock,
+            ),
+            halts=DifferenceHalts(brake=self.brake, latches={"file": self.latch}, clock=clock),
             standing=self.standing,
+            transactions=self.transactions,
+            clock=clock,
+        )
+        self.acceptances = Acceptances(
+            reconcilers={ACCOUNT: self.reconciler},
+            operators=lambda: self.operators,
+            state=self.halting.state,
             transactions=self.transactions,
             clock=clock,
         )

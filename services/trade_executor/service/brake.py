@@ -71,6 +71,17 @@ class Brake:
             return "HALTED_IN_PART"
         return None
 
+    def is_in_force(self, halt_id: str) -> bool:
+        """Tell whether a halt was heard of and is not settled, as far as anybody said."""
+        return any(halt.halt_id == halt_id for halt in self._halts) or self._is_stated(halt_id)
+
+    def is_settled(self, halt_id: str) -> bool:
+        """Tell whether the risk manager had a halt and has it no more: hearing of it again means nothing."""
+        return halt_id in self._stated and not self._is_stated(halt_id)
+
+    def _is_stated(self, halt_id: str) -> bool:
+        return any(halt_id in state.halts for state in self._states.values())
+
     @property
     def _halts(self) -> tuple[HaltRecord, ...]:
         return (*self._heard.values(), *self._latch.records)

@@ -21,15 +21,13 @@ from libs.common.control.commands import CommandHistory, verify
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.errors import RetryableError
-from libs.exchange.limits import Purpose
-from libs.exchange.outcomes import CancelVerdict
-from services.trade_executor.domain.identifiers import sender_of
 from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.clearing import Clearing
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.events import COMPONENT
 from services.trade_executor.service.persisting import fetch, persist
 from services.trade_executor.service.ports import LatchSource, PermitSource, Records, Transactions
-from services.trade_executor.service.venues import Venues
+from services.trade_executor.service.sweeping import Sweeper
 
 Path = Literal["kafka", "redis", "file"]
 LATCH_INTERVAL_S: Final = 0.2
@@ -44,11 +42,15 @@ _LOG: Final = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """Something heard that calls for action."""
+    """Something heard that calls for action.
+
+    Attributes:
+        halt: Set when it is a halt, with the way it came.
+    """
 
     account: str
     cancel: bool = False
-    command: ControlCommanded | None = None
+    halt: HaltRecord | None = None
     path: Path = "kafka"
 
 
@@ -60,41 +62,45 @@ class Halting:
         *,
         accounts: Sequence[str],
         symbols: Sequence[str],
-        installation: str,
         brake: Brake,
         latch: LatchSource,
         permits: PermitSource,
         operators: Callable[[], Operators],
-        venues: Venues,
+        sweeper: Sweeper,
+        clearing: Clearing,
         dispatcher: Dispatcher,
         transactions: Transactions,
         clock: Clock,
     ) -> None:
         self._accounts = tuple(accounts)
         self._symbols = symbols
-        self._installation = installation
         self._brake = brake
         self._latch = latch
         self._permits = permits
         self._operators = operators
-        self._venues = venues
+        self._sweeper = sweeper
+        self._clearing = clearing
         self._dispatcher = dispatcher
         self._transactions = transactions
         self._clock = clock
         self._acted: OrderedDict[str, None] = OrderedDict()
         self._permitted_at_s = dict.fromkeys(self._accounts, clock.monotonic_s())
         self._is_owner = False
-        self._work: asyncio.Queue[_Action] = asyncio.Queue(ACTIONS_MAX)
+        self._work: dict[str, asyncio.Queue[_Action]] = {
+            account: asyncio.Queue(ACTIONS_MAX) for account in self._accounts
+        }
 
     async def run(self) -> None:
-        """Act on what was heard, in order, for ever; hearing goes on meanwhile."""
-        while True:
-            await self.act(await self._work.get())
+        """Act on what was heard, each account in order and none waiting for another, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for work in self._work.values():
+                tasks.create_task(self._act_on(work))
 
     async def act_on_waiting(self) -> None:
         """Act on everything that was heard so far."""
-        while not self._work.empty():
-            await self.act(self._work.get_nowait())
+        for work in self._work.values():
+            while not work.empty():
+                await self.act(work.get_nowait())
 
     def take_over(self) -> None:
         """Act from now on: until then a standby only listens."""
@@ -127,14 +133,14 @@ class Halting:
         before = self._brake.state(change.account)
         self._brake.on_state(change)
         if self._is_owner and change.account in self._accounts and self._brake.state(change.account) != before:
-            self._work.put_nowait(_Action(change.account))
+            self._work[change.account].put_nowait(_Action(change.account))
 
     async def look_at_latch(self) -> None:
         """Look at the latch once, and act on halts that no message brought."""
         view = await self._latch.read()
         self._brake.on_latch(view)
         for record in view.records:
-            self._stop(record, "redis" if view.redis_readable else "file")
+            self._stop(record, "redis" if record.halt_id in view.in_redis else "file")
 
     async def look_at_permits(self) -> None:
         """Cancel the entries of an account that has been without a permit for too long."""
@@ -144,51 +150,38 @@ class Halting:
                 self._permitted_at_s[account] = now_s
             elif now_s - self._permitted_at_s[account] >= PERMIT_SILENCE_S and self._is_owner:
                 self._permitted_at_s[account] = now_s  # look again after as long a time
-                self._work.put_nowait(_Action(account, cancel=True))
+                self._work[account].put_nowait(_Action(account, cancel=True))
 
     async def cancel_entries(self, account: str) -> int:
-        """Cancel this installation's open entries of an account, singly, and return how many were cancelled.
+        """Cancel this installation's open entries of an account once, and return how many were cancelled."""
+        return (await self._sweeper.sweep(account, self._symbols)).cancelled
 
-        The exchange is asked which are open, so that no database is in the way.
-        """
-        gateway = self._venues.gateway(account)
-        cancelled = 0
-        for symbol in self._symbols:
-            try:
-                at_exchange = await gateway.open_orders(symbol, purpose=Purpose.REDUCTION)
-            except RetryableError as error:
-                _LOG.error("Open entries could not be read", account=account, symbol=symbol, error=str(error))
-                continue
-            for report in at_exchange:
-                sender = sender_of(report.client_order_id)
-                if sender is None or not sender.is_entry or sender.installation != self._installation:
-                    continue
-                cancellation = await gateway.cancel(symbol, report.client_order_id)
-                cancelled += cancellation.verdict is CancelVerdict.CANCELED
-                for final in cancellation.reports:
-                    await self._dispatcher.take_report(account, final)
-        return cancelled
+    async def _act_on(self, work: "asyncio.Queue[_Action]") -> None:
+        while True:
+            await self.act(await work.get())
 
     def _stop(self, halt: HaltRecord, path: Path) -> None:
         if path == "kafka":
             self._brake.on_halt(halt)
-        if not self._is_owner or halt.halt_id in self._acted:
+        if not self._is_owner or halt.halt_id in self._acted or self._brake.is_settled(halt.halt_id):
             return
         self._acted[halt.halt_id] = None
         while len(self._acted) > HALTS_REMEMBERED_MAX:
             self._acted.popitem(last=False)
         for account in self._accounts:
             if halt.account in (None, account):
-                self._work.put_nowait(_Action(account, cancel=True, command=halt.command, path=path))
+                self._work[account].put_nowait(_Action(account, cancel=True, halt=halt, path=path))
 
     async def act(self, action: "_Action") -> None:
         """Cancel entries where they may not stay, plan what else changes, and answer the command."""
-        account = action.account
-        cancelled = 0
-        if action.cancel or self._brake.state(account).value != vocabulary.TradingState.ACTIVE:
-            cancelled = await self.cancel_entries(account)
-        if action.command is not None:
-            await self._acknowledge(action.command, account, action.path, cancelled)
+        account, halt = action.account, action.halt
+        if halt is not None:
+            sweep = await self._sweeper.sweep(account, self._clearing.symbols_of((halt,)))
+            self._clearing.want(account, halt, cancelled=sweep.cancelled)
+            if halt.command is not None:
+                await self._acknowledge(halt.command, account, action.path, sweep.cancelled)
+        elif action.cancel or self._brake.state(account).value != vocabulary.TradingState.ACTIVE:
+            await self.cancel_entries(account)
         chains = await self._open_chains(account)
         for chain_id in chains:
             await self._dispatcher.plan(chain_id)  # exits that may no longer be sent give way to protection
