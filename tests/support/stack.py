@@ -9,16 +9,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import psutil
 
-from tests.support.trader import TRADER
+from tests.support.trader import TRADER, UNMEASURED_TRADER
 
 START_S_MAX = 180.0
 COMMAND_S_MAX = 60.0
+ASKED_EVERY_S = 1.0
 STACK_VARIABLE = "TRADER_STACK"
 PROCESSES = {
     "kafka",
@@ -34,6 +36,7 @@ PROCESSES = {
     "audit_recorder",
     "watchdog",
 }
+_IS_POLLING: ContextVar[bool] = ContextVar("is_polling", default=False)
 
 
 class CommandFailed(AssertionError):  # noqa: N818 - a failed expectation of a test, told as such
@@ -60,8 +63,9 @@ class StackUnderTest:
         Raises:
             CommandFailed: It ended with another status.
         """
+        command = UNMEASURED_TRADER if _IS_POLLING.get() else TRADER
         done = subprocess.run(
-            [*TRADER, *arguments, "--data-dir", str(self.data_dir)],
+            [*command, *arguments, "--data-dir", str(self.data_dir)],
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -134,13 +138,18 @@ def directory_of_stacks() -> Iterator[Path]:
 
 
 def until(probe: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """Return the first truthy answer of `probe`; fail when none came in time."""
+    """Return the first truthy answer of `probe`; fail when none came in time.
+
+    Asking costs a process each time, on the processors that the stack needs.
+    """
     ends = time.monotonic() + seconds
-    answer = probe()
-    while not answer:
-        if time.monotonic() > ends:
-            message = f"expected {what} within {seconds:g} s, found {answer!r}"
-            raise AssertionError(message)
-        time.sleep(0.25)
-        answer = probe()
+    is_polling = _IS_POLLING.set(True)
+    try:
+        while not (answer := probe()):
+            if time.monotonic() > ends:
+                message = f"expected {what} within {seconds:g} s, found {answer!r}"
+                raise AssertionError(message)
+            time.sleep(ASKED_EVERY_S)
+    finally:
+        _IS_POLLING.reset(is_polling)
     return answer

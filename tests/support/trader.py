@@ -19,3 +19,6 @@ _MEASURED: Final = (
 
 TRADER: Final = (sys.executable, *(_MEASURED if _DATA_FILE else ()), "-m", "cli")
 """The command line of `trader`, without its arguments."""
+
+UNMEASURED_TRADER: Final = (sys.executable, "-m", "cli")
+"""The same for what is asked again and again: measuring doubles its work and shows nothing new."""
