@@ -27,26 +27,6 @@ NEW_ORDER_ALLOWED = (
     "newOrderRespType",
     "selfTradePreventionMode",
 )
-OCO_MANDATORY = ("symbol", "side", "quantity", "aboveType", "belowType")
-OCO_ALLOWED = (
-    "listClientOrderId",
-    "newOrderRespType",
-    "selfTradePreventionMode",
-    *(
-        f"{leg}{field}"
-        for leg in ("above", "below")
-        for field in (
-            "ClientOrderId",
-            "IcebergQty",
-            "Price",
-            "StopPrice",
-            "TrailingDelta",
-            "TimeInForce",
-            "StrategyId",
-            "StrategyType",
-        )
-    ),
-)
 _TIMED_TYPES = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 _RESPONSE_TYPES = {name: name for name in ("ACK", "RESULT", "FULL")}
 _STRATEGY_TYPE_MIN = 1_000_000
@@ -80,22 +60,7 @@ def read_new_order(parameters: Parameters, rules: SymbolRules) -> NewOrder:
         raise one_of_two("quantity", "quoteOrderQty")
     else:
         lots = parameters.multiple("quantity", rules.step_units, "LOT_SIZE")
-    return _read(parameters, rules, side, kind, lots=lots, quote_units=quote_units, leg="")
-
-
-def read_oco(parameters: Parameters, rules: SymbolRules) -> tuple[NewOrder, NewOrder]:
-    """Return the two orders of an OCO, the one above the market first.
-
-    Raises:
-        ApiError: Their parameters do not make orders of their types.
-    """
-    side = parameters.side()
-    lots = parameters.multiple("quantity", rules.step_units, "LOT_SIZE")
-    above, below = (
-        _read(parameters, rules, side, parameters.order_type(f"{leg}Type"), lots=lots, quote_units=0, leg=leg)
-        for leg in ("above", "below")
-    )
-    return above, below
+    return read_one(parameters, rules, side, kind, lots=lots, quote_units=quote_units)
 
 
 def response_type(parameters: Parameters, default: str) -> str:
@@ -110,9 +75,31 @@ def response_type(parameters: Parameters, default: str) -> str:
     return parameters.choice("newOrderRespType", _RESPONSE_TYPES, error)
 
 
-def _read(
-    parameters: Parameters, rules: SymbolRules, side: Side, kind: str, *, lots: int, quote_units: int, leg: str
+def read_one(
+    parameters: Parameters,
+    rules: SymbolRules,
+    side: Side,
+    kind: str,
+    *,
+    lots: int,
+    quote_units: int = 0,
+    leg: str = "",
 ) -> NewOrder:
+    """Return an order of a type and size that are known already.
+
+    Args:
+        parameters: Have the rest of it.
+        rules: Of its symbol.
+        side: Which way it trades.
+        kind: Its type.
+        lots: Its quantity.
+        quote_units: Its amount, where that sizes it.
+        leg: What the names of its parameters begin with where it is part of a list.
+
+    Raises:
+        ApiError: The parameters do not make an order of this type.
+    """
+
     def name(field: str) -> str:
         return f"{leg}{field}" if leg else field[0].lower() + field[1:]
 

@@ -3,10 +3,13 @@
 Invariant: an account sees and touches only what is its own.
 """
 
+from functools import partial
 from typing import Any
 
 from services.paper_exchange.api.gate import Call, Endpoint, Security, signed_query
-from services.paper_exchange.api.new_orders import OCO_ALLOWED, OCO_MANDATORY, generated_id, read_oco, response_type
+from services.paper_exchange.api.limits import Limits
+from services.paper_exchange.api.new_lists import LIST_KINDS, ListKind, read_list
+from services.paper_exchange.api.new_orders import generated_id, response_type
 from services.paper_exchange.api.parameters import time_span, within
 from services.paper_exchange.venue import reports
 from services.paper_exchange.venue.errors import ApiError, one_of_two, unknown_order
@@ -19,24 +22,16 @@ Json = dict[str, Any]
 class OrderLists:
     """Answers of the endpoints that place, cancel and show order lists."""
 
-    def __init__(self, *, venue: Venue) -> None:
+    def __init__(self, *, venue: Venue, limits: Limits) -> None:
         self._venue = venue
+        self._limits = limits
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints of order lists."""
         span = ("startTime", "endTime", "limit")
         one_list = ("orderListId", "origClientOrderId")
         return [
-            Endpoint(
-                "POST",
-                "/api/v3/orderList/oco",
-                self.new_oco,
-                security=Security.TRADE,
-                mandatory=OCO_MANDATORY,
-                allowed=OCO_ALLOWED,
-                orders=2,
-                ws_method="orderList.place.oco",
-            ),
+            *(self._placing(kind) for kind in LIST_KINDS),
             Endpoint(
                 "DELETE",
                 "/api/v3/orderList",
@@ -51,21 +46,22 @@ class OrderLists:
             signed_query("allOrderList", self.all_lists, 20, allowed=("fromId", *span), ws="allOrderLists"),
         ]
 
-    def new_oco(self, call: Call) -> Json:
-        """Place two orders of which one cancels the other."""
+    def place(self, call: Call, kind: ListKind) -> Json:
+        """Place an order list; pending orders are shown as such even if they are placed at once."""
         parameters = call.parameters
-        above, below = read_oco(parameters, parameters.rules(self._venue.symbols))
-        list_client_id = parameters.client_id("listClientOrderId") or generated_id()
+        new = read_list(parameters, parameters.rules(self._venue.symbols), kind)
         response = response_type(parameters, "RESULT")
-        order_list = self._venue.place_oco(call.account, list_client_id, above, below)
-        orders = self._venue.desk.legs(order_list)
+        order_list, orders, fills = self._venue.place_list(call.account, new)
+        if fills:
+            self._limits.count_orders(call.account, -1, call.now_ms)
         match response:
             case "ACK":
                 answers = [reports.ack(order) for order in orders]
             case "RESULT":
                 answers = [reports.result(order) for order in orders]
             case _:
-                answers = [reports.full(order, ()) for order in orders]  # a leg that would trade at once is refused
+                traded = {orders[0].order_id: fills}  # a leg that would trade at once is refused
+                answers = [reports.full(order, traded.get(order.order_id, ())) for order in orders]
         return reports.list_summary(order_list, orders) | {"orderReports": answers}
 
     def cancel_list(self, call: Call) -> Json:
@@ -107,6 +103,18 @@ class OrderLists:
         limit = parameters.limit(default=500, maximum=1_000)
         from_start = first_id is not None or start_ms is not None
         return [self._summary(order_list) for order_list in (found[:limit] if from_start else found[-limit:])]
+
+    def _placing(self, kind: ListKind) -> Endpoint:
+        return Endpoint(
+            "POST",
+            f"/api/v3/orderList/{kind.name}",
+            partial(self.place, kind=kind),
+            security=Security.TRADE,
+            mandatory=kind.mandatory,
+            allowed=kind.allowed,
+            orders=kind.orders,
+            ws_method=f"orderList.place.{kind.name}",
+        )
 
     def _summary(self, order_list: OrderList) -> Json:
         return reports.list_summary(order_list, self._venue.desk.legs(order_list))

@@ -119,9 +119,9 @@ class Parameters:
             raise error
         return choices[value]
 
-    def side(self) -> Side:
+    def side(self, name: str = "side") -> Side:
         """Return which way an order trades."""
-        return self.choice("side", {side.value: side for side in Side}, ApiError(-1117, "Invalid side."))
+        return self.choice(name, {side.value: side for side in Side}, ApiError(-1117, "Invalid side."))
 
     def order_type(self, name: str = "type") -> str:
         """Return an order's type."""

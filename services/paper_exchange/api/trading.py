@@ -36,7 +36,8 @@ class Trading:
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints of orders and order lists."""
-        return [*self._trade_endpoints(), *self._data_endpoints(), *OrderLists(venue=self._venue).endpoints()]
+        lists = OrderLists(venue=self._venue, limits=self._limits)
+        return [*self._trade_endpoints(), *self._data_endpoints(), *lists.endpoints()]
 
     def new_order(self, call: Call) -> Json:
         """Place an order."""

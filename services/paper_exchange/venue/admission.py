@@ -9,11 +9,19 @@ from libs.trading.matching import Side
 from services.paper_exchange.market.history import History
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.errors import ApiError, insufficient_balance, rejected
-from services.paper_exchange.venue.filters import check_counts, check_filters, check_list_prices, check_position
+from services.paper_exchange.venue.filters import (
+    check_counts,
+    check_pair,
+    check_pair_place,
+    check_position,
+    check_prices,
+    check_size,
+    check_trigger,
+)
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.listing import Listing
-from services.paper_exchange.venue.orders import NewOrder, Order
+from services.paper_exchange.venue.orders import NewList, NewOrder, Order
 from services.paper_exchange.venue.trailing import trigger_price
 
 
@@ -61,35 +69,78 @@ class Admission:
         check_counts((new,), open_orders)
         return self._funded(account, new, self._funds_of(account, new))
 
-    def admit_list(self, account: str, client_id: str, above: NewOrder, below: NewOrder) -> int:
-        """Check two orders of which one cancels the other, and return what both have to hold back together.
+    def admit_list(self, account: str, new: NewList) -> int:
+        """Check a list and the funds of what does not wait, and return what that has to hold back together.
 
         Raises:
-            ApiError: One of them is refused.
+            ApiError: One of its orders is refused.
         """
-        above, below = self._listing.as_ruled(above), self._listing.as_ruled(below)
-        symbol = above.rules.symbol
-        check_list_prices(above, below, last_price=self._history.last_trade(symbol).price)
-        if self._desk.has_open_list(account, client_id) or above.client_id == below.client_id:
+        orders = [self._listing.as_ruled(order) for order in new.orders]
+        legs = orders[-len(new.legs) :]
+        symbol = legs[0].rules.symbol
+        if len(legs) > 1:
+            check_pair(*legs)
+            if new.working is None:
+                check_pair_place(legs, last_price=self._last_price(symbol))
+        if self._desk.has_open_list(account, new.client_id) or len({each.client_id for each in orders}) < len(orders):
             raise rejected("Duplicate order sent.")
         open_orders = self._desk.open_orders(account, symbol)
-        for leg in (above, below):
-            self._check(account, leg, open_orders)
-        check_counts((above, below), open_orders)
-        return self._funded(account, above, max(self._funds_of(account, leg) for leg in (above, below)))
+        for order in orders:
+            waits = new.working is not None and order is not orders[0]
+            self._check_form(account, order, open_orders, has_quantity=not (waits and new.pays))
+            if not waits:
+                self._check_market(order)
+        check_counts(orders, open_orders)
+        begins = legs if new.working is None else orders[:1]
+        return self._funded(account, orders[0], max(self._funds_of(account, each) for each in begins))
+
+    def admit_pending(self, orders: Sequence[Order]) -> int:
+        """Check orders whose working order has filled, and return what they have to hold back together.
+
+        Raises:
+            ApiError: One of them cannot be placed.
+        """
+        first = orders[0]
+        legs = [self._listing.as_ruled(order.request) for order in orders]
+        if len(legs) > 1:
+            check_pair_place(legs, last_price=self._last_price(first.symbol))
+        for leg in legs:
+            average_price = self._average_price(first.symbol)
+            check_prices(leg, average_price=average_price)
+            check_size(leg, average_price=average_price)
+            self._check_market(leg)
+        needed = max(self._funds_of(first.account, leg) for leg in legs)
+        self._funded(first.account, legs[0], needed - first.locked)
+        return needed
 
     def _check(self, account: str, new: NewOrder, open_orders: Sequence[Order]) -> None:
+        self._check_form(account, new, open_orders)
+        self._check_market(new)
+
+    def _check_form(
+        self, account: str, new: NewOrder, open_orders: Sequence[Order], *, has_quantity: bool = True
+    ) -> None:
+        """Check what holds for an order whenever it will be placed."""
         symbol = new.rules.symbol
         if self._is_halted() or symbol in self._listing.closed:
             raise ApiError(-1013, "Market is closed.")
-        last_price = self._history.last_trade(symbol).price
-        check_filters(new, average_price=self._average_price(symbol), last_price=last_price)
+        average_price = self._average_price(symbol)
+        check_prices(new, average_price=average_price)
+        if has_quantity:
+            check_size(new, average_price=average_price)
         check_position(new, self._ledger.balance(account, new.rules.base), open_orders)
         known = self._desk.find(account, symbol, order_id=None, client_id=new.client_id)
         if known is not None and known.is_open:
             raise rejected("Duplicate order sent.")
+
+    def _check_market(self, new: NewOrder) -> None:
+        """Check an order that is placed now against where the market is."""
+        check_trigger(new, last_price=self._last_price(new.rules.symbol))
         if new.kind == "LIMIT_MAKER" and self._crosses(new):
             raise rejected("Order would immediately match and take.")
+
+    def _last_price(self, symbol: str) -> int:
+        return self._history.last_trade(symbol).price
 
     def _crosses(self, new: NewOrder) -> bool:
         best = self._floor.books[new.rules.symbol].best(new.side.opposite)
@@ -118,4 +169,4 @@ class Admission:
 
     def _first_trigger(self, new: NewOrder) -> int:
         """Return where a trailing stop would trigger if the market never went its way."""
-        return trigger_price(new, self._history.last_trade(new.rules.symbol).price)
+        return trigger_price(new, self._last_price(new.rules.symbol))

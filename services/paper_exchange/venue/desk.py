@@ -101,6 +101,22 @@ class Desk:
         """Return the orders of a list, as far as they are still known."""
         return [self._orders[order_id] for order_id in order_list.order_ids if order_id in self._orders]
 
+    def rivals(self, order: Order) -> list[Order]:
+        """Return the other legs of an order's list, of which at most one trades; a working order has none."""
+        order_list = self.list_of(order)
+        if order_list is None or order.order_id == order_list.working_id:
+            return []
+        return [
+            self._orders[leg_id] for leg_id in order_list.leg_ids if leg_id != order.order_id and leg_id in self._orders
+        ]
+
+    def pending(self, order: Order) -> list[Order]:
+        """Return the orders that wait for this one to fill."""
+        order_list = self.list_of(order)
+        if order_list is None or order.order_id != order_list.working_id:
+            return []
+        return [leg for leg in self.legs(order_list) if leg.is_pending]
+
     def add_fill(self, fill: AccountFill) -> None:
         """Take a fill in."""
         self._fills.append(fill)

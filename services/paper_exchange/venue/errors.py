@@ -77,6 +77,11 @@ def would_trigger() -> ApiError:
     return rejected("Stop price would trigger immediately.")
 
 
+def wrong_relationship() -> ApiError:
+    """Return the refusal of two legs that do not lie on both sides of the market."""
+    return rejected("The relationship of the prices for the orders is not correct.")
+
+
 def unknown_order() -> ApiError:
     """Return the answer to a cancel that meets no open order."""
     return ApiError(-2011, "Unknown order sent.")

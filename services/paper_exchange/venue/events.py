@@ -72,7 +72,7 @@ def list_status(order_list: OrderList, orders: Iterable[Order], *, at_ms: int) -
         "E": at_ms,
         "s": order_list.symbol,
         "g": order_list.list_id,
-        "c": "OCO",
+        "c": order_list.contingency,
         "l": "ALL_DONE" if order_list.done else "EXEC_STARTED",
         "L": "ALL_DONE" if order_list.done else "EXECUTING",
         "r": "NONE",

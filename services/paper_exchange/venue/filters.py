@@ -9,7 +9,7 @@ Invariant: an order that passes here breaks no filter that exchangeInfo shows.
 from collections.abc import Iterable
 
 from libs.trading.matching import Side
-from services.paper_exchange.venue.errors import ApiError, filter_failure, rejected, would_trigger
+from services.paper_exchange.venue.errors import ApiError, filter_failure, rejected, would_trigger, wrong_relationship
 from services.paper_exchange.venue.ledger import Balance
 from services.paper_exchange.venue.orders import NO_LIST, NewOrder, Order
 from services.paper_exchange.venue.rules import SELF_TRADE_MODES
@@ -25,8 +25,8 @@ _MISPLACED = {
 }
 
 
-def check_filters(new: NewOrder, *, average_price: int, last_price: int) -> None:
-    """Check what depends on the order and the market only; prices in ticks.
+def check_prices(new: NewOrder, *, average_price: int) -> None:
+    """Check an order's prices, in ticks, and what else does not depend on its quantity.
 
     Raises:
         ApiError: A filter fails.
@@ -36,22 +36,31 @@ def check_filters(new: NewOrder, *, average_price: int, last_price: int) -> None
     for price in (new.price, new.stop_price):
         if price > price_max:
             raise filter_failure("PRICE_FILTER")
-    _check_size(new)
     _check_trailing(new)
     if new.price:
         too_high = new.price > average_price * rules.price_multiplier_up
         if too_high or new.price * rules.price_divisor_down < average_price:
             raise filter_failure("PERCENT_PRICE_BY_SIDE")
-    amount = new.quote_units or rules.notional(new.price or new.stop_price or average_price, new.lots)
-    if amount < rules.notional_min_units or (new.price and amount > rules.notional_max_units):
-        raise filter_failure("NOTIONAL")
     if new.prevention not in SELF_TRADE_MODES:
         raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+
+
+def check_trigger(new: NewOrder, *, last_price: int) -> None:
+    """Check that the market has not reached an order's stop price.
+
+    Raises:
+        ApiError: It has.
+    """
     if new.stop_price and stop_is_reached(new, last_price):
         raise would_trigger()
 
 
-def _check_size(new: NewOrder) -> None:
+def check_size(new: NewOrder, *, average_price: int) -> None:
+    """Check an order's quantity and what it is worth.
+
+    Raises:
+        ApiError: A filter fails.
+    """
     rules = new.rules
     if new.lots > rules.lots_max:
         raise filter_failure("LOT_SIZE")
@@ -61,6 +70,9 @@ def _check_size(new: NewOrder) -> None:
         raise rejected("IcebergQty exceeds QTY.")
     if new.iceberg_lots * rules.iceberg_parts_max < new.lots and new.iceberg_lots:
         raise filter_failure("ICEBERG_PARTS")
+    amount = new.quote_units or rules.notional(new.price or new.stop_price or average_price, new.lots)
+    if amount < rules.notional_min_units or (new.price and amount > rules.notional_max_units):
+        raise filter_failure("NOTIONAL")
 
 
 def _check_trailing(new: NewOrder) -> None:
@@ -104,8 +116,8 @@ def check_counts(news: Iterable[NewOrder], open_orders: Iterable[Order]) -> None
         raise filter_failure("MAX_NUM_ORDER_LISTS")
 
 
-def check_list_prices(above: NewOrder, below: NewOrder, *, last_price: int) -> None:
-    """Check that the two legs of an OCO are of types that combine, and lie on their sides of the market.
+def check_pair(above: NewOrder, below: NewOrder) -> None:
+    """Check that the two legs of an OCO are of types that combine, and lie on their sides of each other.
 
     Raises:
         ApiError: The types do not combine, or the prices are on the wrong side.
@@ -117,8 +129,21 @@ def check_list_prices(above: NewOrder, below: NewOrder, *, last_price: int) -> N
         raise ApiError(-1168, "At least one OCO order must be contingent.")
     for leg, place in sorted(((above, "above"), (below, "below")), key=lambda each: each[0].is_stop):
         _check_leg_place(leg, place)
-    if _list_price(below) >= last_price or 0 < _list_price(above) <= last_price:
-        raise rejected("The relationship of the prices for the orders is not correct.")
+    if 0 < _list_price(above) <= _list_price(below):
+        raise wrong_relationship()
+
+
+def check_pair_place(legs: Iterable[NewOrder], *, last_price: int) -> None:
+    """Check that the market lies between the two legs of an OCO.
+
+    Raises:
+        ApiError: It does not.
+    """
+    for leg in legs:
+        price = _list_price(leg)
+        is_above = leg.kind.startswith("STOP_LOSS") == (leg.side is Side.BUY)
+        if 0 < price <= last_price if is_above else price >= last_price:
+            raise wrong_relationship()
 
 
 def _check_leg_place(leg: NewOrder, place: str) -> None:

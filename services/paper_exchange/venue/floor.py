@@ -3,6 +3,7 @@
 Invariant: an order locks exactly what it may still have to give; a closed one locks nothing.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from services.paper_exchange.venue.closing import Closing
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.floor_state import FloorState
 from services.paper_exchange.venue.ledger import Ledger
-from services.paper_exchange.venue.orders import NO_LIST, AccountFill, NewOrder, Order, OrderList, Prevented
+from services.paper_exchange.venue.orders import NO_LIST, PENDING, AccountFill, NewOrder, Order, Prevented
 from services.paper_exchange.venue.records import place_of
 from services.paper_exchange.venue.settlement import Settlement
 from services.paper_exchange.venue.stops import Stops
@@ -89,13 +90,37 @@ class Floor:
         for order in self._desk.open_orders():
             if order.is_working:
                 resting.append((order, place_of(queue.get(order.order_id, {}), order.remaining)))
-            else:
+            elif not order.is_pending:
                 self._stops.add(order)
         for order, place in sorted(resting, key=lambda each: each[1].turn):
             self.books[order.symbol].restore(self._incoming(order), place)
 
     def accept(self, account: str, new: NewOrder, *, locked: int, list_id: int = NO_LIST) -> Order:
         """Take an order in whose `locked` funds are held already, and report it as new."""
+        order = self._take_in(account, new, list_id=list_id, locked=locked)
+        self.activate(order)
+        return order
+
+    def accept_pending(self, account: str, new: NewOrder, *, list_id: int) -> Order:
+        """Take an order in that waits for the working order of its list, and report it as pending."""
+        order = self._take_in(account, new, list_id=list_id, status=PENDING)
+        self._state.report(order, "NEW")
+        return order
+
+    def activate(self, order: Order) -> None:
+        """Let an order that was taken in begin: a stop to wait for the market, any other to work; report it as new."""
+        new = order.request
+        order.status = "NEW"
+        order.updated_ms = self.now_ms
+        if not new.is_stop:
+            order.working_ms = self.now_ms
+        elif new.trailing_delta and not new.stop_price:
+            begin(order, self._history.last_trade(order.symbol).price, at_ms=self.now_ms)
+        self._state.report(order, "NEW")
+        if new.is_stop:
+            self._stops.add(order)
+
+    def _take_in(self, account: str, new: NewOrder, *, list_id: int, locked: int = 0, status: str = "NEW") -> Order:
         self.counters["order"] += 1
         order = Order(
             order_id=self.counters["order"],
@@ -106,15 +131,9 @@ class Floor:
             updated_ms=self.now_ms,
             list_id=list_id,
             locked=locked,
+            status=status,
         )
-        if not new.is_stop:
-            order.working_ms = self.now_ms
-        elif new.trailing_delta and not new.stop_price:
-            begin(order, self._history.last_trade(order.symbol).price, at_ms=self.now_ms)
         self._desk.add(order)
-        self._state.report(order, "NEW")
-        if new.is_stop:
-            self._stops.add(order)
         return order
 
     def work(self, order: Order, *, lots_max: int | None = None) -> None:
@@ -170,28 +189,30 @@ class Floor:
         self._settle_makers(symbol, fills)
         self._run_stops(symbol, [trade.price])
 
-    def cancel(self, order: Order, cancel_id: str) -> None:
-        """Cancel an open order; as a leg of a list it takes the other leg along."""
-        self._closing.cancel(order, cancel_id)
+    @property
+    def due(self) -> deque[Order]:
+        """The working orders that have filled and whose pending orders are to be placed."""
+        return self._state.due
 
-    def accept_list(self, account: str, client_id: str, news: Sequence[NewOrder], *, locked: int) -> OrderList:
-        """Take orders in of which one cancels the others; the first one to be reported holds the funds of all."""
-        self.counters["list"] += 1
-        list_id = self.counters["list"]
-        # A stop's report comes first, as on Binance.
-        legs = sorted(news, key=lambda leg: not leg.is_stop)
-        orders = [
-            self.accept(account, leg, locked=0 if number else locked, list_id=list_id)
-            for number, leg in enumerate(legs)
-        ]
-        ids = tuple(order.order_id for order in orders)
-        order_list = OrderList(list_id, account, legs[0].rules.symbol, client_id, ids, self.now_ms)
-        self._desk.add_list(order_list)
-        self.changes.report_list(order_list, at_ms=self.now_ms)
-        for order in orders:
-            if not order.request.is_stop:
-                self.work(order)
-        return order_list
+    def fund(self, order: Order, needed: int) -> None:
+        """Let an order hold back what it needs, no more and no less.
+
+        Raises:
+            ApiError: There is not enough.
+        """
+        if needed > order.locked:
+            self._ledger.lock(order.account, order.gives, needed - order.locked)
+            order.locked = needed
+        else:
+            self._state.release(order, needed)
+
+    def reject(self, order: Order) -> None:
+        """End an order that cannot be placed when it is its turn, and the others that waited with it."""
+        self._closing.expire(order, "REJECTED")
+
+    def cancel(self, order: Order, cancel_id: str) -> None:
+        """Cancel an open order, and with it the whole list that it is in."""
+        self._closing.cancel(order, cancel_id)
 
     def _incoming(self, order: Order) -> Incoming:
         return _incoming(order.request, order_id=order.order_id, owner=order.account, lots=order.remaining)
@@ -216,7 +237,7 @@ class Floor:
         self._closing.release_siblings(order)
         self._stops.discard(order)
         if not self._fund_triggered(order):
-            self._closing.expire(order, "REJECTED")
+            self.reject(order)
             return
         order.working_ms = order.updated_ms = self.now_ms
         self._state.report(order, "NEW")
@@ -229,14 +250,9 @@ class Floor:
         else:
             plan = self.books[order.symbol].plan(self._incoming(order))
             needed = sum(order.request.rules.notional(fill.price, fill.lots) for fill in plan.fills)
-        missing = needed - order.locked
-        if missing > self._ledger.balance(order.account, order.gives).free:
+        if needed - order.locked > self._ledger.balance(order.account, order.gives).free:
             return False
-        if missing > 0:
-            self._ledger.lock(order.account, order.gives, missing)
-            order.locked = needed
-        else:
-            self._state.release(order, needed)
+        self.fund(order, needed)
         return True
 
 

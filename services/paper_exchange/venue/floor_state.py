@@ -3,8 +3,9 @@
 Invariant: all of them see the same orders, balances and time.
 """
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.trading.matching import OrderBook, Side
 from services.paper_exchange.market.history import History
@@ -30,6 +31,7 @@ class FloorState:
         stops: The orders that wait for the market.
         counters: The last order, list, execution and prevented match ids given out.
         now_ms: Exchange time.
+        due: The working orders that have filled and whose pending orders are not placed yet; empty between operations.
     """
 
     books: Mapping[str, OrderBook]
@@ -41,6 +43,7 @@ class FloorState:
     stops: Stops
     counters: dict[str, int]
     now_ms: int = 0
+    due: deque[Order] = field(default_factory=deque)
 
     def report(
         self,

@@ -10,7 +10,9 @@ from services.paper_exchange.venue.rules import SymbolRules
 
 STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 LIMIT_TYPES = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
-OPEN_STATES = frozenset({"NEW", "PARTIALLY_FILLED"})
+PENDING = "PENDING_NEW"
+OPEN_STATES = frozenset({PENDING, "NEW", "PARTIALLY_FILLED"})
+ONE_CANCELS_THE_OTHER, ONE_TRIGGERS_THE_OTHER = "OCO", "OTO"
 NO_LIST = -1
 NOT_YET = -1
 NO_TRADE_GROUP = -1
@@ -69,6 +71,28 @@ class NewOrder:
         return self.kind.startswith("STOP_LOSS") == (self.side is Side.SELL)
 
 
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """Orders that a client wants to depend on each other.
+
+    Args:
+        client_id: The client's name for the list.
+        legs: One order, or two of which one cancels the other, the one above the market first.
+        working: What has to fill before the legs are placed; `None`: they are placed at once.
+        pays: Whether the legs sell what the working order bought, so that they have no quantity before.
+    """
+
+    client_id: str
+    legs: tuple[NewOrder, ...]
+    working: NewOrder | None = None
+    pays: bool = False
+
+    @property
+    def orders(self) -> tuple[NewOrder, ...]:
+        """All its orders, the working one first."""
+        return self.legs if self.working is None else (self.working, *self.legs)
+
+
 @dataclass(slots=True)
 class Order:
     """An accepted order; `locked` is what it holds back, in 1e-8 of the asset it gives.
@@ -115,8 +139,13 @@ class Order:
         return self.status in OPEN_STATES
 
     @property
+    def is_pending(self) -> bool:
+        """Whether it waits for the working order of its list."""
+        return self.status == PENDING
+
+    @property
     def is_working(self) -> bool:
-        """Whether it has reached the book (a stop has not before its trigger)."""
+        """Whether it has reached the book (a stop has not before its trigger, a pending order not before its turn)."""
         return self.working_ms != NOT_YET
 
     @property
@@ -140,7 +169,19 @@ class Order:
 
 @dataclass(slots=True)
 class OrderList:
-    """One cancels the other: two orders of which at most one trades."""
+    """Orders that depend on each other: of its legs at most one trades, and where there is a working order they wait.
+
+    Args:
+        list_id: Its number.
+        account: Whose it is.
+        symbol: What its orders trade.
+        client_id: The client's name for it.
+        order_ids: Its orders, the working one first.
+        created_ms: When it was accepted.
+        done: Whether none of its orders is open any more.
+        contingency: Whether its first order is the working one (OTO) or a leg (OCO).
+        pays: Whether the legs sell what the working order bought.
+    """
 
     list_id: int
     account: str
@@ -149,6 +190,18 @@ class OrderList:
     order_ids: tuple[int, ...]
     created_ms: int
     done: bool = False
+    contingency: str = ONE_CANCELS_THE_OTHER
+    pays: bool = False
+
+    @property
+    def working_id(self) -> int | None:
+        """The order that the legs wait for."""
+        return self.order_ids[0] if self.contingency == ONE_TRIGGERS_THE_OTHER else None
+
+    @property
+    def leg_ids(self) -> tuple[int, ...]:
+        """The orders of which one cancels the other."""
+        return self.order_ids if self.working_id is None else self.order_ids[1:]
 
 
 @dataclass(frozen=True, slots=True)

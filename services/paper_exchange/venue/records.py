@@ -102,7 +102,8 @@ def list_record(order_list: OrderList) -> Record:
         "account": order_list.account,
         "symbol": order_list.symbol,
         "list_client_order_id": order_list.client_id,
-        "contingency": "OCO",
+        "contingency": order_list.contingency,
+        "pays": order_list.pays,
         "order_ids": list(order_list.order_ids),
         "created_at_ms": order_list.created_ms,
         "done": order_list.done,
@@ -110,7 +111,7 @@ def list_record(order_list: OrderList) -> Record:
 
 
 def list_of(record: Mapping[str, Any]) -> OrderList:
-    """Return the order list that `record` describes."""
+    """Return the order list that `record` describes; a journal of an earlier version has OCO lists only."""
     return OrderList(
         list_id=record["order_list_id"],
         account=record["account"],
@@ -119,6 +120,8 @@ def list_of(record: Mapping[str, Any]) -> OrderList:
         order_ids=tuple(record["order_ids"]),
         created_ms=record["created_at_ms"],
         done=record["done"],
+        contingency=record["contingency"],
+        pays=record.get("pays", False),
     )
 
 

@@ -85,7 +85,7 @@ def list_summary(order_list: OrderList, orders: Iterable[Order]) -> Json:
     """Return an order list as a query shows it."""
     return {
         "orderListId": order_list.list_id,
-        "contingencyType": "OCO",
+        "contingencyType": order_list.contingency,
         "listStatusType": "ALL_DONE" if order_list.done else "EXEC_STARTED",
         "listOrderStatus": "ALL_DONE" if order_list.done else "EXECUTING",
         "listClientOrderId": order_list.client_id,
@@ -166,9 +166,10 @@ def _match(prevented: Prevented) -> Json:
 
 def _state(order: Order) -> Json:
     request, rules = order.request, order.request.rules
+    has_quantity = order.lots or not order.is_pending  # a list that pays its legs does not know theirs before
     return {
         "price": rules.price_text(request.price),
-        "origQty": rules.quantity_text(order.lots),
+        **({"origQty": rules.quantity_text(order.lots)} if has_quantity else {}),
         "executedQty": rules.quantity_text(order.executed),
         "origQuoteOrderQty": text_of(request.quote_units),
         "cummulativeQuoteQty": rules.notional_text(order.spent),

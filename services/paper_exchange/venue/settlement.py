@@ -75,6 +75,7 @@ class Settlement:
         commission = commission_on(received)
         floor.ledger.pay(order.account, order.gives, given)
         floor.ledger.credit(order.account, order.receives, received - commission)
+        self._hold_for_pending(order, received, commission)
         order.locked -= given
         self._release_unneeded(order)
         order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
@@ -99,6 +100,23 @@ class Settlement:
         floor.report(order, "TRADE", fill=account_fill)
         if not order.remaining:
             self._closing.complete(order)
+
+    def _hold_for_pending(self, order: Order, received: int, commission: int) -> None:
+        """Let the legs of a list that pays them hold what its working order received.
+
+        The commission comes out of what is free, and only where that is not enough out of what was received
+        (https://developers.binance.com/docs/binance-spot-api-docs/faqs/opo).
+        """
+        floor = self._floor
+        order_list = floor.desk.list_of(order)
+        pending = floor.desk.pending(order)
+        if order_list is None or not order_list.pays or not pending:
+            return
+        is_free = floor.ledger.balance(order.account, order.receives).free >= received
+        held = received if is_free else received - commission
+        floor.ledger.lock(order.account, order.receives, held)
+        pending[0].locked += held
+        floor.changes.note(pending[0])
 
     def _lose(self, order: Order, lots: int, prevented: Prevented) -> None:
         self._closing.release_siblings(order)

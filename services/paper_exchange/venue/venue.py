@@ -5,7 +5,7 @@ clock puts it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -18,12 +18,13 @@ from services.paper_exchange.market.timeline import Segment, Timeline
 from services.paper_exchange.venue.admission import Admission
 from services.paper_exchange.venue.audience import Audience
 from services.paper_exchange.venue.books import open_book
+from services.paper_exchange.venue.contingency import Contingency
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.errors import unknown_order
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.listing import Listing
-from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order, OrderList, Prevented
+from services.paper_exchange.venue.orders import AccountFill, NewList, NewOrder, Order, OrderList, Prevented
 from services.paper_exchange.venue.recorder import Recorder
 from services.paper_exchange.venue.records import Record, segment_of, transfer_record
 from services.paper_exchange.venue.restore import restore_state, restore_taken
@@ -52,6 +53,14 @@ class Placed(NamedTuple):
     order: Order
     fills: list[AccountFill]
     prevented: list[Prevented]
+
+
+class PlacedList(NamedTuple):
+    """An order list as it was accepted, before a pending order was placed, and what its first order traded at once."""
+
+    order_list: OrderList
+    orders: list[Order]
+    fills: list[AccountFill]
 
 
 class Venue:
@@ -117,6 +126,9 @@ class Venue:
             is_halted=lambda: self.is_halted,
             average_price=self.average_price,
         )
+        self._contingency = Contingency(
+            floor=self._floor, admission=self._admission, desk=self.desk, ledger=self.ledger
+        )
         self._recorder = Recorder(
             journal=journal,
             changes=self._floor.changes,
@@ -165,6 +177,7 @@ class Venue:
                 self._floor.now_ms = self.timeline.wall_at(event.at_ms)
                 if event.symbol not in self.listing.closed:
                     self._floor.on_tape_event(event)
+                    self._contingency.place_due()
             self.history.place_ms = until_ms
             self._floor.now_ms = now_ms
             self._commit()
@@ -203,24 +216,24 @@ class Venue:
         self.ledger.lock(account, new.gives, locked)
         order = self._floor.accept(account, new, locked=locked)
         if not new.is_stop:
-            rule = self.execution_rule
-            self._floor.work(order, lots_max=None if rule is None else rule(account, new))
+            self._floor.work(order, lots_max=self._lots_max(account, new))
+        self._contingency.place_due()
         placed = Placed(order, self._floor.fills_of(order), self._floor.prevented_of(order))
         self._commit()
         return placed
 
-    def place_oco(self, account: str, client_id: str, above: NewOrder, below: NewOrder) -> OrderList:
-        """Accept two orders of which one cancels the other.
+    def place_list(self, account: str, new: NewList) -> PlacedList:
+        """Accept an order list and let its orders trade.
 
         Raises:
-            ApiError: One of them is refused.
+            ApiError: One of its orders is refused.
         """
         self.advance()
-        locked = self._admission.admit_list(account, client_id, above, below)
-        self.ledger.lock(account, above.gives, locked)
-        order_list = self._floor.accept_list(account, client_id, (above, below), locked=locked)
+        order_list, orders = self._contingency.begin(account, new, lots_max=self._lots_max(account, new.orders[0]))
+        placed = PlacedList(replace(order_list), [replace(order) for order in orders], self._floor.fills_of(orders[0]))
+        self._contingency.place_due()
         self._commit()
-        return order_list
+        return placed
 
     def cancel(self, account: str, order: Order, cancel_id: str) -> list[Order]:
         """Cancel an open order, with its list if it is a leg, and return what was cancelled.
@@ -246,6 +259,9 @@ class Venue:
     def note(self, record: Record) -> None:
         """Write what changed nothing, at any moment."""
         self._recorder.note(record, at_ms=self.now_ms)
+
+    def _lots_max(self, account: str, new: NewOrder) -> int | None:
+        return None if self.execution_rule is None else self.execution_rule(account, new)
 
     def close(self) -> None:
         """Bring the journal up to the present and release it."""

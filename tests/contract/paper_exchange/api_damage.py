@@ -26,6 +26,22 @@ OCO = {
     "belowType": "STOP_LOSS",
     "belowStopPrice": "2000",
 }
+LIST = {
+    "symbol": OTHER,
+    "workingType": "LIMIT",
+    "workingSide": "BUY",
+    "workingPrice": "2000",
+    "workingQuantity": "0.01",
+    "workingTimeInForce": "GTC",
+    "pendingSide": "SELL",
+    "pendingQuantity": "0.01",
+    "pendingType": "LIMIT_MAKER",
+    "pendingPrice": "3000",
+    "pendingAboveType": "LIMIT_MAKER",
+    "pendingAbovePrice": "3000",
+    "pendingBelowType": "STOP_LOSS",
+    "pendingBelowStopPrice": "1500",
+}
 VALUES = {"symbol": OTHER, "interval": "1m", "orderId": "999999999", "orderListId": "999999999", "limit": "5"}
 NONSENSE = (
     "\x00",
@@ -62,7 +78,8 @@ class Damaged:
 def values_of(endpoint: Endpoint) -> dict[str, str]:
     """Return the parameters of a request that has nothing wrong."""
     if endpoint.method == "POST":
-        return dict(OCO if "aboveType" in endpoint.mandatory else ORDER)
+        values = LIST if "workingType" in endpoint.mandatory else OCO if "aboveType" in endpoint.mandatory else ORDER
+        return {name: value for name, value in values.items() if name in (*endpoint.mandatory, *endpoint.allowed)}
     return {
         name: VALUES[name] for name in (*endpoint.mandatory, *endpoint.allowed) if name in VALUES and name != "limit"
     }

@@ -156,6 +156,7 @@ async def _trade(local: LocalExchange, samples: Samples, caller: _Caller) -> Non
     oco = sell | {"aboveType": "LIMIT_MAKER", "abovePrice": high, "belowType": "STOP_LOSS_LIMIT"}
     oco |= {"belowStopPrice": low, "belowPrice": lower, "belowTimeInForce": "GTC"}
     placed = await trader.sample("POST", "orderList/oco", oco, rest.OrderListOcoResponse)
+    await _place_lists(trader, working=f"{last * 0.95:.2f}", above=high, below=low)
     await trader.place(**sell, type="LIMIT", price=higher, timeInForce="GTC")
     for path, parameters, model in SIGNED:
         await trader.sample("GET", path, parameters, model)
@@ -166,6 +167,26 @@ async def _trade(local: LocalExchange, samples: Samples, caller: _Caller) -> Non
     await caller.sample("orderList.status", local.signed_params(**named), socket_api.OrderListStatusResponse)
     await trader.sample("DELETE", "orderList", BTC | named, rest.DeleteOrderListResponse)
     await trader.sample("DELETE", "openOrders", BTC, rest.DeleteOpenOrdersResponseInner)
+
+
+async def _place_lists(trader: _Trader, *, working: str, above: str, below: str) -> None:
+    """Place every kind of list whose legs wait, and cancel it, one by its leg."""
+    base = BTC | {"workingType": "LIMIT", "workingSide": "BUY", "workingTimeInForce": "GTC", "pendingSide": "SELL"}
+    base |= {"workingQuantity": "0.01", "workingPrice": working}
+    one = {"pendingType": "STOP_LOSS", "pendingStopPrice": below}
+    pair = {"pendingAboveType": "LIMIT_MAKER", "pendingAbovePrice": above}
+    pair |= {"pendingBelowType": "STOP_LOSS", "pendingBelowStopPrice": below}
+    for name, legs, model in (
+        ("oto", one | {"pendingQuantity": "0.01"}, rest.OrderListOtoResponse),
+        ("otoco", pair | {"pendingQuantity": "0.01"}, rest.OrderListOtocoResponse),
+        ("opo", one, rest.OrderListOpoResponse),
+        ("opoco", pair, rest.OrderListOpocoResponse),
+    ):
+        placed = await trader.sample("POST", f"orderList/{name}", base | legs, model)
+        leg = BTC | {"orderId": placed["orders"][-1]["orderId"]}
+        await trader.sample("GET", "order", leg, rest.GetOrderResponse)
+        named = BTC | {"orderListId": placed["orderListId"]}
+        await trader.sample("DELETE", "orderList", named, rest.DeleteOrderListResponse)
 
 
 async def _trade_with_itself(trader: _Trader) -> None:

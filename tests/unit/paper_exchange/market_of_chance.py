@@ -6,6 +6,7 @@ both sides of a trade. What needs a look at everything (balances, fees, locks, t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 from typing import TypeVar
@@ -17,12 +18,13 @@ from services.paper_exchange.market.reel import Reel, TapeEvent
 from services.paper_exchange.market.tape import Tape
 from services.paper_exchange.market.timeline import Segment, Timeline
 from services.paper_exchange.venue.admission import Admission
+from services.paper_exchange.venue.contingency import Contingency
 from services.paper_exchange.venue.desk import Desk
 from services.paper_exchange.venue.errors import ApiError
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.listing import Listing
-from services.paper_exchange.venue.orders import AccountFill, NewOrder, Order
+from services.paper_exchange.venue.orders import AccountFill, NewList, NewOrder, Order
 from services.paper_exchange.venue.records import Record
 from services.paper_exchange.venue.restore import restore_state
 from services.paper_exchange.venue.rules import SELF_TRADE_MODES, UNIT
@@ -98,6 +100,7 @@ class ChanceMarket:
             self._place(self._an_order())
         else:
             self._place_list()
+        self.contingency.place_due()
         self._account_for(self.floor.changes.fills)
         self._check_spread()
         self._commit()
@@ -140,6 +143,8 @@ class ChanceMarket:
         locked = {account: dict.fromkeys(OPENING, 0) for account in ACCOUNTS}
         for order in self.desk.open_orders():
             assert order.lots == order.executed + order.prevented + order.remaining
+            if order.is_pending:
+                self._check_pending(order)
             locked[order.account][order.gives] += order.locked
             resting = self.book.orders.get(order.order_id)
             assert (resting is not None) is order.is_working, "a working order rests, and no other"
@@ -154,6 +159,19 @@ class ChanceMarket:
                 assert balance.free >= 0
                 assert balance.locked == locked[account][asset], "locked is the sum of the open orders"
                 assert balance.free + balance.locked == owned, "only trades and their fees move a balance"
+
+    def _check_pending(self, order: Order) -> None:
+        """A pending order waits for one that is open, and holds nothing but what a list that pays it received."""
+        order_list = self.desk.list_of(order)
+        assert order_list is not None
+        assert order_list.working_id is not None
+        working = self.desk.order(order_list.working_id)
+        assert working.is_open, "a pending order without a working one"
+        if order_list.pays and order.order_id == order_list.leg_ids[0]:
+            bought = working.executed * 1_000
+            assert bought - bought // 500 <= order.locked <= bought, "received, less the commission"
+        else:
+            assert order.locked == 0
 
     def _open_legs(self, order: Order) -> list[Order]:
         order_list = self.desk.list_of(order)
@@ -182,6 +200,7 @@ class ChanceMarket:
             is_halted=lambda: False,
             average_price=lambda _: PRICE,
         )
+        self.contingency = Contingency(floor=self.floor, admission=self.admission, desk=self.desk, ledger=self.ledger)
 
     def _move_market(self) -> None:
         if self.chance.random() < 0.6:
@@ -223,13 +242,17 @@ class ChanceMarket:
         limit = self._order("LIMIT_MAKER", side, lots, price=good)
         stop = self._order(self._one_of(("STOP_LOSS", "STOP_LOSS_LIMIT")), side, lots, stop_price=bad)
         above, below = (limit, stop) if side is Side.SELL else (stop, limit)
+        legs: tuple[NewOrder, ...] = (above, below) if self.chance.random() < 0.7 else (self._one_of((limit, stop)),)
+        working, pays = None, False
+        if len(legs) == 1 or self.chance.random() < 0.7:
+            pays = side is Side.SELL and self.chance.random() < 0.5
+            working = self._order(self._one_of(KINDS[:13]), Side.BUY if pays else self._one_of(tuple(Side)), lots)
+            if pays:
+                legs = tuple(replace(leg, lots=0, iceberg_lots=0) for leg in legs)
         try:
-            locked = self.admission.admit_list(account, f"list-{self.operations}", above, below)
+            self.contingency.begin(account, NewList(f"list-{self.operations}", legs, working, pays))
         except ApiError:
             self.refused += 1
-            return
-        self.ledger.lock(account, above.gives, locked)
-        self.floor.accept_list(account, f"list-{self.operations}", (above, below), locked=locked)
 
     def _an_order(self) -> NewOrder:
         side = self._one_of((Side.BUY, Side.SELL))

@@ -12,7 +12,7 @@ from services.paper_exchange.market.history import Trade
 from services.paper_exchange.market.recording import Recording
 from services.paper_exchange.market.reel import Reel
 from services.paper_exchange.market.tape import Tape
-from services.paper_exchange.venue.orders import NewOrder
+from services.paper_exchange.venue.orders import NewList, NewOrder, OrderList
 from services.paper_exchange.venue.rules import LISTED, UNIT, SymbolRules
 from services.paper_exchange.venue.venue import Opening, Venue
 
@@ -142,6 +142,17 @@ class VenueBench:
             self.clock.move(step)
             self.venue.advance()
             milliseconds -= step
+
+    def place_oco(self, account: str, client_id: str, above: NewOrder, below: NewOrder) -> OrderList:
+        """Place two orders of which one cancels the other, and return their list as the exchange has it."""
+        return self.place_list(account, NewList(client_id, (above, below)))
+
+    def place_list(self, account: str, new: NewList) -> OrderList:
+        """Place an order list, and return it as the exchange has it."""
+        placed = self.venue.place_list(account, new)
+        found = self.venue.desk.find_list(account, list_id=placed.order_list.list_id, client_id=None)
+        assert found is not None
+        return found
 
     def money(self, account: str = "main") -> dict[str, tuple[int, int]]:
         """Return free and locked units by asset."""

@@ -179,17 +179,17 @@ def test_no_more_orders_may_be_open_than_a_filter_says(bench, source, values, co
 
 def test_no_more_lists_may_be_open_than_a_filter_says(bench):
     """Of filters: MAX_NUM_ORDER_LISTS; five stops may be open, so the number of lists is cut for this test."""
-    rules = replace(LISTED["BTCUSDT"], lists_max=2)
+    bench.venue.listing.change("BTCUSDT", status="TRADING", limits={"lists_max": 2})
     for number in range(3):
         legs = (
-            an_order("LIMIT_MAKER", side=SELL, price=PRICE + 900, lots=50, rules=rules),
-            an_order("STOP_LOSS", side=SELL, stop_price=PRICE - 900, lots=50, rules=rules),
+            an_order("LIMIT_MAKER", side=SELL, price=PRICE + 900, lots=50),
+            an_order("STOP_LOSS", side=SELL, stop_price=PRICE - 900, lots=50),
         )
         if number < 2:
-            bench.venue.place_oco("main", f"list-{number}", *legs)
+            bench.place_oco("main", f"list-{number}", *legs)
         else:
             with pytest.raises(ApiError, match="-1013: Filter failure: MAX_NUM_ORDER_LISTS"):
-                bench.venue.place_oco("main", f"list-{number}", *legs)
+                bench.place_oco("main", f"list-{number}", *legs)
 
 
 LIMITED = replace(LISTED["BTCUSDT"], position_max_units=2 * UNIT)
@@ -249,8 +249,8 @@ def test_the_legs_of_an_oco_are_of_types_that_combine_and_on_their_sides(bench, 
     ]
 
     if code is None:
-        assert bench.venue.place_oco("main", "list-1", *legs).list_id == 1
+        assert bench.place_oco("main", "list-1", *legs).list_id == 1
     else:
         with pytest.raises(ApiError) as error:
-            bench.venue.place_oco("main", "list-1", *legs)
+            bench.place_oco("main", "list-1", *legs)
         assert error.value.code == code

@@ -29,7 +29,7 @@ def trade_a_little(bench: VenueBench) -> None:
     bench.wait(1_000)
     bench.venue.place("main", an_order("MARKET"))
     bench.venue.place("main", an_order(price=PRICE))
-    bench.venue.place_oco(
+    bench.place_oco(
         "main",
         "list-1",
         an_order("LIMIT_MAKER", side=Side.SELL, price=PRICE + 900),

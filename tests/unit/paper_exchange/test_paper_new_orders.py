@@ -3,7 +3,7 @@
 import pytest
 
 from libs.trading.matching import Side, TimeInForce
-from services.paper_exchange.api.new_orders import read_new_order, read_oco, response_type
+from services.paper_exchange.api.new_orders import read_new_order, response_type
 from services.paper_exchange.api.parameters import Parameters
 from services.paper_exchange.venue.errors import ApiError
 from tests.unit.paper_exchange.paper_exchange_builders import BTC
@@ -13,16 +13,6 @@ MAKER = {"side": "SELL", "type": "LIMIT_MAKER", "quantity": "0.01", "price": "50
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "0.01"}
 STOP = {"side": "SELL", "type": "STOP_LOSS", "quantity": "0.01", "stopPrice": "49000"}
 STOP_LIMIT = STOP | {"type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "price": "48900"}
-OCO = {
-    "side": "SELL",
-    "quantity": "0.01",
-    "aboveType": "LIMIT_MAKER",
-    "abovePrice": "60000",
-    "belowType": "STOP_LOSS_LIMIT",
-    "belowStopPrice": "40000",
-    "belowPrice": "39000",
-    "belowTimeInForce": "GTC",
-}
 
 
 def read(values: dict[str, str], *without: str, **changes: str):
@@ -94,25 +84,6 @@ def test_what_makes_no_order_of_its_type_is_refused_in_binances_words(values, ch
         read(values, *without, **changes)
 
     assert str(error.value).startswith(refusal)
-
-
-def test_the_legs_of_a_list_have_parameters_of_their_own():
-    values = OCO | {"aboveIcebergQty": "0.001", "belowIcebergQty": "0.002", "belowTrailingDelta": "100"}
-
-    above, below = read_oco(Parameters(values), BTC)
-
-    assert (above.kind, above.price, above.iceberg_lots) == ("LIMIT_MAKER", 6_000_000, 100)
-    assert (below.kind, below.stop_price, below.price) == ("STOP_LOSS_LIMIT", 4_000_000, 3_900_000)
-    assert (below.iceberg_lots, below.trailing_delta) == (200, 100)
-
-
-def test_a_leg_that_may_not_wait_cannot_be_an_iceberg():
-    values = OCO | {"belowIcebergQty": "0.002", "belowTimeInForce": "FOK"}
-
-    with pytest.raises(ApiError) as error:
-        read_oco(Parameters(values), BTC)
-
-    assert str(error.value) == "-1160: Parameter 'belowIcebergQty' is not supported if 'belowTimeInForce' is not GTC."
 
 
 def test_a_response_is_of_the_type_that_is_asked_for_or_the_default():

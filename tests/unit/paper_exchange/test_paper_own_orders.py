@@ -155,7 +155,7 @@ def test_a_decremented_purchase_frees_what_it_will_not_need(bench):
 
 
 def test_a_leg_that_is_kept_from_trading_takes_its_list_along(bench):
-    order_list = bench.venue.place_oco(
+    order_list = bench.place_oco(
         "main",
         "list-1",
         an_order("LIMIT_MAKER", side=Side.SELL, price=INSIDE, lots=600),

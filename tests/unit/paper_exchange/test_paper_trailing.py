@@ -127,7 +127,7 @@ def test_a_purchase_that_trails_locks_what_it_would_cost_at_its_first_trigger(tm
 def test_the_trailing_leg_of_an_oco_cancels_the_other_when_it_triggers(tmp_path):
     bench = VenueBench(tmp_path, UP_AND_DOWN)
     bench.wait(500)
-    order_list = bench.venue.place_oco(
+    order_list = bench.place_oco(
         "main",
         "list-1",
         an_order("LIMIT_MAKER", side=Side.SELL, price=PRICE + 200_000),

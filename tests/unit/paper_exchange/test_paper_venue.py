@@ -83,7 +83,7 @@ def test_a_buy_stop_at_market_that_costs_more_than_there_is_expires(tmp_path):
 def test_of_an_oco_one_leg_trades_and_the_other_expires(tmp_path, market, filled, expired):
     bench = VenueBench(tmp_path, market)
     bench.wait(1_000)
-    order_list = bench.venue.place_oco(
+    order_list = bench.place_oco(
         "main",
         "list-1",
         an_order("LIMIT_MAKER", side=Side.SELL, price=PRICE + 900),
@@ -105,7 +105,7 @@ def test_of_an_oco_one_leg_trades_and_the_other_expires(tmp_path, market, filled
 def test_a_buying_oco_locks_the_dearer_leg_and_gives_back_the_rest(tmp_path):
     bench = VenueBench(tmp_path, FALLING)
     bench.wait(1_000)
-    bench.venue.place_oco(
+    bench.place_oco(
         "main",
         "list-1",
         an_order("STOP_LOSS", stop_price=PRICE + 10_000),
@@ -136,7 +136,7 @@ def test_an_oco_of_the_wrong_types_or_prices_is_refused(tmp_path, above, below, 
     ]
 
     with pytest.raises(ApiError) as refusal:
-        bench.venue.place_oco("main", "list-1", *legs)
+        bench.place_oco("main", "list-1", *legs)
 
     assert refusal.value.code == code
     assert bench.money()["BTC"] == (UNIT, 0)
@@ -147,7 +147,7 @@ def test_a_buying_oco_with_its_limit_above_is_refused(tmp_path):
     bench.wait(1_000)
 
     with pytest.raises(ApiError) as refusal:
-        bench.venue.place_oco(
+        bench.place_oco(
             "main", "l", an_order("LIMIT_MAKER", price=PRICE + 900), an_order("TAKE_PROFIT", stop_price=PRICE - 900)
         )
 
@@ -157,7 +157,7 @@ def test_a_buying_oco_with_its_limit_above_is_refused(tmp_path):
 def test_cancelling_a_leg_cancels_the_list_and_frees_its_funds_once(tmp_path):
     bench = VenueBench(tmp_path)
     bench.wait(1_000)
-    order_list = bench.venue.place_oco(
+    order_list = bench.place_oco(
         "main",
         "list-1",
         an_order("LIMIT_MAKER", side=Side.SELL, price=PRICE + 900),
