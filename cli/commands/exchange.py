@@ -28,6 +28,16 @@ def exchange(
         str,
         typer.Option("--binance-ws", help="The live market's streams.", envvar="PAPER_EXCHANGE_BINANCE_WS_URL"),
     ] = "wss://data-stream.binance.vision",
+    admin_port: Annotated[
+        int | None,
+        typer.Option(
+            "--admin-port",
+            help="Also let it be told to fail, on this port of its own (0: a free one), with a key of its own.",
+            envvar="PAPER_EXCHANGE_ADMIN_PORT",
+            min=0,
+            max=65_535,
+        ),
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -53,6 +63,7 @@ def exchange(
             symbols=configuration.symbols,
             addresses=addresses,
             port=port,
+            admin_port=admin_port,
             on_event=PlainView().on_event,
             on_ready=show,
         )

@@ -28,6 +28,9 @@ EXCHANGE: Final = "paper_exchange"
 PLACE: Final = "exchange"
 """Its directory below the stack's: its accounts are its own, so that a stack's ledger never sees their trades."""
 
+ADMIN_PORT: Final = "PAPER_EXCHANGE_ADMIN_PORT"
+"""Lets the exchange be told to fail; a stack's exchange has it from the environment of `trader up`, as tests set it."""
+
 SHOWN: Final = ("exchange_rest", "exchange_ws", "exchange_accounts")
 _ANSWER_S_MAX: Final = 10.0
 
@@ -78,6 +81,7 @@ async def run_exchange(
     symbols: tuple[str, ...],
     addresses: BinanceAddresses | None,
     port: int | None,
+    admin_port: int | None,
     on_event: Callable[[ProcessEvent], None],
     on_ready: Callable[[dict[str, Any]], None],
 ) -> ExitStatus:
@@ -89,6 +93,7 @@ async def run_exchange(
         symbols: What it trades.
         addresses: Where prices come from, if they are live.
         port: Where it listens; None: the port it had before, at first a free one.
+        admin_port: Where faults are armed, 0: on a free port; None: nowhere.
         on_event: Told of every change of its process.
         on_ready: Told where it is and which accounts it has, once it answers.
 
@@ -113,11 +118,16 @@ async def run_exchange(
                     "PAPER_EXCHANGE_BINANCE_WS_URL": addresses.ws,
                 }
                 service = replace(service, environment={**service.environment, **variables})
+            if admin_port is not None:
+                service = replace(service, environment={**service.environment, ADMIN_PORT: str(admin_port)})
             spec = service_spec(service, directory=directory, health_port=ports.port(f"{EXCHANGE}.health"))
             async with Supervisor(directory, on_event=on_event) as supervisor:
                 await supervisor.start([spec])
                 found = json.loads((directory.root / "exchange.json").read_text(encoding="utf-8"))
-                on_ready({name: found[name] for name in SHOWN})
+                shown = {name: found[name] for name in SHOWN}
+                if admin_port is not None:
+                    shown["admin"] = json.loads((directory.root / "admin.json").read_text(encoding="utf-8"))
+                on_ready(shown)
                 await supervisor.broken()
 
     interrupted = await run_until_signal(work())

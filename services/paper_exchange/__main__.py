@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from libs.common.errors import ConfigurationError, InvalidMessageError, Retryabl
 from services.paper_exchange.api.keys import load_or_create_keys, write_private
 from services.paper_exchange.api.periodic import PERIOD_MS
 from services.paper_exchange.exchange import Exchange
+from services.paper_exchange.faults.admin import ADMIN_FILE, AdminApi, load_or_create_key, tell_where
+from services.paper_exchange.faults.layer import FaultLayer
 from services.paper_exchange.health import Health
 from services.paper_exchange.market.source import LIVE, open_market
 from services.paper_exchange.market.tape import Market
@@ -29,6 +32,8 @@ TURN_MS_MIN = 5
 LIVE_TURN_MS_MAX = 10
 """A live market does not say beforehand when something happens, so it is looked at this often."""
 SHUTDOWN_S_MAX = 1.0
+LOOPBACK = "127.0.0.1"
+"""Where the admin API listens, wherever clients come from."""
 
 
 def main() -> None:
@@ -72,8 +77,9 @@ async def _serve_market(market: Market, settings: PaperExchangeSettings, clock: 
     )
     health = Health(clock=clock)
     crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    application = exchange.server.application([_crash_on_bug(crash, health)])
+    application = exchange.server.application([_crash_on_bug(crash, health.answered)])
     async with (
+        _administered(exchange, settings, crash),
         _listening(application, settings.host, settings.port, "PORT") as port,
         _listening(health.application(), settings.host, settings.health_port, "HEALTH_PORT") as health_port,
     ):
@@ -118,7 +124,26 @@ async def _turn(exchange: Exchange, health: Health, turn_ms_max: int) -> None:
         await asyncio.sleep(max(quiet_ms, TURN_MS_MIN) / 1_000)
 
 
-def _crash_on_bug(crash: "asyncio.Future[None]", health: Health) -> Any:
+@asynccontextmanager
+async def _administered(
+    exchange: Exchange, settings: PaperExchangeSettings, crash: "asyncio.Future[None]"
+) -> AsyncIterator[None]:
+    """Put faults between the exchange and its clients, and say where they are armed, if that is asked for."""
+    if settings.admin_port is None:
+        (settings.data_dir / ADMIN_FILE).unlink(missing_ok=True)
+        yield
+        return
+    randomness = Random(settings.fault_seed)  # noqa: S311 - it decides about faults, not about secrets
+    layer = FaultLayer(exchange, randomness=randomness, tell=_tell)
+    key = load_or_create_key(settings.data_dir)
+    application = AdminApi(layer, venue=exchange.venue, key=key).application((_crash_on_bug(crash),))
+    async with _listening(application, LOOPBACK, settings.admin_port, "ADMIN_PORT") as port:
+        tell_where(settings.data_dir, url=f"http://{LOOPBACK}:{port}", key=key)
+        _tell(f"can be told to fail: http://{LOOPBACK}:{port}")
+        yield
+
+
+def _crash_on_bug(crash: "asyncio.Future[None]", answered: Callable[[int], None] | None = None) -> Any:
     """An error that nobody expected ends the process: after it the venue's state is not to be trusted."""
 
     @web.middleware
@@ -131,7 +156,8 @@ def _crash_on_bug(crash: "asyncio.Future[None]", health: Health) -> Any:
             if not crash.done():
                 crash.set_exception(error)
             raise
-        health.answered(response.status)
+        if answered is not None:
+            answered(response.status)
         return response
 
     return middleware

@@ -89,20 +89,20 @@ class Exchange:
             *Account(venue=self.venue, limits=limits).endpoints(),
             *Wallet(venue=self.venue).endpoints(),
         )
-        gate = Gate(venue=self.venue, keys=keys, limits=limits)
-        socket_api = SocketApi(
+        self.gate = Gate(venue=self.venue, keys=keys, limits=limits)
+        self.socket_api = SocketApi(
             venue=self.venue,
             feed=self.feed,
-            gate=gate,
+            gate=self.gate,
             limits=limits,
             endpoints={endpoint.ws_method: endpoint for endpoint in self.endpoints if endpoint.ws_method},
         )
         self.server = Server(
             venue=self.venue,
             endpoints=self.endpoints,
-            gate=gate,
+            gate=self.gate,
             limits=limits,
-            socket_api=socket_api,
+            socket_api=self.socket_api,
             feed=self.feed,
             stream_rules=stream_rules,
             socket_api_rules=socket_api_rules,

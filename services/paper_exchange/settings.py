@@ -27,7 +27,9 @@ class PaperExchangeSettings(BaseSettings):
         host: The address to listen on.
         port: The public port; 0 picks a free one.
         health_port: Port of /healthz, /readyz and /metrics; 0 picks a free one.
-        data_dir: Holds `exchange.json`, `keys.json` and the journal.
+        admin_port: Port of the admin API, which arms faults; 0 picks a free one, and without it there is none.
+        fault_seed: Decides what faults leave to chance.
+        data_dir: Holds `exchange.json`, `keys.json`, the journal, and `admin.json` where there is an admin API.
         market: `recorded`, `generated` or `binance`, which is live.
         seed: Selects the generated market and the quantities of the deep book.
         symbols: What trades, separated by commas.
@@ -43,6 +45,8 @@ class PaperExchangeSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Port = 0
     health_port: Port = 0
+    admin_port: Port | None = None
+    fault_seed: int = Field(default=0, ge=0)
     data_dir: Path = Path(".data/paper_exchange")
     market: Literal["recorded", "generated", "binance"] = "recorded"
     seed: int = Field(default=7, ge=0)

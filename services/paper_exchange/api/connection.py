@@ -7,6 +7,7 @@ The figures are those of Binance's documents ("General WSS information", "WebSoc
 
 import asyncio
 import json
+import socket as sockets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Connection:
         try:
             async for message in self._socket:
                 match message.type:
-                    case WSMsgType.PING:
+                    case WSMsgType.PING if not self.outbox.is_muted:
                         await self._socket.pong(message.data)
                     case WSMsgType.PONG if message.data in self._pings:
                         self._pings.clear()
@@ -99,6 +100,21 @@ class Connection:
                 await self._socket.close(code=WSCloseCode.GOING_AWAY)
         except (ConnectionError, TimeoutError):
             pass  # it is gone, or will be when the process is
+
+    async def close(self) -> None:
+        """End the connection as a server does that goes away."""
+        await self._socket.close(code=WSCloseCode.GOING_AWAY)
+
+    def cut(self) -> None:
+        """End the connection without a word, as a network does."""
+        network: sockets.socket | None = self._socket.get_extra_info("socket")
+        if network is not None:
+            network.shutdown(sockets.SHUT_RDWR)
+
+    def fall_silent(self, seconds: float) -> None:
+        """Send nothing for so long; what would have been sent is lost."""
+        self.outbox.is_muted = True
+        asyncio.get_running_loop().call_later(seconds, setattr, self.outbox, "is_muted", False)
 
     async def _watch(self, now_ms: Callable[[], int]) -> None:
         """Ping, and end the connection when it is silent or old."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from libs.trading.matching import OrderBook, Quote, Side
 from services.paper_exchange.api.outbox import Outbox
 from services.paper_exchange.api.time_unit import TimeUnit
+from services.paper_exchange.faults.streams import MarketFaults
 from services.paper_exchange.market.history import Trade
 from services.paper_exchange.venue.rules import LISTED
 
@@ -56,6 +57,7 @@ class Feed:
         self.now_ms = 0
         self._depth_symbols: set[str] = set()
         self.frames_total = 0
+        self.faults: MarketFaults | None = None
 
     @property
     def streams(self) -> KeysView[str]:
@@ -154,6 +156,8 @@ class Feed:
 
     def flush(self) -> None:
         """Pass everything on."""
+        if self.faults is not None:
+            self._frames = self.faults.passed(self._frames)
         for stream, frame in self._frames:
             forms: dict[tuple[bool, TimeUnit], str] = {(False, TimeUnit.MILLISECOND): frame}
             for subscriber in self._subscribers.get(stream, ()):
@@ -195,6 +199,6 @@ class Feed:
 
 def _formed(stream: str, frame: str, combined: bool, unit: TimeUnit) -> str:  # noqa: FBT001 - the form's two parts
     """Return a frame as a connection of this form gets it."""
-    if unit is not TimeUnit.MILLISECOND:
+    if unit is not TimeUnit.MILLISECOND and frame.endswith("}"):  # else a fault has broken it
         frame = json.dumps(unit.of_event(json.loads(frame)), separators=(",", ":"))
     return f'{{"stream":"{stream}","data":{frame}}}' if combined else frame

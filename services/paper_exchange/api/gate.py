@@ -161,6 +161,11 @@ class Gate:
             counts = self._limits.count_orders(key.account, endpoint.orders, now_ms)
         return Answer(HTTPStatus.OK, body, used, order_counts=counts)
 
+    def account_of(self, request: Request) -> str:
+        """Return whose key a request names, whether or not it may use it; empty if it names none."""
+        key = request.session or self._keys.get(request.api_key)
+        return "" if key is None else key.account
+
     def authenticate(self, request: Request, now_ms: int) -> ApiKey:
         """Return the key of a signed request for user data.
 

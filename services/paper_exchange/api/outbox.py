@@ -21,9 +21,12 @@ class Outbox:
         self._frames: deque[str] = deque()
         self._wake = asyncio.Event()
         self._overrun = False
+        self.is_muted = False
 
     def put(self, frame: str) -> None:
-        """Queue a frame."""
+        """Queue a frame, or lose it if a fault wants nothing to be heard."""
+        if self.is_muted:
+            return
         if len(self._frames) >= FRAMES_MAX:
             self._overrun = True
         else:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -21,6 +22,7 @@ from services.paper_exchange.api.limits import Limits
 from services.paper_exchange.api.socket_api import CONNECT_WEIGHT, SocketApi, SocketSession
 from services.paper_exchange.api.streams import StreamConnection
 from services.paper_exchange.api.time_unit import TimeUnit
+from services.paper_exchange.faults.requests import RequestFaults
 from services.paper_exchange.venue.errors import ApiError
 from services.paper_exchange.venue.venue import Venue
 
@@ -56,6 +58,7 @@ class Server:
         self._stream_rules = stream_rules or SocketRules()
         self._socket_api_rules = socket_api_rules or SocketRules(messages_a_second_max=None)
         self._connections: set[Connection] = set()
+        self.faults: RequestFaults | None = None
 
     def application(self, middlewares: Iterable[Middleware] = ()) -> web.Application:
         """Return the web application."""
@@ -68,7 +71,7 @@ class Server:
         application.on_shutdown.append(self._on_shutdown)
         return application
 
-    async def _on_request(self, http: web.Request) -> web.Response:
+    async def _on_request(self, http: web.Request) -> web.StreamResponse:
         endpoint = self._endpoints.get((http.method, http.path))
         if endpoint is None:
             if http.path in self._paths:
@@ -81,6 +84,8 @@ class Server:
             return _refusal(error)
         except _UnreadableError as error:
             return _page(error.status)
+        if self.faults is not None:
+            return await self.faults.answer(http, endpoint, request, partial(_response, unit=unit))
         return _response(self._gate.handle(endpoint, request), unit)
 
     async def _on_raw_stream(self, http: web.Request) -> web.StreamResponse:
@@ -91,6 +96,8 @@ class Server:
         return await self._serve_streams(http, http.query.get("streams", ""), combined=True)
 
     async def _serve_streams(self, http: web.Request, names: str, *, combined: bool) -> web.StreamResponse:
+        if (refusal := self._refused(http)) is not None:
+            return refusal
         try:
             self._limits.connect(http.remote or "", "streams", self._venue.advance())
             unit = TimeUnit.read(http.query.get("timeUnit", ""))
@@ -106,6 +113,8 @@ class Server:
         return socket
 
     async def _on_socket_api(self, http: web.Request) -> web.StreamResponse:
+        if (refusal := self._refused(http)) is not None:
+            return refusal
         address = http.remote or ""
         try:
             now_ms = self._venue.advance()
@@ -129,6 +138,11 @@ class Server:
         finally:
             self._connections.discard(session.connection)
         return socket
+
+    def _refused(self, http: web.Request) -> web.Response | None:
+        if self.faults is None:
+            return None
+        return self.faults.handshake(http, partial(_response, unit=TimeUnit.MILLISECOND))
 
     async def _on_shutdown(self, _: web.Application) -> None:
         now_ms = self._venue.now_ms

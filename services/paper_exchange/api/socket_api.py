@@ -20,6 +20,8 @@ from services.paper_exchange.api.limits import RATE_LIMITS, Limits
 from services.paper_exchange.api.parameters import Parameters
 from services.paper_exchange.api.time_unit import TimeUnit
 from services.paper_exchange.api.user_streams import UserStreams
+from services.paper_exchange.faults.requests import LostRequestError, RequestFaults
+from services.paper_exchange.faults.streams import UserFaults
 from services.paper_exchange.venue.errors import ApiError
 from services.paper_exchange.venue.venue import Venue
 
@@ -41,6 +43,8 @@ class SocketApi:
         self.gate = gate
         self.limits = limits
         self.endpoints = endpoints
+        self.faults: RequestFaults | None = None
+        self.user_faults: UserFaults | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class SocketSession:
         self._key: ApiKey | None = None
         self._authorized_ms: int | None = None
         self.connection = Connection(socket, rules=rules, unit=unit, farewell=lambda event: {"event": event})
-        self._streams = UserStreams(api.feed, self._send)
+        self._streams = UserStreams(api.feed, self._send, connection=self.connection, faults=api.user_faults)
         self._methods = {
             "session.logon": _Method(self._log_on, mandatory=_SIGNED, allowed=("recvWindow",)),
             "session.status": _Method(lambda _: self._status()),
@@ -103,7 +107,13 @@ class SocketSession:
         payload = "&".join(f"{name}={values[name]}" for name in sorted(values) if name != "signature")
         with_limits = values.pop("returnRateLimits", "true" if self._with_limits else "false") != "false"
         request = Request(self._address, values, payload.encode(), values.get("apiKey", ""), self._key)
-        if name in self._methods:
+        try:
+            instead = None if self._api.faults is None else self._api.faults.of_socket(name, request)
+        except LostRequestError:
+            return
+        if instead is not None:
+            answer = instead
+        elif name in self._methods:
             answer = self._run(self._methods[name], request)
         elif name in self._api.endpoints:
             answer = self._api.gate.handle(self._api.endpoints[name], request)

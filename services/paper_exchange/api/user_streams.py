@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from services.paper_exchange.api.connection import Connection
 from services.paper_exchange.api.feed import Feed
+from services.paper_exchange.faults.streams import Line, UserFaults
 from services.paper_exchange.venue.errors import ApiError
 
 ACTIVE_MAX = 1_000
@@ -22,6 +24,7 @@ class _Stream:
     account: str
     of_session: bool
     receive: Callable[[Json], None]
+    deliver: Callable[[Json], None]
 
 
 class UserStreams:
@@ -30,11 +33,17 @@ class UserStreams:
     Args:
         feed: Tells of accounts.
         send: Sends a message to the client.
+        connection: The connection itself.
+        faults: What may come between; None: nothing.
     """
 
-    def __init__(self, feed: Feed, send: Callable[[Json], None]) -> None:
+    def __init__(
+        self, feed: Feed, send: Callable[[Json], None], *, connection: Connection, faults: UserFaults | None = None
+    ) -> None:
         self._feed = feed
         self._send = send
+        self._connection = connection
+        self._faults = faults
         self._open: dict[int, _Stream] = {}
         self._opened = 0
 
@@ -55,10 +64,14 @@ class UserStreams:
         number = self._opened
         self._opened += 1
 
-        def receive(event: Json) -> None:
+        def deliver(event: Json) -> None:
             self._send({"subscriptionId": number, "event": event})
 
-        self._open[number] = _Stream(account, of_session, receive)
+        receive: Callable[[Json], None] = deliver
+        if self._faults is not None:
+            line = Line(deliver, lambda now_ms: self.end(number, now_ms), self._connection)
+            receive = self._faults.between(account, line)
+        self._open[number] = _Stream(account, of_session, receive, deliver)
         self._feed.subscribe_account(account, receive)
         return {"subscriptionId": number}
 
@@ -80,4 +93,4 @@ class UserStreams:
         for number in numbers:
             stream = self._open.pop(number)
             self._feed.unsubscribe_account(stream.account, stream.receive)
-            stream.receive({"e": "eventStreamTerminated", "E": now_ms})
+            stream.deliver({"e": "eventStreamTerminated", "E": now_ms})
