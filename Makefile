@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs chaos coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -9,6 +9,7 @@ READY := .venv/.ready
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 MEASURE := $(BIN)/coverage run
+KILLS ?= 30
 SOURCES := libs services cli tests benchmarks deploy
 
 help: ## List the targets
@@ -51,6 +52,9 @@ test-e2e: $(READY) ## The whole stack, end to end
 
 test-programs: $(READY) ## Programs that nobody here wrote, on the paper exchange; fetches them once, 750 MB
 	$(PYTEST) tests/programs --timeout 600
+
+chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=30 SEED=n REPORT=FILE)
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 coverage: $(READY) ## What the last `make test` measured: libs/trading 100 %, each other package 90 %, with branches
 	@$(BIN)/python -m tests.support.coverage_floors
