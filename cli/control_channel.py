@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from cli.place import Place
 from libs.common.clock import Clock
 from libs.common.contracts.event import Envelope
-from libs.common.contracts.events import CommandAcknowledged, ControlCommanded
+from libs.common.contracts.events import AccountSwept, CommandAcknowledged, ControlCommanded
 from libs.common.contracts.topics import TopicName
 from libs.common.control.halting import HaltPath, issue_halt
 from libs.common.control.halts import HaltRecord
@@ -26,8 +26,14 @@ READING_S_MAX: Final = 3.0
 ANSWERS_SINCE: Final = timedelta(minutes=1)
 """A halt is sent before the reader has found its place: it reads what came meanwhile."""
 
+LOOK_S: Final = 1.0
+"""How often progress is told while a proof is waited for."""
+
 Answer = tuple[CommandAcknowledged, float]
 """An answer, and when it came on the monotonic clock."""
+
+Proof = tuple[AccountSwept, float]
+"""The proof that a halt holds, and when it came on the monotonic clock."""
 
 
 class ControlChannel:
@@ -39,13 +45,14 @@ class ControlChannel:
         self._publisher = Publisher(kafka, clock=clock)
         self._redis = RedisStore.connect(place.endpoints["redis"], name="trader")
         self._answers: list[Answer] = []
+        self._proofs: list[Proof] = []
         self._arrived = asyncio.Event()
         self._reader = TopicReader(
             kafka,
             component="trader",
             publisher=self._publisher,
             topics=(TopicName.CONTROL_ACKS,),
-            observers={CommandAcknowledged: self._on_answer},
+            observers={CommandAcknowledged: self._on_answer, AccountSwept: self._on_proof},
             clock=clock,
             start=ANSWERS_SINCE,
         )
@@ -91,6 +98,36 @@ class ControlChannel:
                     await self._arrived.wait()
         except TimeoutError:
             return [answer for answer in self._answers if answer[0].command_id == command.command_id]
+
+    async def proof(
+        self, halt_id: str, *, flat: bool, deadline_s: float, look: Callable[[], Awaitable[None]]
+    ) -> Proof | None:
+        """Return the proof that a halt holds, or None when it did not come in time.
+
+        Args:
+            halt_id: The halt.
+            flat: Wait until everything that it covers is sold, too.
+            deadline_s: How long to wait.
+            look: Called every second meanwhile.
+        """
+        ends_at_s = self._clock.monotonic_s() + deadline_s
+        while True:
+            for proof, at_s in self._proofs:
+                if proof.halt_id == halt_id and (proof.flat or not flat):
+                    return proof, at_s
+            left_s = ends_at_s - self._clock.monotonic_s()
+            if left_s <= 0:
+                return None
+            self._arrived.clear()
+            waiting = asyncio.ensure_future(self._arrived.wait())
+            done, _ = await asyncio.wait({waiting}, timeout=min(left_s, LOOK_S))
+            if not done:
+                waiting.cancel()
+                await look()
+
+    async def _on_proof(self, received: Envelope[Any]) -> None:
+        self._proofs.append((received.event, self._clock.monotonic_s()))
+        self._arrived.set()
 
     async def _on_answer(self, received: Envelope[Any]) -> None:
         self._answers.append((received.event, self._clock.monotonic_s()))

@@ -4,10 +4,11 @@ A halt is written to its file before the clients of the other paths are even loa
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from cli.holdings import HoldingsWatch
 from cli.keyring import signing_key
 from cli.place import Place
 from libs.common.clock import SystemClock
@@ -29,7 +30,7 @@ ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
 """Whose answers a command waits for."""
 
 _STANDING: Final = """
-    SELECT halt_id FROM halts
+    SELECT halt_id, trigger, reason, issuer, halted_at FROM halts
     WHERE account = $1 AND cleared_at IS NULL
       AND ($2::text IS NULL OR scope_symbol = $2) AND ($3::text IS NULL OR scope_strategy = $3)
     ORDER BY halt_id
@@ -46,6 +47,9 @@ class Outcome:
         failed_paths: What went wrong on each other one.
         answers: What the services said to it.
         acknowledged_ms: From its signature to the last answer; None without one.
+        verified_ms: From its signature to the proof that a halt holds; None: it did not come in time.
+        flat: Of a halt that sells: whether it is proven that nothing is left; None of any other command.
+        positions_left: What is left where that is not proven, as far as known.
     """
 
     command: ControlCommanded
@@ -53,6 +57,9 @@ class Outcome:
     failed_paths: Mapping[str, str]
     answers: Sequence[CommandAcknowledged]
     acknowledged_ms: int | None
+    verified_ms: int | None = None
+    flat: bool | None = None
+    positions_left: Sequence[Mapping[str, Any]] = ()
 
     @property
     def refusal(self) -> str | None:
@@ -86,8 +93,13 @@ async def operate(
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
+    verified_within_s: float = 0.0,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Sign a command with the operator's key, send it, and wait for the answers.
+
+    A halt waits for the proof that it holds, and where it sells that nothing is left, up to `verified_within_s`;
+    `progress` is told meanwhile what is still held. The other arguments are those of `issue_command`.
 
     Raises:
         RetryableError: No path carried it.
@@ -127,19 +139,35 @@ async def operate(
             raise RetryableError("; ".join(f"{path}: {error}" for path, error in failed.items()))
         outcome = Outcome(command=signed, paths=sorted(paths), failed_paths=failed, answers=(), acknowledged_ms=None)
         answers = await channel.answers(signed, expected=ANSWERERS[command], deadline_s=outcome.waited_s_max)
-    return Outcome(
-        command=signed,
-        paths=sorted(paths),
-        failed_paths=failed,
-        answers=[answer for answer, _ in answers],
-        acknowledged_ms=max((int((at_s - started_s) * 1_000) for _, at_s in answers), default=None),
-    )
+        outcome = replace(
+            outcome,
+            answers=[answer for answer, _ in answers],
+            acknowledged_ms=max((int((at_s - started_s) * 1_000) for _, at_s in answers), default=None),
+        )
+        if verified_within_s <= 0 or outcome.refusal is not None or not answers:
+            return outcome  # the proof takes the way of the answers
+        watch = HoldingsWatch(place, signed, progress=progress)
+        proof = await channel.proof(
+            str(signed.command_id), flat=liquidate, deadline_s=verified_within_s, look=watch.look
+        )
+    if proof is None:
+        left = await watch.holdings() if liquidate else ()
+        return replace(outcome, flat=False if liquidate else None, positions_left=left or ())
+    verified_ms = int((proof[1] - started_s) * 1_000)
+    return replace(outcome, verified_ms=verified_ms, flat=True if liquidate else None)
 
 
 async def standing_halts(
     place: Place, account: str, *, symbol: str | None = None, strategy: str | None = None
 ) -> list[str]:
-    """Return the ids of the account's halts that no resume has settled.
+    """Return the ids of the account's halts that no resume has settled; see `read_standing`."""
+    return [halt["halt_id"] for halt in await read_standing(place, account, symbol=symbol, strategy=strategy)]
+
+
+async def read_standing(
+    place: Place, account: str, *, symbol: str | None = None, strategy: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the account's halts that no resume has settled: id, trigger, reason, issuer and moment.
 
     Args:
         place: The running stack.
@@ -149,4 +177,4 @@ async def standing_halts(
     """
     async with place.database() as database, database.connection() as connection:
         rows = await connection.fetch(_STANDING, account, symbol, strategy)
-    return [row["halt_id"] for row in rows]
+    return [dict(row) for row in rows]

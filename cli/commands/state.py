@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cli.durations import parse_duration
 from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from libs.common.contracts.events.control import CommandName
 
 Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy.")]
+Within = Annotated[
+    str, typer.Option("--within", help="How long to wait until it is proven that nothing is left to sell.")
+]
+VERIFIED_S_MAX: Final = 5.0
+"""How long a halt waits for the proof that no entry is left; it holds without it."""
+
+CLEARED_MAX: Final = 100
+"""What one command can name."""
+
 NOTHING_DONE: Final["Mapping[CommandName, str]"] = {
     "HALT": "Nothing was halted.",
     "RESUME": "Nothing was resumed.",
@@ -66,6 +76,7 @@ def stop(
 def halt(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")],
     liquidate: Annotated[bool, typer.Option("--liquidate", help="Sell every position of the scope.")] = False,
+    within: Within = "60s",
     symbol: Symbol = None,
     strategy: Strategy = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -73,7 +84,18 @@ def halt(
     as_json: AsJson = False,
 ) -> None:
     """The kill switch: over Kafka, Redis and a file at once; entries are cancelled, protection stays."""
-    _command("HALT", data_dir, account, reason, symbol=symbol, strategy=strategy, liquidate=liquidate, as_json=as_json)
+    within_s = parse_duration(within, option="--within").total_seconds() if liquidate else VERIFIED_S_MAX
+    _command(
+        "HALT",
+        data_dir,
+        account,
+        reason,
+        symbol=symbol,
+        strategy=strategy,
+        liquidate=liquidate,
+        verified_within_s=within_s,
+        as_json=as_json,
+    )
 
 
 def resume(
@@ -88,16 +110,22 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """End halts: HALTED becomes REDUCING; `trader start` then lets it trade."""
-    from cli.operating import standing_halts  # noqa: PLC0415 - the libraries behind it cost half a second
+    from cli.operating import read_standing  # noqa: PLC0415 - the libraries behind it cost half a second
 
     place = find_place(data_dir)
     check_scope(place, account=account, symbol=symbol, strategy=strategy, consequence=NOTHING_DONE["RESUME"])
-    clears = tuple(halt_id or run(standing_halts(place, account, symbol=symbol, strategy=strategy)))
+    standing = run(read_standing(place, account, symbol=symbol, strategy=strategy))
+    clears = tuple(halt_id or (halt["halt_id"] for halt in standing))[:CLEARED_MAX]
     if not clears:
         raise CommandError(
             f"{told_scope(account, symbol=symbol, strategy=strategy)}: expected a halt to resume from, found none",
             hint="`trader status` shows the state; `trader start` leads from REDUCING to ACTIVE.",
         )
+    for halt in standing:
+        if halt["halt_id"] in clears and not as_json:
+            tell(
+                f"names {halt['halt_id']}: {halt['trigger']}: {halt['reason']} ({halt['issuer']}, {halt['halted_at']})"
+            )
     _command(
         "RESUME",
         data_dir,
@@ -123,6 +151,7 @@ def _command(
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
     scope: str = "",
+    verified_within_s: float = 0.0,
 ) -> None:
     if not reason.strip():
         raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
@@ -140,6 +169,8 @@ def _command(
             strategy=strategy,
             liquidate=liquidate,
             clears=clears,
+            verified_within_s=verified_within_s,
+            progress=tell,
         )
     )
     _report(outcome, scope or told_scope(account, symbol=symbol, strategy=strategy), as_json=as_json)
@@ -155,6 +186,7 @@ def _report(outcome: "Outcome", scope: str, *, as_json: bool) -> None:
         "orders_cancelled": sum(answer.orders_cancelled for answer in answers),
         "last_order_sent_at": _latest(answer.last_order_sent_at for answer in answers),
         "last_order_accepted_at": _latest(answer.last_order_accepted_at for answer in answers),
+        **_results(outcome),
     }
     if as_json:
         emit_json(content)
@@ -169,8 +201,36 @@ def _report(outcome: "Outcome", scope: str, *, as_json: bool) -> None:
             hint="A halt holds all the same as soon as it is read. See `trader ps` and `trader status`.",
             status=ExitStatus.TIMED_OUT,
         )
+    if outcome.flat is False:
+        left = ", ".join(f"{position['symbol']} {position['quantity']}" for position in outcome.positions_left)
+        raise CommandError(
+            f"{scope} is halted: expected a proof that all of it is sold, found {left or 'none in time'}",
+            hint="The sale goes on until nothing is left. See `trader positions` and `trader orders`.",
+            status=ExitStatus.TIMED_OUT,
+        )
+    if name == "HALT" and outcome.verified_ms is None:
+        tell("warning: it is not proven yet that no entry is left at the exchange; it is swept until that is certain")
     if not as_json:
         emit_pairs({**content, "scope": scope}, as_json=False)
+
+
+def _results(outcome: "Outcome") -> dict[str, Any]:
+    """Return what only a halt, or only a resume, has to say."""
+    match outcome.command.command:
+        case "HALT":
+            return {
+                "verified_ms": outcome.verified_ms,
+                "flat": outcome.flat,
+                "positions_left": list(outcome.positions_left),
+            }
+        case "RESUME":
+            latched = outcome.note.partition("still latched: ")[2]
+            return {
+                "cleared": list(outcome.command.clears) if outcome.refusal is None else [],
+                "still_latched": latched.split(", ") if latched else [],
+            }
+        case _:
+            return {}
 
 
 async def _status(place: Place, account: str) -> dict[str, Any]:

@@ -275,8 +275,10 @@ def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(running: StackUnderT
 
     assert set(halted) == {
         *("command_id", "acknowledged_ms", "paths", "state", "orders_cancelled"),
-        *("last_order_sent_at", "last_order_accepted_at"),
+        *("last_order_sent_at", "last_order_accepted_at", "verified_ms", "flat", "positions_left"),
     }
+    assert halted["verified_ms"] > 1_000  # no sweep proves anything within the receive window
+    assert halted["flat"] is None
     assert halted["paths"] == ["file", "kafka", "redis"]
     assert halted["state"] == "HALTED"
     status = running.ask("status")
@@ -290,9 +292,12 @@ def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(running: StackUnderT
 
 
 def test_resuming_leads_to_reducing_and_starting_to_active(running: StackUnderTest):
-    running.ask("halt", "--reason", "another drill")
+    halted = running.ask("halt", "--reason", "another drill", "--liquidate")
+    assert (halted["flat"], halted["positions_left"]) == (True, [])
 
-    assert running.ask("resume", "--reason", "the drill is over")["state"] == "REDUCING"
+    resumed = running.ask("resume", "--reason", "the drill is over")
+    assert (resumed["state"], resumed["still_latched"]) == ("REDUCING", [])
+    assert halted["command_id"] in resumed["cleared"]
     assert running.ask("start")["state"] == "ACTIVE"
     running.trader("resume", "--reason", "there is nothing to resume from", status=1)
     assert running.ask("stop")["state"] == "REDUCING"
