@@ -11,7 +11,19 @@ from typing import Final
 
 import typer
 
-from cli.commands import backtest, checks, configuration, exchange, keys, listings, setup, stack, state, watching
+from cli.commands import (
+    backtest,
+    checks,
+    configuration,
+    exchange,
+    keys,
+    listings,
+    reconcile,
+    setup,
+    stack,
+    state,
+    watching,
+)
 from cli.errors import CommandError, ExitStatus, is_debugging
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.embedded.errors import EmbeddedError
@@ -42,6 +54,7 @@ for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(checks.audit, name="audit", rich_help_panel="Proof")
+app.add_typer(reconcile.reconcile, name="reconcile", rich_help_panel="Trading")
 app.add_typer(backtest.backtest, name="backtest", rich_help_panel="The past")
 app.add_typer(configuration.config, name="config", rich_help_panel="Set-up")
 app.add_typer(keys.keys, name="keys", rich_help_panel="Set-up")

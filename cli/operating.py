@@ -20,14 +20,18 @@ from libs.common.errors import RetryableError
 
 ACKNOWLEDGED_S_MAX: Final = 5.0
 HALT_SWEPT_S_MAX: Final = 8.0
+RECONCILED_S_MAX: Final = 20.0
 ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
     "HALT": frozenset({"risk_manager", "trade_executor"}),
     "RESUME": frozenset({"risk_manager"}),
     "START": frozenset({"risk_manager"}),
     "STOP": frozenset({"risk_manager"}),
     "CONFIGURE": frozenset({"risk_manager"}),
+    "RECONCILE_ACCEPT": frozenset({"trade_executor"}),
 }
 """Whose answers a command waits for."""
+WAITED_S_MAX: Final[Mapping[CommandName, float]] = {"HALT": HALT_SWEPT_S_MAX, "RECONCILE_ACCEPT": RECONCILED_S_MAX}
+"""How long, where it is not `ACKNOWLEDGED_S_MAX`: entries are swept, the books compared anew."""
 
 _STANDING: Final = """
     SELECT halt_id, trigger, reason, issuer, halted_at FROM halts
@@ -79,7 +83,7 @@ class Outcome:
     @property
     def waited_s_max(self) -> float:
         """How long answers were waited for."""
-        return HALT_SWEPT_S_MAX if self.command.command == "HALT" else ACKNOWLEDGED_S_MAX
+        return WAITED_S_MAX.get(self.command.command, ACKNOWLEDGED_S_MAX)
 
 
 async def operate(
@@ -93,6 +97,7 @@ async def operate(
     liquidate: bool = False,
     clears: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
+    difference: int | None = None,
     verified_within_s: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -120,6 +125,7 @@ async def operate(
         liquidate=liquidate,
         clears=clears,
         changes=changes,
+        difference=difference,
     )
     paths: list[str] = []
     failed: dict[str, str] = {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from libs.common.storage.postgres import Database
-from libs.invariants.records import ApprovalRow, BalanceRow, Books, FillRow, HaltRow, OrderRow, PositionRow
+from libs.invariants.records import ApprovalRow, BalanceRow, Books, FillRow, HaltRow, MovementRow, OrderRow, PositionRow
 
 _ORDERS: Final = """
     SELECT o.intent_id::text, o.chain_id::text, o.account, o.symbol, o.client_order_id, o.side, o.role, o.strategy,
@@ -27,6 +27,8 @@ _POSITIONS: Final = """
 """
 _BALANCES: Final = "SELECT account, asset, opening, balance FROM reading.balances"
 _EXECUTOR_BALANCES: Final = "SELECT account, asset, opening, amount AS balance FROM reading.executor_ledger"
+_MOVEMENTS: Final = "SELECT account, asset, delta FROM reading.movements"
+_EXECUTOR_MOVEMENTS: Final = "SELECT account, asset, delta FROM reading.executor_movements"
 _APPROVALS: Final = """
     SELECT intent_id::text, account, symbol, side FROM reading.risk_decisions WHERE approved
 """
@@ -59,6 +61,8 @@ async def load_books(database: Database) -> Books:
             positions=[PositionRow(**row) for row in await rows(_POSITIONS)],
             balances=[BalanceRow(**row) for row in await rows(_BALANCES)],
             executor_balances=[BalanceRow(**row) for row in await rows(_EXECUTOR_BALANCES)],
+            movements=[MovementRow(**row) for row in await rows(_MOVEMENTS)],
+            executor_movements=[MovementRow(**row) for row in await rows(_EXECUTOR_MOVEMENTS)],
             approvals=[ApprovalRow(**row) for row in await rows(_APPROVALS)],
             halts=[HaltRow(**row) for row in await rows(_HALTS)],
             recorded_offsets={(row["topic"], row["partition"]): row["offset_recorded"] for row in await rows(_HEADS)},

@@ -184,6 +184,15 @@ class BalanceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovementRow:
+    """What moved a balance without an order of ours: a transfer, or a difference that a person accepted."""
+
+    account: str
+    asset: str
+    delta: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRow:
     """An approval of the risk manager."""
 
@@ -210,7 +219,8 @@ class Books:
     """Everything our tables say, read in one snapshot of the database.
 
     Attributes:
-        fills: The executor's, `booked_fills` the position manager's; `executor_balances` and `balances` likewise.
+        fills: The executor's, `booked_fills` the position manager's; `executor_balances` and `balances`,
+            `executor_movements` and `movements` likewise.
         recorded_offsets: Last offset in the audit log by topic and partition.
     """
 
@@ -221,6 +231,8 @@ class Books:
     positions: Sequence[PositionRow] = ()
     balances: Sequence[BalanceRow] = ()
     executor_balances: Sequence[BalanceRow] = ()
+    movements: Sequence[MovementRow] = ()
+    executor_movements: Sequence[MovementRow] = ()
     approvals: Sequence[ApprovalRow] = ()
     halts: Sequence[HaltRow] = ()
     recorded_offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)

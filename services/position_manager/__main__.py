@@ -10,6 +10,7 @@ import structlog
 
 from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import (
+    BalancesAdjusted,
     ConfigurationChanged,
     OrderFilled,
     OrderUpdated,
@@ -82,7 +83,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         owner: Owner[Ledger] = runtime.owner(
             database=database,
             topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES),
-            handlers={OrderFilled: keeper.on_fill, OrderUpdated: keeper.on_order_updated},
+            handlers={
+                OrderFilled: keeper.on_fill,
+                BalancesAdjusted: keeper.on_balances_adjusted,
+                OrderUpdated: keeper.on_order_updated,
+            },
             bind=lambda transaction: PostgresLedger(
                 transaction, quote_asset=configuration.quote_asset, after_commit=owner.after_commit
             ),

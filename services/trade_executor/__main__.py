@@ -7,6 +7,7 @@ from functools import partial
 from random import SystemRandom
 from typing import Final
 
+from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import ConfigurationChanged, ControlCommanded, OrderApproved, TradingStateChanged
 from libs.common.contracts.topics import TopicName
 from libs.common.control.file_latch import FileHaltLatch
@@ -17,14 +18,12 @@ from libs.common.control.redis_latch import RedisHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.runtime import Runtime, run_service
-from libs.exchange.addresses import ExchangeAddress
-from libs.exchange.credentials import load_credentials
-from libs.exchange.instruments import exchange_symbol
 from libs.exchange.limits import AddressBudget
-from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.server_clock import ServerClock
 from libs.exchange.user_stream.client import UserStream
+from services.trade_executor.adapters.connections import connect, refuse_shared_keys
 from services.trade_executor.adapters.postgres import PostgresRecords
+from services.trade_executor.service.accepting import Acceptances
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
@@ -34,17 +33,21 @@ from services.trade_executor.service.errands import Errands
 from services.trade_executor.service.halting import LATCH_INTERVAL_S, PERMIT_INTERVAL_S, Halting
 from services.trade_executor.service.keeping import Keeper
 from services.trade_executor.service.last_hop import LastHop
+from services.trade_executor.service.latching import DifferenceHalts
 from services.trade_executor.service.ports import Records
 from services.trade_executor.service.reconciling import Reconciler
 from services.trade_executor.service.recovery import Recovery
 from services.trade_executor.service.resolving import Resolver
 from services.trade_executor.service.rules import Rules
+from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.sweeping import Sweeper
 from services.trade_executor.service.venues import Venues
 from services.trade_executor.settings import Settings
+
+CommandObserver = Callable[[Envelope[ControlCommanded]], Awaitable[None]]
 
 STANDBY_AFTER_S: Final = 5.0
 """Whoever does not own the role by then is a standby, which is ready to take over."""
@@ -61,8 +64,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
         server_clock = ServerClock(clock)
         budget = AddressBudget(clock, server_clock)
         for account in accounts:
-            gateways[account], streams[account] = _connections(runtime, account, server_clock, budget)
+            gateways[account], streams[account] = connect(runtime, account, server_clock, budget)
             stack.push_async_callback(gateways[account].close)
+        refuse_shared_keys(settings, accounts)
 
         venues = Venues(gateways, clock)
         brake, errands, standing = Brake(clock), Errands(), Standing()
@@ -72,6 +76,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         async def on_owned() -> None:
             await recovery.register_unknown()
             halting.take_over()
+            acceptances.take_over()
             owned.set()
 
         owner: Owner[Records] = runtime.owner(
@@ -127,15 +132,15 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
+        operators = OperatorsFile(settings.operators_file).current
+        redis_latch, file_latch = RedisHaltLatch(redis.client, accounts=accounts), FileHaltLatch(settings.halt_dir)
         halting = Halting(
             accounts=accounts,
             symbols=symbols,
             brake=brake,
-            latch=LatchReader(
-                redis=RedisHaltLatch(redis.client, accounts=accounts), file=FileHaltLatch(settings.halt_dir)
-            ),
+            latch=LatchReader(redis=redis_latch, file=file_latch),
             permits=permits,
-            operators=OperatorsFile(settings.operators_file).current,
+            operators=operators,
             sweeper=sweeper,
             clearing=clearing,
             dispatcher=dispatcher,
@@ -145,13 +150,27 @@ async def serve(runtime: Runtime[Settings]) -> None:
         rules = Rules(
             symbols=symbols, venues=venues, dispatcher=dispatcher, transactions=owner, randomness=SystemRandom()
         )
-        strangers = Strangers(installation=settings.installation, standing=standing, transactions=owner, clock=clock)
         recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
+        reconcilers = _reconcilers(
+            runtime,
+            venues=venues,
+            bookkeeper=bookkeeper,
+            dispatcher=dispatcher,
+            halting=halting,
+            standing=standing,
+            owner=owner,
+            halts=partial(
+                DifferenceHalts, brake=brake, latches={"redis": redis_latch, "file": file_latch}, clock=clock
+            ),
+        )
+        acceptances = Acceptances(
+            reconcilers=reconcilers, operators=operators, state=halting.state, transactions=owner, clock=clock
+        )
         control_reader = runtime.reader(
             topics=(TopicName.CONTROL_STATE, TopicName.CONTROL),
             observers={
                 TradingStateChanged: halting.on_state,
-                ControlCommanded: halting.on_command,
+                ControlCommanded: _in_turn(halting.on_command, acceptances.on_command),
                 ConfigurationChanged: runtime.on_configuration_changed,
             },
             start={TopicName.CONTROL_STATE: "beginning", TopicName.CONTROL: "end"},
@@ -185,66 +204,83 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(
                 _when(owned, partial(every, PERMIT_INTERVAL_S, halting.look_at_permits, clock=clock)), name="permits"
             )
-            for account in accounts:
-                reconciler = Reconciler(
-                    account=account,
-                    symbols=symbols,
-                    venues=venues,
-                    bookkeeper=bookkeeper,
-                    dispatcher=dispatcher,
-                    halting=halting,
-                    strangers=strangers,
-                    standing=standing,
-                    transactions=owner,
-                    clock=clock,
+            for account, reconciler in reconcilers.items():
+                tasks.create_task(
+                    _when(owned, partial(_follow, account, streams[account], dispatcher, reconciler, owner)),
+                    name=f"account {account}",
                 )
-                reader = StreamReader(
-                    account=account,
-                    stream=streams[account],
-                    dispatcher=dispatcher,
-                    reconciler=reconciler,
-                    transactions=owner,
-                )
-                tasks.create_task(_when(owned, streams[account].run), name=f"user stream of {account}")
-                tasks.create_task(_when(owned, reader.run), name=f"user events of {account}")
-                tasks.create_task(_when(owned, reconciler.run), name=f"reconciliation of {account}")
 
 
-def _connections(
-    runtime: Runtime[Settings], account: str, server_clock: ServerClock, budget: AddressBudget
-) -> tuple[CcxtOrderGateway, UserStream]:
-    """Return an account's gateway and user stream; neither has connected yet. All share one clock and one budget."""
-    settings, symbols = runtime.settings, runtime.configuration.symbols
-    address = ExchangeAddress.of(settings.exchange_rest_url, settings.exchange_ws_url)
-    credentials = load_credentials(settings.exchange_keys_file, account)
-    gateway = CcxtOrderGateway(
-        credentials=credentials,
-        address=address,
-        symbols=symbols,
-        clock=runtime.clock,
-        server_clock=server_clock,
-        budget=budget,
+async def _follow(
+    account: str, stream: UserStream, dispatcher: Dispatcher, reconciler: Reconciler, owner: Owner[Records]
+) -> None:
+    """Follow an account at the exchange: by its stream, and by looking again and again."""
+    reader = StreamReader(
+        account=account, stream=stream, dispatcher=dispatcher, reconciler=reconciler, transactions=owner
     )
-    stream = UserStream(
-        url=address.websocket_api,
-        credentials=credentials,
-        symbols={exchange_symbol(symbol): symbol for symbol in symbols},
-        clock=runtime.clock,
-        clock_offset_ms=partial(_offset_ms, gateway),
-        randomness=SystemRandom(),
-        budget=budget,
-    )
-    return gateway, stream
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(stream.run(), name=f"user stream of {account}")
+        tasks.create_task(reader.run(), name=f"user events of {account}")
+        tasks.create_task(reconciler.run(), name=f"reconciliation of {account}")
+
+
+def _reconcilers(
+    runtime: Runtime[Settings],
+    *,
+    venues: Venues,
+    bookkeeper: Bookkeeper,
+    dispatcher: Dispatcher,
+    halting: Halting,
+    standing: Standing,
+    owner: Owner[Records],
+    halts: Callable[[], DifferenceHalts],
+) -> dict[str, Reconciler]:
+    """Return what compares each account with the exchange."""
+    configuration, clock = runtime.configuration, runtime.clock
+    installation = runtime.settings.installation
+    strangers = Strangers(installation=installation, standing=standing, transactions=owner, clock=clock)
+    return {
+        account: Reconciler(
+            account=account,
+            symbols=configuration.symbols,
+            venues=venues,
+            bookkeeper=bookkeeper,
+            dispatcher=dispatcher,
+            halting=halting,
+            strangers=strangers,
+            settler=Settler(
+                account=account,
+                installation=installation,
+                quote_asset=configuration.quote_asset,
+                bookkeeper=bookkeeper,
+                standing=standing,
+                state=partial(halting.state, account),
+                after_commit=owner.after_commit,
+                clock=clock,
+            ),
+            halts=halts(),
+            standing=standing,
+            transactions=owner,
+            clock=clock,
+        )
+        for account in configuration.exchange.accounts
+    }
+
+
+def _in_turn(*observers: CommandObserver) -> CommandObserver:
+    """Return an observer that lets each of these have a command."""
+
+    async def observe(envelope: Envelope[ControlCommanded]) -> None:
+        for observer in observers:
+            await observer(envelope)
+
+    return observe
 
 
 async def _when(owned: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
     """Run something once the role is ours."""
     await owned.wait()
     await run()
-
-
-def _offset_ms(gateway: CcxtOrderGateway) -> int:
-    return gateway.clock_offset_ms or 0
 
 
 if __name__ == "__main__":

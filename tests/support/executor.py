@@ -70,7 +70,7 @@ class FakeLatch:
     view: LatchView = field(default_factory=LatchView)
     added: list[HaltRecord] = field(default_factory=list)
 
-    async def read(self) -> LatchView:  # type: ignore[override]  # both ports in one: what is added, and what is seen
+    async def read(self) -> LatchView:
         return self.view
 
     async def add(self, record: HaltRecord) -> None:
@@ -203,6 +203,7 @@ class Executor:
         await self.halting.look_at_latch()
         await self.recovery.register_unknown()
         self.halting.take_over()
+        self.acceptances.take_over()
         await self.reconciler.reconcile()
         await self.settle()
         return self

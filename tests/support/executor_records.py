@@ -4,7 +4,7 @@
 
 import copy
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,19 +13,19 @@ from typing import Any
 from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
 from libs.common.messaging.cause import Cause
-from libs.exchange.orders.port import Balance, TradeReport
+from libs.exchange.orders.port import TradeReport
 from libs.trading.market import Side
 from libs.trading.orders import OrderStatus
 from services.trade_executor.domain.chains import Chain
-from services.trade_executor.domain.differences import Difference
 from services.trade_executor.domain.orders import ExecutorOrder, Occupancy, RecordedFill
+from tests.support.executor_differences import DifferenceTables, FakeDifferences
 from tests.support.fake_exchange import SYMBOL
 
 ACCOUNT = "main"
 
 
 @dataclass
-class Tables:
+class Tables(DifferenceTables):
     """What a crash leaves. Every table is flat: a transaction works on a copy of each."""
 
     orders: dict[uuid.UUID, ExecutorOrder] = field(default_factory=dict)
@@ -33,10 +33,7 @@ class Tables:
     open_chains: dict[uuid.UUID, bool] = field(default_factory=dict)
     carried: dict[uuid.UUID, Decimal] = field(default_factory=dict)
     leftover: dict[uuid.UUID, Decimal] = field(default_factory=dict)
-    amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
-    transfers: set[tuple[str, str, Decimal, datetime]] = field(default_factory=set)
-    open_differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -49,20 +46,12 @@ class Tables:
         """Where its trades in the symbol of the tests are read from."""
         return self.cursors.get((ACCOUNT, SYMBOL))
 
-    @property
-    def differences(self) -> dict[tuple[str, str], Difference]:
-        """What is open about it."""
-        return {
-            (kind, subject): one
-            for (account, kind, subject), one in self.open_differences.items()
-            if account == ACCOUNT
-        }
 
-
-class FakeRecords:
+class FakeRecords(FakeDifferences):
     """`Records` over tables in memory; tests/contract holds it to what Postgres does."""
 
     def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
         self._tables = tables
 
     async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
@@ -154,27 +143,6 @@ class FakeRecords:
     async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
         self._tables.cursors[account, symbol] = trade_id
 
-    async def ledger(self, account: str) -> Mapping[str, Decimal]:
-        return {asset: amount for (owner, asset), amount in self._tables.amounts.items() if owner == account}
-
-    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
-        for asset, balance in balances.items():
-            self._book(account, asset, balance.total)
-
-    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
-        if (account, asset, delta, at) in self._tables.transfers:
-            return False
-        self._tables.transfers.add((account, asset, delta, at))
-        self._book(account, asset, delta)
-        return True
-
-    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
-        known = self._tables.open_differences
-        open_now = {(account, one.kind, one.subject): one for one in differences}
-        others = {key: one for key, one in known.items() if key[0] != account}
-        self._tables.open_differences = others | open_now
-        return bool(open_now.keys() - known.keys())
-
     def _dust(self, account: str, symbol: str) -> list[uuid.UUID]:
         """The closed chains that left something, oldest first."""
         return [
@@ -192,9 +160,6 @@ class FakeRecords:
     def _orders(self, account: str, wanted: Callable[[ExecutorOrder], bool]) -> list[ExecutorOrder]:
         found = [order for order in self._tables.orders.values() if order.account == account and wanted(order)]
         return sorted(found, key=lambda order: order.created_at)
-
-    def _book(self, account: str, asset: str, delta: Decimal) -> None:
-        self._tables.amounts[account, asset] = self._tables.amounts.get((account, asset), Decimal(0)) + delta
 
 
 class FakeTransactions:

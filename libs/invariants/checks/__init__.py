@@ -21,6 +21,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "position_is_the_sum_of_its_fills": money.position_is_the_sum_of_its_fills,
     "balance_equals_exchange": money.balance_equals_exchange,
     "executor_ledger_equals_exchange": money.executor_ledger_equals_exchange,
+    "ledger_is_the_sum_of_its_entries": money.ledger_is_the_sum_of_its_entries,
     "coins_from_before_are_untouched": money.coins_from_before_are_untouched,
     "locked_balance_is_explained": money.locked_balance_is_explained,
     "position_is_protected": safety.position_is_protected,

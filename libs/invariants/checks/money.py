@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from libs.invariants.findings import Tally
-from libs.invariants.records import BalanceRow, FillRow, Look, Truth, TruthFill, exchange_symbol
+from libs.invariants.records import BalanceRow, FillRow, Look, MovementRow, Truth, TruthFill, exchange_symbol
 
 
 def fill_is_recorded_once(look: Look, tally: Tally) -> None:
@@ -74,10 +74,38 @@ def _compare_balances(look: Look, rows: Sequence[BalanceRow], known: Sequence[Fi
         tally.expect(row.balance == expected, f"{row.account} {row.asset}", expected=expected, found=row.balance)
 
 
-def coins_from_before_are_untouched(look: Look, tally: Tally) -> None:
-    """What is held besides the system's positions is what was there before its first fill.
+def ledger_is_the_sum_of_its_entries(look: Look, tally: Tally) -> None:
+    """Both ledgers are what was there, plus fills, transfers and accepted differences: nothing else changes them."""
+    books = look.books
+    for name, rows, fills, movements in (
+        ("executor", books.executor_balances, books.fills, books.executor_movements),
+        ("position manager", books.balances, books.booked_fills, books.movements),
+    ):
+        entries = _entries(fills, movements)
+        for row in rows:
+            expected = row.opening + entries[row.account, row.asset]
+            subject = f"{name}'s {row.account} {row.asset}"
+            tally.expect(row.balance == expected, subject, expected=expected, found=row.balance)
 
-    Only fees that the exchange takes in another asset than the traded ones may have lowered it.
+
+def _entries(fills: Sequence[FillRow], movements: Sequence[MovementRow]) -> Mapping[tuple[str, str], Decimal]:
+    entries: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        base, quote = fill.symbol.split("/")
+        sign = 1 if fill.side == "BUY" else -1
+        entries[fill.account, base] += sign * fill.quantity
+        entries[fill.account, quote] -= sign * fill.quantity * fill.price
+        entries[fill.account, fill.commission_asset or quote] -= fill.commission
+    for movement in movements:
+        entries[movement.account, movement.asset] += movement.delta
+    return entries
+
+
+def coins_from_before_are_untouched(look: Look, tally: Tally) -> None:
+    """What is held besides the system's positions is what was there before its first fill, and what came since.
+
+    Only fees that the exchange takes in another asset than the traded ones, withdrawals and accepted differences may
+    have lowered it.
     """
     positions = {(row.account, _base(row.symbol)): row.quantity for row in look.books.positions}
     quotes = {symbol.split("/")[1] for symbol in look.symbols}
@@ -85,6 +113,8 @@ def coins_from_before_are_untouched(look: Look, tally: Tally) -> None:
     for fill in look.books.booked_fills:
         if fill.commission_asset not in fill.symbol.split("/"):
             fees[fill.account, fill.commission_asset] += fill.commission
+    for movement in look.books.movements:
+        fees[movement.account, movement.asset] -= movement.delta
     for row in look.books.balances:
         if row.asset in quotes:
             continue

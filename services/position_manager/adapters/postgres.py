@@ -7,7 +7,7 @@ from decimal import Decimal
 from asyncpg import Record
 
 from libs.common.clock import epoch_ms
-from libs.common.contracts.events import OrderUpdated
+from libs.common.contracts.events import BalancesAdjusted, OrderUpdated
 from libs.common.errors import ConfigurationError
 from libs.common.storage.transaction import Connection, Transaction
 from libs.trading.positions import Position
@@ -57,6 +57,7 @@ class PostgresLedger:
             books[row["account"]] = AccountBook(
                 account=row["account"],
                 opened_at=row["opened_at"],
+                quote_asset=row["quote_asset"],
                 opening_quote=row["opening"],
                 quote_balance=row["balance"],
             )
@@ -124,6 +125,27 @@ class PostgresLedger:
                 trip.closed_at,
                 trip.pnl,
             )
+
+    async def save_movement(self, adjusted: BalancesAdjusted, *, in_opening: bool) -> bool:
+        """Store what moved balances without an order, with what it changes; False: it was booked before."""
+        assets, deltas = list(adjusted.changes), list(adjusted.changes.values())
+        added = await self._transaction.execute(
+            statements.SAVE_MOVEMENT,
+            adjusted.account,
+            adjusted.kind,
+            adjusted.reference,
+            assets,
+            deltas,
+            adjusted.occurred_at,
+            adjusted.reason,
+            adjusted.issuer,
+            in_opening,
+        )
+        if added == "INSERT 0 0":
+            return False
+        change = statements.CHANGE_OPENINGS if in_opening else statements.CHANGE_BALANCES
+        await self._transaction.execute(change, adjusted.account, assets, deltas)
+        return True
 
     async def save_holding(self, holding: Holding) -> None:
         """Store a position."""

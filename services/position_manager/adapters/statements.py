@@ -60,6 +60,11 @@ CHANGE_OPENINGS: Final = """
     SELECT $1, asset, -change, 0 FROM unnest($2::text[], $3::numeric[]) AS booked (asset, change)
     ON CONFLICT (account, asset) DO UPDATE SET opening = kept.opening + excluded.opening
 """
+SAVE_MOVEMENT: Final = """
+    INSERT INTO movements (account, kind, reference, asset, delta, at, reason, issuer, in_opening)
+    SELECT $1, $2, $3, asset, delta, $6, $7, $8, $9 FROM unnest($4::text[], $5::numeric[]) AS moved (asset, delta)
+    ON CONFLICT DO NOTHING
+"""
 
 SAVE_LOCK: Final = """
     INSERT INTO order_locks AS kept (account, client_order_id, revision, locked, updated_at)

@@ -45,6 +45,7 @@ class AccountBook:
     Attributes:
         account: Whose it is.
         opened_at: The exchange's time of the balances that the ledger began with; fills up to then are in them already.
+        quote_asset: The currency that everything is counted in.
         opening_quote: The quote balance before the first fill.
         quote_balance: The quote balance now, free and locked together.
         holdings: Positions by symbol, flat ones included: their PnL counts.
@@ -53,6 +54,7 @@ class AccountBook:
 
     account: str
     opened_at: datetime
+    quote_asset: str
     opening_quote: Decimal
     quote_balance: Decimal
     holdings: dict[str, Holding] = field(default_factory=dict)
@@ -72,7 +74,20 @@ class AccountBook:
 
         So a ledger that is rebuilt from the topic ends where the lost one was: the opening is what was there before.
         """
-        return booking.fill.occurred_at <= self.opened_at
+        return self.held_at_opening(booking.fill.occurred_at)
+
+    def held_at_opening(self, moment: datetime) -> bool:
+        """Whether the balances that the ledger began with contained what happened at a moment."""
+        return moment <= self.opened_at
+
+    def moved(self, changes: Mapping[str, Decimal], *, in_opening: bool) -> None:
+        """Take over what moved balances without an order: it makes nobody richer."""
+        with exact():
+            change = changes.get(self.quote_asset, ZERO)
+            if in_opening:
+                self.opening_quote -= change
+            else:
+                self.quote_balance += change
 
     def lock(self, client_order_id: str, amount: Decimal) -> None:
         """Take over what a buy order keeps locked; 0 when it has ended."""

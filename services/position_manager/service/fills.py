@@ -1,11 +1,11 @@
-"""Fills and orders become positions: each fill is booked exactly once."""
+"""Fills and orders become positions: each fill is booked exactly once, and so is whatever else moves balances."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.events import OrderFilled, OrderUpdated, PositionChanged
+from libs.common.contracts.events import BalancesAdjusted, OrderFilled, OrderUpdated, PositionChanged
 from libs.common.contracts.vocabulary import TERMINAL_STATUSES, OrderStatus, Role, Side
 from libs.common.errors import InvalidMessageError
 from libs.trading.instruments import Instrument
@@ -42,6 +42,15 @@ class PositionKeeper:
         await ledger.save_booking(booking, in_opening=account.had(booking))
         ledger.after_commit(lambda: account.committed(booking))
         return [position_changed(booking.holding, fill)]
+
+    async def on_balances_adjusted(self, envelope: Envelope[BalancesAdjusted], ledger: Ledger) -> Sequence[Event]:
+        """Book what moved balances without an order; no position and no equity changes."""
+        adjusted = envelope.event
+        account = self._book_of(adjusted.account)
+        in_opening = account.held_at_opening(adjusted.occurred_at)
+        if await ledger.save_movement(adjusted, in_opening=in_opening):
+            ledger.after_commit(lambda: account.moved(adjusted.changes, in_opening=in_opening))
+        return []
 
     async def on_order_updated(self, envelope: Envelope[OrderUpdated], ledger: Ledger) -> Sequence[Event]:
         """Follow what buy orders lock and where protection really stands."""

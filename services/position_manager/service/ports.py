@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from libs.common.contracts.events import OrderUpdated
+from libs.common.contracts.events import BalancesAdjusted, OrderUpdated
 from libs.trading.instruments import Instrument
 from services.position_manager.domain.equity import AccountBook, Baseline, History, Valuation
 from services.position_manager.domain.ledger import Booking, Holding
@@ -80,6 +80,10 @@ class Ledger(Protocol):
 
     async def save_booking(self, booking: Booking, *, in_opening: bool) -> None:
         """Store a fill with all that it changes; `in_opening`: the opening balances contained it."""
+        ...
+
+    async def save_movement(self, adjusted: BalancesAdjusted, *, in_opening: bool) -> bool:
+        """Store what moved balances without an order, with what it changes; False: it was booked before."""
         ...
 
     async def save_holding(self, holding: Holding) -> None:

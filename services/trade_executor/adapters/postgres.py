@@ -4,14 +4,15 @@ Invariant: every write stands in a transaction that has checked the owner's epoc
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from libs.common.storage.transaction import Transaction, Write
-from libs.exchange.orders.port import Balance, TradeReport
+from libs.exchange.orders.port import TradeReport
 from libs.trading.market import Side
+from services.trade_executor.adapters.differences import BOOK, PostgresDifferences
 from services.trade_executor.adapters.rows import (
     SELECT_ORDER,
     fill_of,
@@ -23,7 +24,6 @@ from services.trade_executor.adapters.rows import (
     update_statement,
 )
 from services.trade_executor.domain.chains import Chain
-from services.trade_executor.domain.differences import Difference
 from services.trade_executor.domain.orders import DOUBT, Doubt, ExecutorOrder, Occupancy
 
 _IS_UNRESOLVED: Final = """(
@@ -52,21 +52,6 @@ _ADD_FILL: Final = """
                        commission, commission_asset, maker, at_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
 """
-_BOOK: Final = """
-    INSERT INTO ledger AS book (account, asset, opening, amount)
-    SELECT $1, change.asset, 0, sum(change.delta) FROM unnest($2::text[], $3::numeric[]) AS change (asset, delta)
-    GROUP BY change.asset
-    ON CONFLICT (account, asset) DO UPDATE SET amount = book.amount + excluded.amount
-"""
-_DIFFERENCE: Final = """
-    INSERT INTO differences AS known (account, kind, subject, expected, found, first_seen_at, last_seen_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $6)
-    ON CONFLICT (account, kind, subject) WHERE resolved_at IS NULL
-    DO UPDATE SET expected = excluded.expected, found = excluded.found, last_seen_at = excluded.last_seen_at
-    RETURNING xmax = 0 AS is_new
-"""
-
-
 _OPEN_CHAIN: Final = "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)"
 _DUSTY_CHAIN: Final = """
     SELECT chain_id FROM chains WHERE account = $1 AND symbol = $2 AND leftover > 0 AND NOT is_open
@@ -83,11 +68,11 @@ _TAKE_OVER_DUST: Final = """
 """
 
 
-class PostgresRecords:
+class PostgresRecords(PostgresDifferences):
     """`Records` on a transaction."""
 
     def __init__(self, transaction: Transaction, doubt: Doubt = DOUBT) -> None:
-        self._transaction = transaction
+        super().__init__(transaction)
         self._doubt = doubt
 
     async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
@@ -211,7 +196,7 @@ class PostgresRecords:
         sign = 1 if trade.side is Side.BUY else -1
         assets = [base, quote, trade.commission_asset or quote]
         deltas = [sign * trade.quantity, -sign * trade.quantity * trade.price, -trade.commission]
-        await self._transaction.execute(_BOOK, order.account, assets, deltas)
+        await self._transaction.execute(BOOK, order.account, assets, deltas)
         return True
 
     async def trade_cursor(self, account: str, symbol: str) -> int | None:
@@ -230,50 +215,6 @@ class PostgresRecords:
             symbol,
             trade_id,
         )
-
-    async def ledger(self, account: str) -> Mapping[str, Decimal]:
-        """Return what the account must hold by our books; empty before they are opened."""
-        rows = await self._transaction.fetch("SELECT asset, amount FROM ledger WHERE account = $1", account)
-        return {row["asset"]: row["amount"] for row in rows}
-
-    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
-        """Open the books with what the account holds."""
-        await self._transaction.executemany(
-            "INSERT INTO ledger (account, asset, opening, amount) VALUES ($1, $2, $3, $3)",
-            [(account, asset, balance.total) for asset, balance in balances.items()],
-        )
-
-    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
-        """Book a change of a balance that no order made; False: it was booked before."""
-        status = await self._transaction.execute(
-            "INSERT INTO transfers (account, asset, delta, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            account,
-            asset,
-            delta,
-            at,
-        )
-        if status == "INSERT 0 0":
-            return False
-        await self._transaction.execute(_BOOK, account, [asset], [delta])
-        return True
-
-    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
-        """Remember exactly these as the open differences; True: one of them is new."""
-        await self._transaction.execute(
-            "UPDATE differences SET resolved_at = $2 WHERE account = $1 AND resolved_at IS NULL"
-            " AND (kind, subject) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))",
-            account,
-            now,
-            [difference.kind for difference in differences],
-            [difference.subject for difference in differences],
-        )
-        any_new = False
-        for one in differences:
-            row = await self._transaction.returning(
-                _DIFFERENCE, account, one.kind, one.subject, one.expected, one.found, now
-            )
-            any_new = any_new or (row is not None and row["is_new"])
-        return any_new
 
     async def _one(self, condition: str, *parameters: object) -> ExecutorOrder | None:
         row = await self._transaction.fetchrow(SELECT_ORDER + condition, *parameters)

@@ -15,6 +15,7 @@ from libs.exchange.orders.port import OrderReport, Placement, TradeReport
 from libs.exchange.outcomes import Verdict
 from libs.exchange.refusals import Reason
 from libs.trading.orders import OrderStatus
+from services.trade_executor.domain.findings import late_fill
 from services.trade_executor.domain.orders import ExecutorOrder, FillTotals
 from services.trade_executor.service.errands import Errands, Resolve
 from services.trade_executor.service.events import order_filled, order_updated, system_error, trade_alert
@@ -140,6 +141,9 @@ class Bookkeeper:
                     self._now,
                 )
             )
+            if order.released_at is not None:  # its claim no longer counted against the limits
+                late = late_fill(order.account, order.symbol, order.client_order_id, merged.status)
+                await records.add_difference(late, self._now)
         return events
 
     async def advance(self, records: Records, order: ExecutorOrder) -> Sequence[Event]:

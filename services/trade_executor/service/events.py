@@ -7,7 +7,7 @@ from datetime import datetime
 
 from libs.common.clock import from_epoch_ms
 from libs.common.contracts import vocabulary
-from libs.common.contracts.events import AlertRaised, OrderFilled, OrderUpdated
+from libs.common.contracts.events import AlertRaised, BalancesAdjusted, OrderFilled, OrderUpdated
 from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.messaging.cause import Cause
 from libs.exchange.orders.port import TradeReport
@@ -16,6 +16,7 @@ from libs.trading.money import plain
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.domain.orders import ExecutorOrder, Origin
+from services.trade_executor.service.difference_ports import Movement
 
 COMPONENT = "trade_executor"
 
@@ -78,6 +79,19 @@ def order_filled(order: ExecutorOrder, trade: TradeReport, *, entry: ExecutorOrd
         maker=trade.maker,
         stop_loss=entry.stop_loss,
         take_profit=entry.take_profit,
+    )
+
+
+def balances_adjusted(movement: Movement) -> BalancesAdjusted:
+    """Return the event that lets every other ledger follow a movement."""
+    return BalancesAdjusted(
+        occurred_at=movement.at,
+        account=movement.account,
+        kind=movement.kind,
+        reference=movement.reference,
+        changes=dict(movement.changes),
+        reason=movement.reason,
+        issuer=movement.issuer,
     )
 
 

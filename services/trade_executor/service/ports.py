@@ -1,7 +1,7 @@
 """What the executor needs from its surroundings, by role."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -10,13 +10,13 @@ from libs.common.contracts.event import Event
 from libs.common.control.halts import LatchView
 from libs.common.control.permit import Permit
 from libs.common.messaging.cause import Cause
-from libs.exchange.orders.port import Balance, TradeReport
+from libs.exchange.orders.port import TradeReport
 from services.trade_executor.domain.chains import Chain
-from services.trade_executor.domain.differences import Difference
 from services.trade_executor.domain.orders import ExecutorOrder, Occupancy
+from services.trade_executor.service.difference_ports import DifferenceRecords
 
 
-class Records(Protocol):
+class Records(DifferenceRecords, Protocol):
     """The executor's tables, bound to one transaction."""
 
     async def occupancy(self, account: str, symbol: str, *, intent_id: uuid.UUID) -> Occupancy:
@@ -89,22 +89,6 @@ class Records(Protocol):
 
     async def set_trade_cursor(self, account: str, symbol: str, trade_id: int) -> None:
         """Remember the first trade id that may be missing."""
-        ...
-
-    async def ledger(self, account: str) -> Mapping[str, Decimal]:
-        """Return what the account must hold by our books; empty before they are opened."""
-        ...
-
-    async def open_ledger(self, account: str, balances: Mapping[str, Balance]) -> None:
-        """Open the books with what the account holds."""
-        ...
-
-    async def add_transfer(self, account: str, asset: str, delta: Decimal, at: datetime) -> bool:
-        """Book a change of a balance that no order made; False: it was booked before."""
-        ...
-
-    async def replace_differences(self, account: str, differences: Sequence[Difference], now: datetime) -> bool:
-        """Remember exactly these as the open differences; True: one of them is new."""
         ...
 
 

@@ -1,12 +1,11 @@
 """Compare our books with the exchange, again and again: orders, executions, balances.
 
-Invariant: what is found at the exchange is adopted if it is ours, and alarmed if it is not; nothing of others is ever
-touched. The same path serves the start, a reconnected stream and every ten seconds.
+Invariant: what is found at the exchange is adopted if it is ours, and becomes a difference if it is not; nothing of
+others is ever touched. The same path serves the start, a reconnected stream and every ten seconds.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -16,18 +15,20 @@ from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.errors import RetryableError
-from libs.common.observability import metrics
-from libs.exchange.orders.port import Balance, OrderGateway, TradeReport
+from libs.exchange.orders.port import OrderGateway, OrderReport, TradeReport
 from libs.exchange.outcomes import Finding
 from libs.trading.orders import OrderStatus
-from services.trade_executor.domain.differences import Difference, balance_differences, gap
+from services.trade_executor.domain.differences import Difference
+from services.trade_executor.domain.findings import missing_order
 from services.trade_executor.domain.orders import WATCH
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.dispatching import Dispatcher
-from services.trade_executor.service.events import order_updated, system_error
+from services.trade_executor.service.events import order_updated
 from services.trade_executor.service.halting import Halting
+from services.trade_executor.service.latching import DifferenceHalts
 from services.trade_executor.service.persisting import fetch
 from services.trade_executor.service.ports import Records, Transactions
+from services.trade_executor.service.settling import Look, Settler
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.venues import Venues
@@ -56,6 +57,8 @@ class Reconciler:
         dispatcher: Dispatcher,
         halting: Halting,
         strangers: Strangers,
+        settler: Settler,
+        halts: DifferenceHalts,
         standing: Standing,
         transactions: Transactions,
         clock: Clock,
@@ -67,11 +70,12 @@ class Reconciler:
         self._dispatcher = dispatcher
         self._halting = halting
         self._strangers = strangers
+        self._settler = settler
+        self._halts = halts
         self._standing = standing
         self._transactions = transactions
         self._clock = clock
         self._wanted = asyncio.Event()
-        self._suspected: frozenset[tuple[str, Decimal]] = frozenset()
 
     def request(self) -> None:
         """Ask for a reconciliation soon: something may have been missed."""
@@ -84,6 +88,8 @@ class Reconciler:
             interval_s = INTERVAL_S
             try:
                 await self.reconcile()
+                if self._settler.is_waiting:
+                    interval_s = RETRY_S  # a person waits for the answer
             except RetryableError as error:
                 _LOG.warning("Reconciliation was not answered", account=self._account, error=str(error))
                 interval_s = max(RETRY_S, error.retry_in_s or 0.0)
@@ -97,6 +103,7 @@ class Reconciler:
         """Compare once.
 
         Raises:
+            ConfigurationError: At the start: the account is not ours alone.
             RetryableError: The exchange or the database did not answer; what was adopted until then stays.
         """
         gateway = self._venues.gateway(self._account)
@@ -109,13 +116,20 @@ class Reconciler:
             if self._halting.state(self._account) is not TradingState.ACTIVE:
                 await self._halting.cancel_entries(self._account)
         balances = await gateway.balances()
-        differences: list[Difference] = []
+        self._standing.identify(self._account, gateway.identity)
+        open_orders: list[OrderReport] = []
+        missing: list[Difference] = []
         for symbol in self._symbols:
-            differences.extend(await self._orders(gateway, symbol))
+            at_exchange = await gateway.open_orders(symbol)
+            open_orders.extend(await self._strange(at_exchange))
+            missing.extend(await self._missing(gateway, symbol, at_exchange))
             await self._trades(gateway, symbol)
         await self._transactions.apply(self._forget_watched)
-        await self._transactions.apply(partial(self._compare, balances=balances, differences=differences))
+        look = Look(balances=balances, open_orders=open_orders, missing=missing)
+        await self._transactions.apply(partial(self._settler.settle, look=look))
+        await self._halts.hold(self._settler.open)
         if first_time:
+            self._standing.refuse_company(self._account)
             await self._plan_open_chains()
             self._standing.reconciled.add(self._account)
             _LOG.info("Reconciled", account=self._account)
@@ -135,14 +149,20 @@ class Reconciler:
 
         await self._transactions.apply(open_books)
 
-    async def _orders(self, gateway: OrderGateway, symbol: str) -> Sequence[Difference]:
-        differences = []
-        at_exchange = await gateway.open_orders(symbol)
+    async def _strange(self, at_exchange: Sequence[OrderReport]) -> Sequence[OrderReport]:
+        """Take what is ours into the books, tell about the others, and return those."""
+        strange = []
         for report in at_exchange:
             if not await self._dispatcher.take_report(self._account, report):
-                difference = await self._strangers.tell(self._account, report)
-                if difference is not None:
-                    differences.append(difference)
+                await self._strangers.tell(self._account, report)
+                strange.append(report)
+        return strange
+
+    async def _missing(
+        self, gateway: OrderGateway, symbol: str, at_exchange: Sequence[OrderReport]
+    ) -> Sequence[Difference]:
+        """Ask for each order that rests by our books and is not listed."""
+        differences = []
         listed = {report.client_order_id for report in at_exchange}
         working = await fetch(self._transactions, lambda records: records.working(self._account))
         for order in working:
@@ -152,15 +172,8 @@ class Reconciler:
             if lookup.report is not None:
                 await self._dispatcher.take_report(self._account, lookup.report)
             elif lookup.finding is Finding.NOT_FOUND:
-                differences.append(
-                    Difference(
-                        account=self._account,
-                        kind="ORDER",
-                        subject=order.client_order_id,
-                        expected=order.status.value,
-                        found="no such order",
-                    )
-                )
+                status = order.status.value
+                differences.append(missing_order(self._account, symbol, order.client_order_id, status))
         return differences
 
     async def _trades(self, gateway: OrderGateway, symbol: str) -> None:
@@ -168,9 +181,8 @@ class Reconciler:
         cursor = stored or 0
         for _ in range(PAGES_MAX):
             page = await gateway.trades(symbol, from_id=cursor)
-            strangers = await self._record(symbol, page)
-            for exchange_order_id in strangers:
-                await self._adopt(gateway, symbol, exchange_order_id)
+            for exchange_order_id, executions in (await self._record(symbol, page)).items():
+                await self._adopt(gateway, symbol, exchange_order_id, executions)
             settled_ms = (self._venues.exchange_ms(self._account) or 0) - TRADE_LAG_MS
             settled = [trade.trade_id for trade in page if trade.at_ms < settled_ms]
             if settled:
@@ -179,52 +191,43 @@ class Reconciler:
             if len(page) < TRADES_PAGE:
                 return
 
-    async def _record(self, symbol: str, trades: Sequence[TradeReport]) -> Sequence[str]:
-        """Record the executions of known orders and return the exchange's ids of the others."""
-        strangers: dict[str, None] = {}
+    async def _record(self, symbol: str, trades: Sequence[TradeReport]) -> Mapping[str, Sequence[TradeReport]]:
+        """Record the executions of known orders and return those of others, by the exchange's id of the order."""
         by_order: dict[str, list[TradeReport]] = {}
         for trade in trades:
             by_order.setdefault(trade.exchange_order_id, []).append(trade)
+        unknown: dict[str, Sequence[TradeReport]] = {}
 
         async def record(records: Records) -> Sequence[Event]:
-            strangers.clear()
+            unknown.clear()
             events: list[Event] = []
             for exchange_order_id, executions in by_order.items():
                 order = await records.order_by_exchange_id(self._account, symbol, exchange_order_id)
                 if order is None:
-                    strangers[exchange_order_id] = None
+                    unknown[exchange_order_id] = executions
                 else:
                     events.extend(await self._bookkeeper.trades(records, order, executions))
             return events
 
         if by_order:
             await self._transactions.apply(record)
-        return [stranger for stranger in strangers if not self._strangers.knows(stranger)]
+        return unknown
 
-    async def _adopt(self, gateway: OrderGateway, symbol: str, exchange_order_id: str) -> None:
-        """Find out whose an execution is: an order of ours that was given up, or somebody else's."""
-        lookup = await gateway.order_by_exchange_id(symbol, exchange_order_id)
-        if lookup.report is None:
-            raise RetryableError(f"order {exchange_order_id} of a trade: expected an answer, found {lookup.detail}")
-        if await self._dispatcher.take_report(self._account, lookup.report):
-            await self._record(symbol, await gateway.trades_of(symbol, exchange_order_id))
-        else:
+    async def _adopt(
+        self, gateway: OrderGateway, symbol: str, exchange_order_id: str, executions: Sequence[TradeReport]
+    ) -> None:
+        """Find out whose executions these are: of an order of ours that was given up, or somebody else's."""
+        client_order_id = self._strangers.client_id_of(exchange_order_id)
+        if client_order_id is None:
+            lookup = await gateway.order_by_exchange_id(symbol, exchange_order_id)
+            if lookup.report is None:
+                raise RetryableError(f"order {exchange_order_id} of a trade: expected an answer, found {lookup.detail}")
+            if await self._dispatcher.take_report(self._account, lookup.report):
+                await self._record(symbol, await gateway.trades_of(symbol, exchange_order_id))
+                return
             await self._strangers.tell(self._account, lookup.report)
-
-    async def _compare(
-        self, records: Records, *, balances: Mapping[str, Balance], differences: Sequence[Difference]
-    ) -> Sequence[Event]:
-        """Compare balances; a difference counts when two looks in a row find the same one."""
-        apart = balance_differences(self._account, await records.ledger(self._account), balances)
-        confirmed = [difference for difference in apart if gap(difference) in self._suspected]
-        self._suspected = frozenset(gap(difference) for difference in apart)
-        found = [*differences, *confirmed]
-        metrics.DIFFERENCES.labels(account=self._account).set(len(found))
-        if not await records.replace_differences(self._account, found, self._clock.now()):
-            return []
-        text = "; ".join(f"{one.subject}: expected {one.expected}, found {one.found}" for one in found[:10])
-        message = f"the exchange differs from our books: {text}"
-        return [system_error(self._account, "reconciliation", message, self._clock.now())]
+            client_order_id = lookup.report.client_order_id
+        await self._strangers.remember(self._account, client_order_id, executions)
 
     async def _forget_watched(self, records: Records) -> Sequence[Event]:
         """A day after its quarantine an order is over for good."""

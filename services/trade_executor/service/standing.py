@@ -2,13 +2,24 @@
 
 from dataclasses import dataclass, field
 
+from libs.common.errors import ConfigurationError
+
 
 @dataclass(slots=True)
 class Standing:
-    """What reconciliation found; nothing is entered for an account before it has."""
+    """What reconciliation found; nothing is entered for an account before it has.
+
+    Attributes:
+        reconciled: Accounts that were compared with the exchange.
+        foreign: Accounts in which somebody else may be using our names of orders.
+        other_installations: The first other installation that was seen on an account.
+        identities: Our account by the exchange's own id of it.
+    """
 
     reconciled: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
+    other_installations: dict[str, str] = field(default_factory=dict)
+    identities: dict[str, str] = field(default_factory=dict)
 
     def objection(self, account: str) -> str | None:
         """Return why no position may be opened, or None."""
@@ -19,3 +30,37 @@ class Standing:
     def is_ready(self, accounts: tuple[str, ...]) -> bool:
         """Whether every account may be traded."""
         return all(self.objection(account) is None for account in accounts)
+
+    def identify(self, account: str, identity: str | None) -> None:
+        """Take note of the exchange's own id of an account.
+
+        Raises:
+            ConfigurationError: Another account of ours is the same one at the exchange: each would take the other's
+                orders and balances for its own.
+        """
+        if identity is None:
+            return
+        other = self.identities.setdefault(identity, account)
+        if other != account:
+            raise ConfigurationError(
+                where="exchange.accounts",
+                expected=f"keys of different accounts for {other} and {account}",
+                found=f"the exchange's account {identity} behind both",
+                hint="Give each its own account or sub-account at the exchange, or configure one of them only.",
+            )
+
+    def refuse_company(self, account: str) -> None:
+        """Refuse to start on an account that another installation trades.
+
+        Raises:
+            ConfigurationError: It was seen there.
+        """
+        installation = self.other_installations.get(account)
+        if installation is not None:
+            raise ConfigurationError(
+                where=f"the exchange account {account}",
+                expected="no orders of another installation",
+                found=f"orders of the installation {installation}",
+                hint="Stop the other one and cancel its orders; two systems on one account would trade against each "
+                "other. What it executed is listed by `trader reconcile show`.",
+            )

@@ -1,4 +1,4 @@
-"""Tell about orders at the exchange that our books do not have.
+"""Tell about orders at the exchange that our books do not have, and remember what they executed.
 
 Invariant: they are never touched. A person's order is left alone; one of another installation, or of ours without a
 record, means that nothing may be entered any more.
@@ -11,8 +11,8 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.common.contracts.vocabulary import Severity
-from libs.exchange.orders.port import OrderReport
-from services.trade_executor.domain.differences import Difference
+from libs.exchange.orders.port import OrderReport, TradeReport
+from services.trade_executor.domain.findings import StrayTrade
 from services.trade_executor.domain.identifiers import sender_of
 from services.trade_executor.service.events import system_error
 from services.trade_executor.service.persisting import persist
@@ -30,42 +30,38 @@ class Strangers:
         self._standing = standing
         self._transactions = transactions
         self._clock = clock
-        self._known: dict[str, None] = {}
+        self._known: dict[str, str] = {}
 
-    def knows(self, exchange_order_id: str) -> bool:
-        """Whether this order was told about already."""
-        return exchange_order_id in self._known
+    def client_id_of(self, exchange_order_id: str) -> str | None:
+        """Return the client id of an order that was told about already, else None."""
+        return self._known.get(exchange_order_id)
 
-    async def tell(self, account: str, report: OrderReport) -> Difference | None:
-        """Alarm about an order once, and return the difference that it is, if it is one."""
-        sender = sender_of(report.client_order_id)
-        if sender is None:
-            severity, message = Severity.WARNING, "not sent by this system; it is left alone"
-        elif sender.installation != self._installation:
-            self._standing.foreign.add(account)
-            severity, message = Severity.CRITICAL, "two installations trade one account: nothing is entered any more"
-        else:
-            self._standing.foreign.add(account)
-            severity, message = Severity.CRITICAL, "of this installation, but not in its books: nothing is entered"
-        if not self.knows(report.exchange_order_id):
-            self._remember(report.exchange_order_id)
-            text = f"{report.symbol} order {report.client_order_id}: {message}"
-            alert = system_error(account, report.client_order_id, text, self._clock.now(), severity=severity)
-            await persist(self._transactions, partial(_answer, alert))
-        if sender is None:
-            return None
-        return Difference(
-            account=account,
-            kind="ORDER",
-            subject=report.client_order_id,
-            expected="no such order",
-            found=report.status.value,
-        )
-
-    def _remember(self, exchange_order_id: str) -> None:
-        self._known[exchange_order_id] = None
+    async def tell(self, account: str, report: OrderReport) -> None:
+        """Take note of an order once: warn of a person's, and stop entries for any other."""
+        if self.client_id_of(report.exchange_order_id) is not None:
+            return
+        self._known[report.exchange_order_id] = report.client_order_id
         if len(self._known) > REMEMBERED_MAX:
             del self._known[next(iter(self._known))]
+        sender = sender_of(report.client_order_id)
+        if sender is not None:
+            self._standing.foreign.add(account)
+            if sender.installation != self._installation:
+                self._standing.other_installations.setdefault(account, sender.installation)
+            return  # the difference that it is raises the alarm
+        text = f"{report.symbol} order {report.client_order_id}: not sent by this system; it is left alone"
+        alert = system_error(account, report.client_order_id, text, self._clock.now(), severity=Severity.WARNING)
+        await persist(self._transactions, partial(_answer, alert))
+
+    async def remember(self, account: str, client_order_id: str, trades: Sequence[TradeReport]) -> None:
+        """Keep executions of an order of others until a person has accepted what they did to the balances."""
+        strays = [StrayTrade(trade, client_order_id) for trade in trades]
+
+        async def add(records: Records) -> Sequence[Event]:
+            await records.add_stray_trades(account, strays)
+            return []
+
+        await self._transactions.apply(add)
 
 
 async def _answer(event: Event, _: Records) -> Sequence[Event]:

@@ -10,7 +10,10 @@ from libs.common.clock import from_epoch_ms
 from libs.common.contracts.event import Event
 from libs.exchange.orders.port import OrderReport
 from libs.exchange.user_stream.events import BalanceTransferred, StreamConnected, UserEvent
+from libs.trading.money import plain
+from services.trade_executor.service.difference_ports import Movement
 from services.trade_executor.service.dispatching import Dispatcher
+from services.trade_executor.service.events import balances_adjusted
 from services.trade_executor.service.persisting import persist
 from services.trade_executor.service.ports import Records, Transactions
 from services.trade_executor.service.reconciling import Reconciler
@@ -61,5 +64,12 @@ class StreamReader:
                 return  # balances and lists follow from the orders
 
     async def _transfer(self, records: Records, event: BalanceTransferred) -> Sequence[Event]:
-        await records.add_transfer(self._account, event.asset, event.delta, from_epoch_ms(event.at_ms))
-        return []
+        movement = Movement(
+            account=self._account,
+            kind="TRANSFER",
+            reference=f"{event.asset} {plain(event.delta)} {event.at_ms}",
+            changes={event.asset: event.delta},
+            at=from_epoch_ms(event.at_ms),
+            issuer="exchange",
+        )
+        return [balances_adjusted(movement)] if await records.book(movement) else []

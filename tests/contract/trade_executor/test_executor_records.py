@@ -15,7 +15,6 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.adapters.postgres import PostgresRecords
-from services.trade_executor.domain.differences import Difference
 from services.trade_executor.domain.orders import Authority, ExecutorOrder, Occupancy, Origin
 from services.trade_executor.service.ports import Records
 from tests.support.executor_records import FakeTransactions, Tables
@@ -389,42 +388,3 @@ async def test_the_cursor_is_the_accounts_and_symbols_own(transact: Transact):
     assert await transact(lambda records: records.trade_cursor("main", BTC)) == 8
     assert await transact(lambda records: records.trade_cursor("main", ETH)) is None
     assert await transact(lambda records: records.trade_cursor("other", BTC)) is None
-
-
-async def test_a_transfer_is_booked_once(transact: Transact):
-    async def transfer(account: str, delta: str, at: datetime = NOW) -> bool:
-        booked = await transact(lambda records: records.add_transfer(account, "BTC", Decimal(delta), at))
-        assert isinstance(booked, bool)
-        return booked
-
-    booked = [
-        await transfer("main", "0.1"),
-        await transfer("main", "0.1"),
-        await transfer("main", "0.1", NOW + timedelta(seconds=1)),
-        await transfer("main", "-0.05"),
-        await transfer("other", "0.1"),
-    ]
-
-    assert booked == [True, False, True, True, True]
-    assert await transact(lambda records: records.ledger("main")) == {"BTC": Decimal("0.15")}
-    assert await transact(lambda records: records.ledger("other")) == {"BTC": Decimal("0.1")}
-
-
-async def test_a_difference_is_new_until_it_is_known_and_again_after_it_was_gone(transact: Transact):
-    async def found(*subjects: str, account: str = "main", amount: str = "1") -> bool:
-        differences = [
-            Difference(account=account, kind="BALANCE", subject=subject, expected="0", found=amount)
-            for subject in subjects
-        ]
-        is_new = await transact(lambda records: records.replace_differences(account, differences, NOW))
-        assert isinstance(is_new, bool)
-        return is_new
-
-    assert not await found()
-    assert await found("BTC")
-    assert not await found("BTC", amount="2")
-    assert await found("BTC", "USDT")
-    assert not await found("USDT")
-    assert await found("USDT", account="other")
-    assert not await found("USDT")
-    assert await found("BTC", "USDT")

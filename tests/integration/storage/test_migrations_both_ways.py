@@ -69,7 +69,7 @@ async def test_each_migration_is_taken_back_and_applied_again(database: str):
     again = await objects_after(database, command.upgrade, "head")
 
     assert again == states[-1]
-    assert all(fewer < more for fewer, more in pairwise(states)), "each adds something"
+    assert all(after - before for before, after in pairwise(states)), "each adds something"
 
 
 async def test_the_newest_version_is_reached_once_by_any_number_of_jobs(database: str):

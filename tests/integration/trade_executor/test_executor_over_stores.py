@@ -217,4 +217,4 @@ async def test_an_approval_is_bought_protected_survives_a_kill_and_is_sold(stack
     assert {leg["quantity"] for leg in legs} == {Decimal("0.00199")} == {sold["filled_quantity"]}
     assert bought == Decimal("0.001998")  # 0.002 - 0.1 %
     assert len(cancelled) == 2
-    assert await stack.rows("SELECT * FROM reading.differences WHERE resolved_at IS NULL") == []
+    assert await stack.rows("SELECT * FROM reading.differences WHERE accepted_at IS NULL") == []

@@ -1,14 +1,14 @@
 """Handlers of fills and orders: each fill once, protection where it really stands, locked quote currency."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import PositionChanged
+from libs.common.contracts.events import BalancesAdjusted, PositionChanged
 from libs.common.contracts.vocabulary import OrderStatus, Role, Side
 from libs.common.errors import InvalidMessageError
 from services.position_manager.service import Accounts, PositionKeeper
@@ -175,3 +175,39 @@ async def test_closing_says_flat(desk):
 
     assert (event.quantity, event.entry_price, event.opened_at, event.stop_loss) == (Decimal(0), None, None, None)
     assert (event.realised_pnl, event.round_trips) == (Decimal(100), 1)
+
+
+async def moved(desk: Desk, at: datetime, reference: str = "deposit") -> list[Event]:
+    adjusted = BalancesAdjusted(
+        occurred_at=at,
+        account="main",
+        kind="TRANSFER",
+        reference=reference,
+        changes={"USDT": Decimal("-2500.5"), "BTC": Decimal("0.1")},
+    )
+    return await desk.ledger.transaction(lambda ledger: desk.keeper.on_balances_adjusted(enveloped(adjusted), ledger))
+
+
+async def test_a_transfer_moves_balances_and_neither_positions_nor_equity(desk):
+    book = desk.accounts.books["main"]
+    before = book.value({})
+    quote = book.quote_balance
+
+    assert await moved(desk, OPENED_AT + timedelta(seconds=1)) == []
+    assert await moved(desk, OPENED_AT + timedelta(seconds=1)) == []  # redelivered
+
+    after = book.value({})
+    assert after.equity == before.equity
+    assert book.quote_balance == quote - Decimal("2500.5") == desk.ledger.balances["main", "USDT"]
+    assert after.quote_free == before.quote_free - Decimal("2500.5")
+    assert not desk.ledger.positions
+
+
+async def test_a_transfer_that_the_opening_balances_contained_is_taken_off_the_opening(desk):
+    book = desk.accounts.books["main"]
+    opening, balance = book.opening_quote, book.quote_balance
+
+    await moved(desk, OPENED_AT)
+
+    assert (book.opening_quote, book.quote_balance) == (opening + Decimal("2500.5"), balance)
+    assert desk.ledger.openings["main", "USDT"] == book.opening_quote

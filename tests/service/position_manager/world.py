@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.events import OrderFilled, OrderUpdated
+from libs.common.contracts.events import BalancesAdjusted, OrderFilled, OrderUpdated
 from libs.common.contracts.vocabulary import OrderStatus, Role, Side
 from libs.common.errors import RetryableError
 from libs.trading.instruments import Instrument
@@ -136,6 +136,7 @@ class FakeLedger:
         self.balances: dict[tuple[str, str], Decimal] = {}
         self.positions: dict[tuple[str, str], Holding] = {}
         self.bookings: dict[tuple[str, str, int, str], Booking] = {}
+        self.movements: dict[tuple[str, str, str], BalancesAdjusted] = {}
         self.locks: dict[tuple[str, str], tuple[int, Decimal]] = {}
         self.marks: dict[tuple[str, datetime], Snapshot] = {}
         self.confirmed: list[Snapshot] = []
@@ -167,6 +168,7 @@ class FakeLedger:
             book = AccountBook(
                 account=account,
                 opened_at=opened_at,
+                quote_asset="USDT",
                 opening_quote=self.openings[account, "USDT"],
                 quote_balance=self.balances[account, "USDT"],
             )
@@ -195,6 +197,16 @@ class FakeLedger:
         for asset, change in booking.balances.items():
             table, sign = (self.openings, -1) if in_opening else (self.balances, 1)
             table[fill.account, asset] = table.get((fill.account, asset), ZERO) + sign * change
+
+    async def save_movement(self, adjusted: BalancesAdjusted, *, in_opening: bool) -> bool:
+        key = (adjusted.account, adjusted.kind, adjusted.reference)
+        if key in self.movements:
+            return False
+        self.movements[key] = adjusted
+        for asset, change in adjusted.changes.items():
+            table, sign = (self.openings, -1) if in_opening else (self.balances, 1)
+            table[adjusted.account, asset] = table.get((adjusted.account, asset), ZERO) + sign * change
+        return True
 
     async def save_holding(self, holding: Holding) -> None:
         self.positions[holding.account, holding.symbol] = holding

@@ -103,15 +103,6 @@ async def test_a_persons_order_is_left_alone_with_a_warning(executor: Executor, 
     assert not exchange.orders["by-hand"].status.is_terminal
 
 
-async def test_a_persons_trade_is_a_difference(executor: Executor, exchange, clock):
-    exchange._accept(an_order(clock, "by-hand", OrderType.MARKET))
-
-    await executor.reconciler.reconcile()
-    await executor.reconciler.reconcile()
-
-    assert {subject for _, subject in executor.tables.differences} == {"BTC", "USDT"}
-
-
 @pytest.mark.parametrize("installation", ["other0", "test00"])
 async def test_an_order_of_our_kind_that_is_not_in_our_books_stops_entries(
     executor: Executor, exchange, clock, installation: str
@@ -122,9 +113,10 @@ async def test_an_order_of_our_kind_that_is_not_in_our_books_stops_entries(
 
     approval = an_approval(clock)
     await executor.approve(approval)
-    assert executor.final_answers(approval.intent_id)[0].reason == "FOREIGN_INSTALLATION"
+    assert executor.final_answers(approval.intent_id)[0].reason == "HALTED"
     assert not executor.standing.is_ready((ACCOUNT,))
     assert executor.events(AlertRaised)[0].severity is Severity.CRITICAL
+    assert [halt.scope_symbol for halt in executor.latch.added] == [None]
 
 
 async def test_an_order_that_the_exchange_does_not_know_is_a_difference(executor: Executor, exchange, clock):
@@ -135,7 +127,7 @@ async def test_an_order_that_the_exchange_does_not_know_is_a_difference(executor
 
     await executor.reconciler.reconcile()
 
-    assert {kind for kind, _ in executor.tables.differences} == {"ORDER"}
+    assert {kind for kind, _ in executor.tables.differences} == {"MISSING_ORDER"}
 
 
 async def test_what_the_account_traded_before_is_not_ours(exchange: FakeExchange, clock: FakeClock):

@@ -60,7 +60,7 @@ async def test_different_differences_are_each_under_way():
 
 
 async def test_what_persists_is_reported_in_the_documented_form():
-    tables, pauses = FakeTables([books(fills=[a_fill_row(trade_id=12), a_fill_row()])]), Pauses()
+    tables, pauses = FakeTables([books(fills=[a_fill_row(trade_id=12), a_fill_row()], executor_balances=[])]), Pauses()
 
     report = await check(tables, pauses)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from libs.invariants import CHECKS, Look, assess
-from libs.invariants.records import ApprovalRow, BalanceRow, TruthBalance
+from libs.invariants.records import ApprovalRow, BalanceRow, MovementRow, TruthBalance
 from tests.unit.invariants.history import (
     ENTRY,
     NOON,
@@ -96,8 +96,14 @@ BREACHES = {
     "executor_ledger_equals_exchange": [
         a_look(executor_balances=[replace(books().balances[0], balance=Decimal("4999.99999999"))])
     ],
+    "ledger_is_the_sum_of_its_entries": [
+        a_look(executor_movements=[MovementRow(account="main", asset="USDT", delta=Decimal("0.01"))]),
+        a_look(movements=[MovementRow(account="main", asset="BTC", delta=Decimal("-0.01"))]),
+        a_look(fills=[]),
+    ],
     "coins_from_before_are_untouched": [
-        a_look(balances=[books().balances[0], replace(books().balances[1], opening=Decimal("0.06"))])
+        a_look(movements=[MovementRow(account="main", asset="BTC", delta=Decimal("0.01"))]),
+        a_look(balances=[books().balances[0], replace(books().balances[1], opening=Decimal("0.06"))]),
     ],
     "locked_balance_is_explained": [
         a_look(truth=with_orders(a_leg(3, TAKE, locked=Decimal("0.0998")))),
@@ -241,7 +247,7 @@ def test_fills_from_before_the_journals_memory_are_not_judged():
     truth = a_truth()
     truth.history_from_ms = NOON_MS + 1
 
-    assert broken(a_look(truth=truth, fills=[a_fill_row(), a_fill_row(trade_id=3)])) == set()
+    assert broken(a_look(truth=truth, fills=[a_fill_row(), a_fill_row(trade_id=3)], executor_balances=[])) == set()
 
 
 def test_an_entry_that_was_open_at_the_halt_and_is_cancelled_since_is_fine():
