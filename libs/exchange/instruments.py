@@ -17,10 +17,17 @@ _OFF: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An instrument with what the exchange says about its order types."""
+    """An instrument with what the exchange says about its order types and its lists.
+
+    Attributes:
+        oto_allowed: Whether orders of a list may wait for another one of it.
+        opo_allowed: Whether they may sell what that one bought.
+    """
 
     instrument: Instrument
     order_types: frozenset[OrderType]
+    oto_allowed: bool = False
+    opo_allowed: bool = False
 
 
 def exchange_symbol(symbol: str) -> str:
@@ -82,6 +89,8 @@ def _listing(symbol: str, entry: Mapping[str, Any]) -> Listing:
             trading=entry["status"] == "TRADING",
         ),
         order_types=frozenset(OrderType(name) for name in entry["orderTypes"] if name in known),
+        oto_allowed=bool(entry.get("otoAllowed", False)),
+        opo_allowed=bool(entry.get("opoAllowed", False)),
     )
 
 

@@ -87,6 +87,7 @@ REFUSALS: Final[dict[int, Reason]] = {
     -1131: Reason.PARAMETERS,  # BAD_RECV_WINDOW
     -1145: Reason.PARAMETERS,  # INVALID_CANCEL_RESTRICTIONS
     -1158: Reason.PARAMETERS,  # legs of a list: the types do not go together
+    -1160: Reason.PARAMETERS,
     -1165: Reason.PARAMETERS,
     -1166: Reason.PARAMETERS,
     -1168: Reason.PARAMETERS,
@@ -94,6 +95,10 @@ REFUSALS: Final[dict[int, Reason]] = {
     -1197: Reason.PARAMETERS,
     -1198: Reason.PARAMETERS,
     -1199: Reason.PARAMETERS,
+    -1222: Reason.PARAMETERS,  # lists whose entry pays for the exits: which side each order is on, what it must name
+    -1223: Reason.PARAMETERS,
+    -1224: Reason.PARAMETERS,
+    -1225: Reason.PARAMETERS,
     -2010: Reason.REJECTED,  # NEW_ORDER_REJECTED
     -2014: Reason.CREDENTIALS,  # BAD_API_KEY_FMT
     -2015: Reason.CREDENTIALS,  # REJECTED_MBX_KEY

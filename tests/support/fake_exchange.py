@@ -17,6 +17,7 @@ from libs.exchange.orders.port import (
     Balance,
     Cancellation,
     Lookup,
+    NewBracket,
     NewOco,
     NewOrder,
     OrderReport,
@@ -28,10 +29,12 @@ from libs.exchange.outcomes import NO_REPLY, CancelVerdict, Finding, Outcome, Ve
 from libs.exchange.refusals import Reason
 from libs.trading.instruments import Instrument
 from libs.trading.market import OrderType, Side
+from libs.trading.money import round_down
 from libs.trading.orders import OrderStatus
 from tests.support.clock import FakeClock
 
-RequestT = TypeVar("RequestT", NewOrder, NewOco)
+Request = NewOrder | NewOco | NewBracket
+RequestT = TypeVar("RequestT", NewOrder, NewOco, NewBracket)
 SYMBOL = "BTC/USDT"
 FEE_RATE = Decimal("0.001")
 TRADES_PAGE = 1_000
@@ -53,7 +56,8 @@ def a_listing(**changes: object) -> Listing:
         market_quantity_max=Decimal(100),
         notional_min=Decimal(5),
     )
-    return Listing(replace(instrument, **changes), frozenset(OrderType))  # type: ignore[arg-type]
+    instrument = replace(instrument, **changes)  # type: ignore[arg-type]
+    return Listing(instrument, frozenset(OrderType))
 
 
 class Answer(Enum):
@@ -76,11 +80,11 @@ class FakeExchange:
     refusals: deque[Reason] = field(default_factory=deque)
     cancel_answers: deque[Answer] = field(default_factory=deque)
     orders: dict[str, OrderReport] = field(default_factory=dict)
-    lists: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
     executions: list[TradeReport] = field(default_factory=list)
     held: dict[str, Decimal] = field(default_factory=lambda: {"BTC": Decimal("0.05"), "USDT": Decimal(10_000)})
-    requests: list[NewOrder | NewOco] = field(default_factory=list)
-    late: list[NewOrder | NewOco] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    late: list[Request] = field(default_factory=list)
     reachable: bool = True
     lookups_answered: bool = True
     hidden_trades: bool = False
@@ -88,7 +92,6 @@ class FakeExchange:
     budget_wait_s: float = 0.0
     orders_wait_s: float = 0.0
     listing: Listing = field(default_factory=a_listing)
-    identity: str | None = "1"
 
     @property
     def clock_offset_ms(self) -> int | None:
@@ -102,6 +105,9 @@ class FakeExchange:
 
     async def place_oco(self, oco: NewOco) -> Placement:
         return self._arrive(oco)
+
+    async def place_bracket(self, bracket: NewBracket) -> Placement:
+        return self._arrive(bracket)
 
     async def cancel(self, symbol: str, client_order_id: str) -> Cancellation:
         return self._cancel([client_order_id])
@@ -174,7 +180,7 @@ class FakeExchange:
     def sent(self, kind: type[RequestT]) -> list[RequestT]:
         return [request for request in self.requests if isinstance(request, kind)]
 
-    def _arrive(self, request: NewOrder | NewOco) -> Placement:
+    def _arrive(self, request: Request) -> Placement:
         self.requests.append(request)
         answer = self.answers.popleft() if self.answers else Answer.NORMAL
         if answer is Answer.NEVER_ARRIVED:
@@ -189,7 +195,9 @@ class FakeExchange:
             return Placement(outcome=NO_REPLY)
         return Placement(outcome=Outcome(verdict=Verdict.ACCEPTED), reports=reports)
 
-    def _accept(self, request: NewOrder | NewOco) -> tuple[OrderReport, ...]:
+    def _accept(self, request: Request) -> tuple[OrderReport, ...]:
+        if isinstance(request, NewBracket):
+            return self._accept_bracket(request)
         if isinstance(request, NewOco):
             legs = (request.above_client_order_id, request.below_client_order_id)
             self.lists[request.list_client_order_id] = legs
@@ -207,6 +215,31 @@ class FakeExchange:
                 report = self._filled(report, trades, rest=OrderStatus.EXPIRED)
             self.orders[request.client_order_id] = report
         return (report,)
+
+    def _accept_bracket(self, bracket: NewBracket) -> tuple[OrderReport, ...]:
+        """The entry fills at once or not at all; its exits wait until then, and are answered as waiting."""
+        exits = [(bracket.stop.client_order_id, OrderType.STOP_LOSS)]
+        if bracket.target is not None:
+            exits.append((bracket.target.client_order_id, OrderType.LIMIT_MAKER))
+        entry = self._open(bracket.client_order_id, Side.BUY, OrderType.LIMIT, bracket.quantity, list_id="8")
+        sold = bracket.exit_quantity or Decimal(0)
+        waiting = [self._open(name, Side.SELL, order_type, sold, list_id="8") for name, order_type in exits]
+        names = (bracket.client_order_id, *(name for name, _ in exits))
+        self.lists[bracket.list_client_order_id] = names
+        if bracket.price < self.price or self.fill_rate < 1:
+            for name in names:
+                self.orders[name] = replace(self.orders[name], status=OrderStatus.EXPIRED)
+            return tuple(self.orders[name] for name in names)
+        own = self.held["BTC"]
+        trade = self._trade(entry, bracket.quantity, self.price)
+        entry = self._filled(entry, [trade], rest=OrderStatus.EXPIRED)
+        if bracket.exit_quantity is None:
+            received = trade.quantity if own >= trade.commission else trade.quantity - trade.commission
+            sold = round_down(received, self.listing.instrument.quantity_step)
+        status = OrderStatus.ACCEPTED if sold <= self.held["BTC"] else OrderStatus.EXPIRED
+        for report in waiting:
+            self.orders[report.client_order_id] = replace(report, quantity=sold, status=status)
+        return (entry, *waiting)
 
     def _open(
         self, client_order_id: str, side: Side, order_type: OrderType, quantity: Decimal, list_id: str | None = None
@@ -274,9 +307,7 @@ class FakeExchange:
             self.orders[name] = replace(self.orders[name], status=OrderStatus.CANCELED)
         if answer is Answer.LOST:
             return Cancellation(verdict=CancelVerdict.UNKNOWN)
-        return Cancellation(
-            verdict=CancelVerdict.CANCELED, reports=tuple(self.orders[name] for name in client_order_ids)
-        )
+        return Cancellation(verdict=CancelVerdict.CANCELED, reports=tuple(self.orders[name] for name in live))
 
     def _look_up(self, report: OrderReport | None) -> Lookup:
         if not (self.reachable and self.lookups_answered):

@@ -21,6 +21,7 @@ from libs.exchange.orders.port import (
     Balance,
     Cancellation,
     Lookup,
+    NewBracket,
     NewOco,
     NewOrder,
     OrderReport,
@@ -66,7 +67,6 @@ class CcxtOrderGateway:
             ConfigurationError: ccxt would repeat requests by itself, or ask another host.
         """
         self._reader = reading.Reader({exchange_symbol(symbol): symbol for symbol in symbols})
-        self._identity: str | None = None
         self._server_clock = server_clock or ServerClock(clock)
         self._caller = Caller(
             credentials=credentials,
@@ -85,11 +85,6 @@ class CcxtOrderGateway:
         """The exchange's clock minus ours; None before the first measurement."""
         return self._server_clock.offset_ms
 
-    @property
-    def identity(self) -> str | None:
-        """The exchange's own id of the account; None before the first balances, or where it tells none."""
-        return self._identity
-
     def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
         """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
         return self._caller.wait_s(purpose, orders=orders)
@@ -105,6 +100,11 @@ class CcxtOrderGateway:
         return await self._place(
             requests.NEW_OCO, requests.oco_parameters(oco), oco.list_client_order_id, purpose=Purpose.REDUCTION
         )
+
+    async def place_bracket(self, bracket: NewBracket) -> Placement:
+        """Send an entry with its exits as one list, once."""
+        endpoint, parameters = requests.bracket_request(bracket)
+        return await self._place(endpoint, parameters, bracket.list_client_order_id, purpose=Purpose.ENTRY)
 
     async def cancel(self, symbol: str, client_order_id: str) -> Cancellation:
         """Cancel one order by its client id."""
@@ -160,9 +160,7 @@ class CcxtOrderGateway:
         Raises:
             RetryableError: Not answered, or not readably.
         """
-        account = await self._caller.read(requests.ACCOUNT, {"omitZeroBalances": "true"}, dict)
-        self._identity = str(account["uid"]) if "uid" in account else None
-        return reading.balances(account)
+        return reading.balances(await self._caller.read(requests.ACCOUNT, {"omitZeroBalances": "true"}, dict))
 
     async def measure_clock(self) -> int:
         """Ask the exchange's clock and return its offset from ours, in ms.

@@ -62,6 +62,51 @@ class NewOco:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The leg that sells with a profit: a maker order at `price`."""
+
+    client_order_id: str
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The leg that sells at a loss when the market falls to `stop_price`: at `price` at least, or at the market."""
+
+    client_order_id: str
+    stop_price: Decimal
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBracket:
+    """A purchase and its exits as one list: the exits stand as soon as all of it has filled, and never otherwise.
+
+    Attributes:
+        quantity: How much is bought, all of it at once or nothing.
+        price: At most.
+        exit_quantity: How much the exits sell; None: what was bought, less the commission if the account has no free
+            coins that pay it. An exit of more than there is ends as soon as it is due, with the other one.
+        target: None: the stop stands alone.
+    """
+
+    symbol: str
+    list_client_order_id: str
+    client_order_id: str
+    quantity: Decimal
+    price: Decimal
+    exit_quantity: Decimal | None
+    stop: Stop
+    signing: Signing
+    target: Target | None = None
+
+    @property
+    def orders(self) -> int:
+        """How many orders it has."""
+        return 2 if self.target is None else 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeReport:
     """One execution as the exchange tells it; `client_order_id` is None where the source has none."""
 
@@ -87,6 +132,7 @@ class OrderReport:
         order_list_id: The exchange's id of its list; None: it is in none.
         execution_id: Of the stream's report; -1 from other sources.
         reason: Why it ended early, in the exchange's words.
+        quantity: 0 while it waits to sell what its list is still to buy.
         trades: Executions that came along.
     """
 
@@ -157,11 +203,6 @@ class OrderGateway(Protocol):
         """The exchange's clock minus ours; None before the first measurement."""
         ...
 
-    @property
-    def identity(self) -> str | None:
-        """The exchange's own id of the account; None before the first balances, or where it tells none."""
-        ...
-
     def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
         """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
         ...
@@ -172,6 +213,13 @@ class OrderGateway(Protocol):
 
     async def place_oco(self, oco: NewOco) -> Placement:
         """Send an order list, once."""
+        ...
+
+    async def place_bracket(self, bracket: NewBracket) -> Placement:
+        """Send an entry with its exits as one list, once.
+
+        The reports show the exits as they were accepted, waiting, even if the entry filled at once: ask for them.
+        """
         ...
 
     async def cancel(self, symbol: str, client_order_id: str) -> Cancellation:

@@ -1,6 +1,7 @@
 """Binance's JSON of orders and trades, read into typed reports.
 
-Invariant: a record is read whole or not at all (`UnreadableReplyError`); a field that is missing is never a zero.
+Invariant: a record is read whole or not at all (`UnreadableReplyError`); a field that is missing is never a zero, but
+for the quantity of an order that waits to sell what its list is still to buy, which the exchange leaves out.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ class UnreadableReplyError(RetryableError):
 
 STATUSES: Final[Mapping[str, OrderStatus]] = {
     "NEW": OrderStatus.ACCEPTED,
-    "PENDING_NEW": OrderStatus.ACCEPTED,
+    "PENDING_NEW": OrderStatus.ACCEPTED,  # it waits for the working order of its list
     "PENDING_CANCEL": OrderStatus.ACCEPTED,
     "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
     "FILLED": OrderStatus.FILLED,
@@ -32,6 +33,7 @@ STATUSES: Final[Mapping[str, OrderStatus]] = {
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
 }
 
+_PENDING: Final = "PENDING_NEW"
 _MALFORMED: Final = (KeyError, TypeError, ValueError, InvalidOperation)
 
 
@@ -63,7 +65,7 @@ class Reader:
                 status=STATUSES[body["status"]],
                 side=side,
                 order_type=OrderType(body["type"]),
-                quantity=Decimal(body["origQty"]),
+                quantity=_quantity(body),
                 filled_quantity=Decimal(body["executedQty"]),
                 filled_amount=Decimal(body["cummulativeQuoteQty"]),
                 at_ms=at_ms,
@@ -110,6 +112,11 @@ class Reader:
             )
         except _MALFORMED as error:
             raise UnreadableReplyError("trade", error) from error
+
+
+def _quantity(body: Mapping[str, Any]) -> Decimal:
+    waits = body["status"] == _PENDING and "origQty" not in body
+    return Decimal(0) if waits else Decimal(body["origQty"])
 
 
 def balances(body: Any) -> dict[str, Balance]:

@@ -13,7 +13,7 @@ from libs.exchange.credentials import Credentials
 from libs.exchange.limits import Purpose
 from libs.exchange.orders import ccxt_gateway
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
-from libs.exchange.orders.port import NewOco, NewOrder, Signing
+from libs.exchange.orders.port import NewBracket, NewOco, NewOrder, Signing, Stop, Target
 from libs.exchange.outcomes import CancelVerdict, Finding, Verdict
 from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType, Side
@@ -38,6 +38,17 @@ OCO = NewOco(
     below_client_order_id="ctP-test00-2",
     below_stop_price=Decimal(49_500),
     below_price=None,
+    signing=SIGNING,
+)
+BRACKET = NewBracket(
+    symbol=SYMBOL,
+    list_client_order_id="ctO-test00-2",
+    client_order_id="ctE-test00-2",
+    quantity=Decimal("0.001"),
+    price=Decimal(50_500),
+    exit_quantity=Decimal("0.00099"),
+    stop=Stop(client_order_id="ctP-test00-3", stop_price=Decimal(49_500)),
+    target=Target(client_order_id="ctP-test00-4", price=Decimal(51_000)),
     signing=SIGNING,
 )
 Ask = Callable[[CcxtOrderGateway], Awaitable[Any]]
@@ -100,6 +111,17 @@ async def test_a_list_whose_answer_proves_nothing_is_unknown_and_sent_once(
 
     assert placement.outcome.verdict is Verdict.UNKNOWN
     assert exchange.asked == [("POST", "/api/v3/orderList/oco")]
+
+
+async def test_a_bracket_whose_answer_proves_nothing_is_unknown_and_sent_once(
+    gateway: CcxtOrderGateway, exchange: ScriptedExchange
+):
+    exchange.answers.append(CUT)
+
+    placement = await gateway.place_bracket(BRACKET)
+
+    assert placement.outcome.verdict is Verdict.UNKNOWN
+    assert exchange.asked == [("POST", "/api/v3/orderList/otoco")]
 
 
 async def test_a_name_that_the_exchange_knows_already_proves_that_the_order_exists(

@@ -89,6 +89,14 @@ def test_an_order_without_a_field_is_unreadable(field: str):
         Reader(SYMBOLS).order({name: value for name, value in FULL.items() if name != field})
 
 
+def test_only_an_order_that_waits_for_what_its_list_buys_has_no_quantity():
+    waiting = {name: value for name, value in FULL.items() if name not in {"origQty", "fills"}} | {"executedQty": "0"}
+
+    assert Reader(SYMBOLS).order(waiting | {"status": "PENDING_NEW"}).quantity == 0
+    with pytest.raises(UnreadableReplyError):
+        Reader(SYMBOLS).order(waiting | {"status": "NEW"})
+
+
 @pytest.mark.parametrize("change", [{"status": "TOMORROW"}, {"executedQty": "many"}, {"side": 1}])
 def test_an_order_with_a_malformed_field_is_unreadable(change: dict[str, Any]):
     with pytest.raises(UnreadableReplyError):
@@ -192,6 +200,7 @@ def test_rules_are_read_from_the_filters():
         "baseAsset": "BTC",
         "quoteAsset": "USDT",
         "ocoAllowed": True,
+        "otoAllowed": True,
         "orderTypes": ["LIMIT", "STOP_LOSS", "A_TYPE_OF_TOMORROW"],
         "filters": [
             {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
@@ -203,6 +212,7 @@ def test_rules_are_read_from_the_filters():
     listing = parse_listings({"symbols": [entry]}, ["BTC/USDT"])["BTC/USDT"]
 
     assert listing.order_types == {OrderType.LIMIT, OrderType.STOP_LOSS}
+    assert (listing.instrument.oco_allowed, listing.oto_allowed, listing.opo_allowed) == (True, True, False)
     assert (listing.instrument.notional_min, listing.instrument.notional_max) == (Decimal(5), Decimal(9_000_000))
     assert listing.instrument.market_quantity_max == 0
     assert listing.instrument.bid_multiplier_up is None

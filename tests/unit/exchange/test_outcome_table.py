@@ -88,7 +88,7 @@ ROWS: Final = (
     Row(400, -1145, "Invalid cancelRestrictions", Reason.PARAMETERS, "errors"),
     *(
         Row(400, code, "The legs of the list do not fit.", Reason.PARAMETERS, "errors: order lists")
-        for code in (-1158, -1165, -1166, -1168, -1196, -1197, -1198, -1199)
+        for code in (-1158, -1160, -1165, -1166, -1168, -1196, -1197, -1198, -1199, -1222, -1223, -1224, -1225)
     ),
     # 20xx: processing issues
     Row(400, -2010, "Account has insufficient balance for requested action.", Reason.INSUFFICIENT_BALANCE, "errors"),
