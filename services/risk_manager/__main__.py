@@ -31,20 +31,25 @@ from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Handler, Owner
 from libs.common.observability.health import Progress
 from libs.common.runtime import Runtime, run_service
+from libs.common.storage.postgres import Database
 from libs.common.storage.redis import RedisStore
 from libs.exchange.limits import AddressBudget
 from services.risk_manager.adapters.market import ExchangeInstruments, MarketView
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
+from services.risk_manager.adapters.reconciliation import PostgresReconciliation
 from services.risk_manager.adapters.redis_book import RedisRiskBook
+from services.risk_manager.domain.audit_progress import AuditProgress
 from services.risk_manager.domain.observed_market import ObservedMarket
 from services.risk_manager.service.configuring import ConfigurationKeeper
-from services.risk_manager.service.emergencies import EmergencyWatch, PersistingCauses
+from services.risk_manager.service.emergencies import EmergencyWatch
 from services.risk_manager.service.exposure import ExposureKeeper
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.halt_watch import WATCH_INTERVAL_S, HaltWatch
 from services.risk_manager.service.judging import SignalJudge
+from services.risk_manager.service.liquidating import LIQUIDATION_INTERVAL_S, Liquidator
 from services.risk_manager.service.losses import LossGuard
 from services.risk_manager.service.permits import LastLook, PermitKeeper
+from services.risk_manager.service.persisting import PersistingCauses
 from services.risk_manager.service.policy import StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 from services.risk_manager.service.rebuilding import BookKeeper
@@ -75,7 +80,7 @@ _log = structlog.get_logger(__name__)
 class RiskManager:
     """The service's parts, wired."""
 
-    def __init__(self, runtime: Runtime[Settings], store: RedisStore) -> None:
+    def __init__(self, runtime: Runtime[Settings], database: Database, store: RedisStore) -> None:
         settings, live, clock = runtime.settings, runtime.live, runtime.clock
         configuration = live.current  # what cannot change while this process lives
         self._runtime = runtime
@@ -85,6 +90,7 @@ class RiskManager:
         observed = ObservedMarket(
             started_at_s=clock.monotonic_s(), clock_skew_ms_max=lambda: live.current.safety.clock_skew_ms_max
         )
+        audit = AuditProgress(started_at_s=clock.monotonic_s())
         self.market = MarketView(observed=observed, client=store.client, clock=clock)
         self.instruments = ExchangeInstruments(
             address=settings.exchange_rest_url, symbols=configuration.symbols, budget=AddressBudget(clock)
@@ -106,7 +112,9 @@ class RiskManager:
             configuration=live,
             configuring=self.configuring,
             operators=operators.current,
-            conditions=PersistingCauses(configuration=live, market=observed, clock=clock),
+            conditions=PersistingCauses(
+                configuration=live, market=observed, audit=audit, books=PostgresReconciliation(database), clock=clock
+            ),
             liquidate=self.judge.liquidate,
             start=StartPolicy(
                 starts_active=settings.start_active,
@@ -121,9 +129,11 @@ class RiskManager:
             governor=self.governor,
             losses=self.losses,
             market=observed,
+            audit=audit,
             apply=self.apply,
             clock=clock,
         )
+        self.liquidator = Liquidator(governor=self.governor, sell=self.judge.sell, apply=self.apply, clock=clock)
         last_look = LastLook(clock)
         self.permits = PermitKeeper(
             configuration=live,
@@ -213,7 +223,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
     """Judge, guard and govern until cancelled."""
     runtime.settings.halt_dir.mkdir(parents=True, exist_ok=True)
     async with runtime.database() as database, runtime.redis() as store:
-        service = RiskManager(runtime, store)
+        service = RiskManager(runtime, database, store)
         owner: Owner[RiskRecords] = runtime.owner(
             database=database,
             topics=OWNED_TOPICS,
@@ -244,6 +254,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(do("halts", WATCH_INTERVAL_S, service.halts.look), name="halts")
             tasks.create_task(do("permits", PERMIT_RENEWAL_S, service.permits.renew), name="permits")
             tasks.create_task(do("emergencies", EMERGENCY_INTERVAL_S, service.emergencies.look), name="emergencies")
+            tasks.create_task(do("liquidations", LIQUIDATION_INTERVAL_S, service.liquidator.look), name="liquidations")
             tasks.create_task(do("risk state", RECONCILE_INTERVAL_S, service.books.reconcile), name="risk state")
 
 

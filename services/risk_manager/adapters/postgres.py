@@ -1,11 +1,17 @@
 """The risk state in Postgres, within one transaction of the owner."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from libs.common.contracts.events import ControlCommanded, EquityMarked, OrderApproved, OrderRefused
+from libs.common.contracts.events import (
+    ControlCommanded,
+    EquityMarked,
+    OperatorKeyChanged,
+    OrderApproved,
+    OrderRefused,
+)
 from libs.common.control.commands import CommandHistory
 from libs.common.storage.transaction import Transaction, Write
 from services.risk_manager.adapters import statements
@@ -214,6 +220,24 @@ class PostgresRiskRecords:
             version.reason,
             version.command_id,
             version.created_at,
+        )
+
+    async def operator_keys(self) -> Mapping[str, OperatorKeyChanged]:
+        """Return the last change told of every operator's key, by key id."""
+        rows = await self._transaction.fetch(statements.OPERATOR_KEYS)
+        return {row["key_id"]: OperatorKeyChanged(**dict(row)) for row in rows}
+
+    async def save_operator_key(self, change: OperatorKeyChanged) -> None:
+        """Remember a change that is told."""
+        await self._transaction.execute(
+            statements.SAVE_OPERATOR_KEY,
+            change.key_id,
+            change.name,
+            change.role,
+            list(change.accounts),
+            change.accepted,
+            change.reason,
+            change.occurred_at,
         )
 
     async def save_command(self, command: ControlCommanded, *, refusal: str | None, path: str, at: datetime) -> None:

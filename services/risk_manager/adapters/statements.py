@@ -133,6 +133,17 @@ SAVE_COMMAND: Final = """
     ON CONFLICT (command_id) DO NOTHING
 """
 
+OPERATOR_KEYS: Final = """
+    SELECT key_id, name, role, accounts, accepted, reason, changed_at AS occurred_at FROM operator_keys
+"""
+SAVE_OPERATOR_KEY: Final = """
+    INSERT INTO operator_keys (key_id, name, role, accounts, accepted, reason, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (key_id) DO UPDATE SET
+        name = excluded.name, role = excluded.role, accounts = excluded.accounts, accepted = excluded.accepted,
+        reason = excluded.reason, changed_at = excluded.changed_at
+"""
+
 CONFIGURATION: Final = """
     SELECT version, configuration, origins, changes, loosened, issuer, reason, command_id, created_at
     FROM configuration_versions ORDER BY version DESC LIMIT 1

@@ -161,12 +161,14 @@ def refusal_of(signal: SignalGenerated, account: str, refusal: Refusal, *, now: 
     )
 
 
-def sale_of(position: HeldPosition, halt: HaltRecord, mark: StoredMark | None, *, now: datetime) -> SignalGenerated:
-    """Return the order from above to sell a whole position because of a halt."""
+def sale_of(
+    position: HeldPosition, halt: HaltRecord, mark: StoredMark | None, *, now: datetime, attempt: str = ""
+) -> SignalGenerated:
+    """Return the order from above to sell a whole position because of a halt; a named attempt is one of its own."""
     bid = mark.bids.get(position.symbol) if mark is not None else None
     return SignalGenerated(
         occurred_at=now,
-        signal_id=f"liquidation|{halt.halt_id}|{position.symbol}"[:120],
+        signal_id=f"liquidation|{attempt}|{halt.halt_id}|{position.symbol}".replace("||", "|")[:120],
         strategy=position.strategy or "liquidation",
         symbol=position.symbol,
         side=Side.SELL,

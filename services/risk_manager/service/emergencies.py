@@ -3,7 +3,7 @@
 Conditions that lift by themselves only reduce; what a person has to look into halts.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -13,42 +13,20 @@ from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, HeartbeatSent, MessageDeadLettered
 from libs.common.contracts.topics import TOPICS
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
-from libs.trading.money import plain
-from libs.trading.risk import DailyLossLevel
+from services.risk_manager.domain.audit_progress import AuditProgress
 from services.risk_manager.domain.crashes import CrashCounter
 from services.risk_manager.domain.observed_market import ObservedMarket
 from services.risk_manager.domain.trading_state import ReducingCause
 from services.risk_manager.service.announcements import COMPONENT
 from services.risk_manager.service.governing import Governor
-from services.risk_manager.service.losses import LossGuard, loss_of
+from services.risk_manager.service.losses import LossGuard
 from services.risk_manager.service.ports import RiskRecords
 
 Apply = Callable[[Callable[[RiskRecords], Awaitable[Sequence[Event]]]], Awaitable[None]]
 """Runs work in a transaction of the owner: `Owner.apply`."""
 
+_STALLED: Final = "audit-stalled"
 _HALTING_TOPICS: Final = frozenset(topic.name for topic in TOPICS if topic.halts_account)
-
-
-class PersistingCauses:
-    """Which emergencies are still there when somebody wants to resume."""
-
-    def __init__(self, *, configuration: LiveConfiguration, market: ObservedMarket, clock: Clock) -> None:
-        self._configuration = configuration
-        self._market = market
-        self._clock = clock
-
-    async def persisting(self, account: str, records: RiskRecords) -> Mapping[StopTrigger, str]:
-        """Return the triggers whose cause is still there, with what was found."""
-        causes = {}
-        mark = await records.mark(account)
-        if mark is not None:
-            today = loss_of(mark, self._configuration.current)
-            if today.level is DailyLossLevel.EXCEEDED:
-                causes[StopTrigger.DAILY_LOSS_EXCEEDED] = f"a loss of {plain(today.loss)} of {plain(today.limit)}"
-        unreachable_s = self._market.unreachable_for_s(now_s=self._clock.monotonic_s())
-        if unreachable_s >= self._configuration.current.safety.api_lost_reducing_s:
-            causes[StopTrigger.API_CONNECTION_LOST] = f"no exchange for {unreachable_s:.0f} s"
-        return causes
 
 
 class EmergencyWatch:
@@ -59,6 +37,7 @@ class EmergencyWatch:
         governor: Changes the trading state.
         losses: Knows when each account's equity was marked last.
         market: Knows for how long the exchange has been out of reach.
+        audit: Knows for how long nothing has been recorded.
         apply: Runs work in a transaction of the owner.
         clock: Tells how long something has lasted.
     """
@@ -70,6 +49,7 @@ class EmergencyWatch:
         governor: Governor,
         losses: LossGuard,
         market: ObservedMarket,
+        audit: AuditProgress,
         apply: Apply,
         clock: Clock,
     ) -> None:
@@ -78,6 +58,7 @@ class EmergencyWatch:
         self._governor = governor
         self._losses = losses
         self._market = market
+        self._audit = audit
         self._apply = apply
         self._clock = clock
         self._started_at = clock.now()
@@ -90,10 +71,13 @@ class EmergencyWatch:
     def begin(self) -> None:
         """Count every silence from now: before, this process was not the one to listen."""
         self._started_at = self._clock.now()
+        self._audit.begin(now_s=self._clock.monotonic_s())
 
     async def on_heartbeat(self, envelope: Envelope[HeartbeatSent]) -> None:
         """Take note of a process's heartbeat."""
-        self._crashes.hear(envelope.event, now_s=self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        self._crashes.hear(envelope.event, now_s=now_s)
+        self._audit.hear(envelope.event, now_s=now_s)
 
     async def on_dead_letter(self, envelope: Envelope[MessageDeadLettered], records: RiskRecords) -> Sequence[Event]:
         """Halt every account when a message about money or control could not be used."""
@@ -139,11 +123,14 @@ class EmergencyWatch:
         unreachable_s = self._market.unreachable_for_s(now_s=now_s)
         self._crashes.crashes_max, self._crashes.window_s = self._safety.crashes_max, self._safety.crashes_window_s
         loops = self._crashes.crash_loops(now_s=now_s)
+        stalled_s = self._audit.stalled_for_s(now_s=now_s)
         for account in self._accounts:
             await self._look_at_connection(account, unreachable_s)
             await self._look_at_equity(account)
             for component, crashes in loops.items():
                 await self._halt_for_crashes(account, component, crashes)
+            if stalled_s > 0 and not self._is_halted_by(account, _STALLED):
+                await self._halt_for_audit(account, stalled_s)
         for component in loops:
             self._crashes.forget(component)
 
@@ -212,9 +199,26 @@ class EmergencyWatch:
             )
         )
 
+    async def _halt_for_audit(self, account: str, stalled_s: float) -> None:
+        now = self._clock.now()
+        await self._apply(
+            lambda records: self._governor.trip(
+                StopTrigger.SYSTEM_ERROR,
+                account=account,
+                halt_id=f"{_STALLED}-{epoch_ms(now)}",
+                reason=f"the audit log has stood still for {stalled_s:.0f} s",
+                at=now,
+                records=records,
+            )
+        )
+
     def _has_cause(self, account: str, cause: ReducingCause) -> bool:
         state = self._governor.known.get(account)
         return state is not None and cause in state.causes
+
+    def _is_halted_by(self, account: str, kind: str) -> bool:
+        state = self._governor.known.get(account)
+        return state is not None and any(halt.halt_id.startswith(f"{kind}-") for halt in state.halts)
 
     def _is_halted_for(self, account: str, trigger: StopTrigger) -> bool:
         state = self._governor.known.get(account)

@@ -19,6 +19,7 @@ from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.observability import metrics
 from services.risk_manager.domain.configuration import ChangeRefusal
+from services.risk_manager.domain.resuming import ResumeRefusal, resume_refusal
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause, TransitionRefusal
 from services.risk_manager.service.announcements import COMPONENT, acknowledged, halt_alert, resumption_alert
 from services.risk_manager.service.configuring import ConfigurationKeeper
@@ -112,8 +113,9 @@ class Governor:
         if isinstance(outcome, tuple):
             return await self._refuse(command, outcome[0], outcome[1], path, records)
         await records.save_command(command, refusal=None, path=path, at=self._clock.now())
+        note = _cleared(before, outcome) if command.command == "RESUME" else ""
         events = await self._keep(outcome, before, records) if outcome is not before else []
-        events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now()))
+        events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now(), note=note))
         if command.command == "HALT":
             events += await self._after_halt(HaltRecord.of(command), outcome, records, may_liquidate=True)
         elif command.command == "RESUME":
@@ -172,6 +174,8 @@ class Governor:
             may_liquidate: Whether the halt has the authority to sell positions.
         """
         before = await records.state(halt.account or "")
+        if not may_liquidate:  # what is stored as liquidating is sold until nothing is left
+            halt = halt.model_copy(update={"liquidate": False})
         after = before.halted_by(halt, now=self._clock.now())
         if after is before:
             return ()
@@ -198,20 +202,40 @@ class Governor:
 
     async def _transition(
         self, command: ControlCommanded, before: AccountState, records: RiskRecords
-    ) -> AccountState | tuple[TransitionRefusal, str]:
+    ) -> AccountState | tuple[TransitionRefusal | ResumeRefusal, str]:
         now, reason, issuer = self._clock.now(), command.reason, command.issuer
         match command.command:
             case "HALT":
                 return before.halted_by(HaltRecord.of(command), now=now)
             case "RESUME":
-                persisting = await self._conditions.persisting(command.account, records)
-                return before.resumed(command.clears, persisting=persisting, reason=reason, issuer=issuer, now=now)
+                return await self._resumption(command, before, records)
             case "START":
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
             case "CONFIGURE" | "RECONCILE_ACCEPT":  # change no account's state
                 return before
+
+    async def _resumption(
+        self, command: ControlCommanded, before: AccountState, records: RiskRecords
+    ) -> AccountState | tuple[TransitionRefusal | ResumeRefusal, str]:
+        persisting = await self._conditions.persisting(command.account, records)
+        outcome = before.resumed(
+            command.clears,
+            persisting=persisting,
+            reason=command.reason,
+            issuer=command.issuer,
+            now=self._clock.now(),
+        )
+        if isinstance(outcome, tuple):
+            return outcome
+        refusal = resume_refusal(
+            [halt for halt in before.halts if halt.halt_id in command.clears],
+            await self._conditions.differences(command.account),
+            symbol=command.scope_symbol,
+            strategy=command.scope_strategy,
+        )
+        return outcome if refusal is None else refusal
 
     async def _configured(
         self, command: ControlCommanded, state: AccountState, path: HaltPath, records: RiskRecords
@@ -256,3 +280,10 @@ class Governor:
         reason = f"{refusal}: {detail}" if detail else refusal
         _log.warning("Refused a command", command=command.command, issuer=command.issuer, reason=reason)
         return [acknowledged(command, state, path, refusal=reason, now=self._clock.now())]
+
+
+def _cleared(before: AccountState, after: AccountState) -> str:
+    """Return which halts a RESUME settled and which are still latched."""
+    remaining = [halt.halt_id for halt in after.halts]
+    cleared = [halt.halt_id for halt in before.halts if halt.halt_id not in remaining]
+    return f"cleared: {', '.join(cleared)}" + (f"; still latched: {', '.join(remaining)}" if remaining else "")

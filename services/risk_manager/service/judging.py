@@ -19,6 +19,7 @@ from libs.trading import risk as core
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.answers import Refusal, ServiceRefusal
+from services.risk_manager.domain.claims import HeldPosition
 from services.risk_manager.domain.decision import (
     Setting,
     approval,
@@ -99,16 +100,28 @@ class SignalJudge:
             state: The account's stored state with that halt latched: its epoch is the approvals'.
             records: The stored risk state.
         """
-        mark = await records.mark(state.account)
         answers: list[Event] = []
         for position in await records.positions(state.account):
             in_scope = halt.stops(state.account, symbol=position.symbol, strategy=position.strategy)
             if position.is_open and in_scope:
-                order = sale_of(position, halt, mark, now=self._clock.now())
-                snapshot, quote = await self._look(state.account, order, records)
-                if not snapshot.decided:
-                    answers.append(await self._decide(order, snapshot, quote, records))
+                answers += await self.sell(halt, state, position, "", records)
         return answers
+
+    async def sell(
+        self, halt: HaltRecord, state: AccountState, position: HeldPosition, attempt: str, records: RiskRecords
+    ) -> Sequence[Event]:
+        """Return the order that sells one position because of a halt; see `liquidate`.
+
+        Args:
+            halt: See `liquidate`, `state` and `records` likewise.
+            state: See `halt`.
+            position: What to sell all of.
+            attempt: Names a further sale after one that did not do it; the first has no name.
+            records: See `halt`.
+        """
+        order = sale_of(position, halt, await records.mark(state.account), now=self._clock.now(), attempt=attempt)
+        snapshot, quote = await self._look(state.account, order, records)
+        return () if snapshot.decided else [await self._decide(order, snapshot, quote, records)]
 
     async def _look(
         self, account: str, signal: SignalGenerated, records: RiskRecords

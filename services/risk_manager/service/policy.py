@@ -1,10 +1,11 @@
 """What the governor is told from outside: how accounts begin, and which emergencies persist."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from libs.common.contracts.vocabulary import StopTrigger
+from services.risk_manager.domain.resuming import OpenDifference
 from services.risk_manager.service.ports import RiskRecords
 
 
@@ -13,6 +14,14 @@ class Conditions(Protocol):
 
     async def persisting(self, account: str, records: RiskRecords) -> Mapping[StopTrigger, str]:
         """Return the triggers whose cause is still there, with what was found."""
+        ...
+
+    async def differences(self, account: str) -> Sequence[OpenDifference]:
+        """Return what our books and the exchange disagree on.
+
+        Raises:
+            RetryableError: Nobody can say.
+        """
         ...
 
 

@@ -8,7 +8,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from libs.common.contracts.events import ControlCommanded, EquityMarked, OrderApproved, OrderRefused
+from libs.common.contracts.events import (
+    ControlCommanded,
+    EquityMarked,
+    OperatorKeyChanged,
+    OrderApproved,
+    OrderRefused,
+)
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.control.commands import CommandHistory
 from libs.trading.instruments import Instrument
@@ -127,6 +133,14 @@ class RiskRecords(Protocol):
 
     async def save_configuration(self, version: ConfigurationVersion) -> None:
         """Store a new version for ever."""
+        ...
+
+    async def operator_keys(self) -> Mapping[str, OperatorKeyChanged]:
+        """Return the last change told of every operator's key, by key id."""
+        ...
+
+    async def save_operator_key(self, change: OperatorKeyChanged) -> None:
+        """Remember a change that is told."""
         ...
 
     async def save_command(self, command: ControlCommanded, *, refusal: str | None, path: str, at: datetime) -> None:

@@ -15,6 +15,7 @@ from libs.common.contracts.events import (
     ControlCommanded,
     EquityMarked,
     MarketStatusChanged,
+    OperatorKeyChanged,
     OrderApproved,
     OrderRefused,
     OrderUpdated,
@@ -29,6 +30,7 @@ from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, RecentOrders, StoredMark
+from services.risk_manager.domain.resuming import OpenDifference
 from services.risk_manager.domain.trading_state import AccountState
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.ports import DecisionFacts, Reservation, ReservationOutcome, RiskRecords
@@ -186,6 +188,7 @@ class FakeRecords(RiskRecords):
         self.states: dict[str, AccountState] = {}
         self.settled: set[tuple[str, str]] = set()
         self.commands: dict[uuid.UUID, tuple[ControlCommanded, str | None, str]] = {}
+        self.keys: dict[str, OperatorKeyChanged] = {}
         self._effects: list[Callable[[], None]] = []
 
     async def transact(self, work: Coroutine[Any, Any, Sequence[Event]]) -> list[Event]:
@@ -300,6 +303,12 @@ class FakeRecords(RiskRecords):
         ]
         return CommandHistory(seen=command.command_id in self.commands, sequence_last=max(sequences, default=-1))
 
+    async def operator_keys(self) -> Mapping[str, OperatorKeyChanged]:
+        return dict(self.keys)
+
+    async def save_operator_key(self, change: OperatorKeyChanged) -> None:
+        self.keys[change.key_id] = change
+
     async def save_command(self, command: ControlCommanded, *, refusal: str | None, path: str, at: datetime) -> None:
         self.commands.setdefault(command.command_id, (command, refusal, path))
 
@@ -355,9 +364,13 @@ class FakeConditions:
 
     def __init__(self) -> None:
         self.found: dict[StopTrigger, str] = {}
+        self.differing: list[OpenDifference] = []
 
     async def persisting(self, account: str, records: RiskRecords) -> Mapping[StopTrigger, str]:
         return self.found
+
+    async def differences(self, account: str) -> Sequence[OpenDifference]:
+        return self.differing
 
 
 def an_active_account(records: FakeRecords, **changes: Any) -> AccountState:

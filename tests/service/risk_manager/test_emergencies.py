@@ -8,10 +8,13 @@ import pytest
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import AlertRaised, HeartbeatSent, MessageDeadLettered
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
+from services.risk_manager.domain.audit_progress import AuditProgress
 from services.risk_manager.domain.crashes import CrashCounter
 from services.risk_manager.domain.observed_market import ObservedMarket
-from services.risk_manager.service.emergencies import EmergencyWatch, PersistingCauses
+from services.risk_manager.domain.resuming import OpenDifference
+from services.risk_manager.service.emergencies import EmergencyWatch
 from services.risk_manager.service.losses import LossGuard
+from services.risk_manager.service.persisting import PersistingCauses
 from services.risk_manager.service.ports import RiskRecords
 from tests.service.risk_manager.builders import (
     NOW,
@@ -26,6 +29,16 @@ from tests.service.risk_manager.builders import (
 from tests.service.risk_manager.test_losses import Watch
 
 
+class FakeReconciliation:
+    """What differs, as told."""
+
+    def __init__(self) -> None:
+        self.found: list[OpenDifference] = []
+
+    async def differences(self, account: str) -> Sequence[OpenDifference]:
+        return [each for each in self.found if account == "main"]
+
+
 class Station:
     """An emergency watch over fakes; the account is ACTIVE."""
 
@@ -36,6 +49,7 @@ class Station:
         self.clock = a_clock()
         configuration = a_configuration()
         self.market = ObservedMarket(started_at_s=self.clock.monotonic_s(), clock_skew_ms_max=lambda: 500)
+        self.audit = AuditProgress(started_at_s=self.clock.monotonic_s())
         self.losses = LossGuard(configuration=configuration, governor=self.governor)
         self.events: list[Event] = []
         self.watch = EmergencyWatch(
@@ -43,10 +57,14 @@ class Station:
             governor=self.governor,
             losses=self.losses,
             market=self.market,
+            audit=self.audit,
             apply=self.apply,
             clock=self.clock,
         )
-        self.conditions = PersistingCauses(configuration=configuration, market=self.market, clock=self.clock)
+        self.books = FakeReconciliation()
+        self.conditions = PersistingCauses(
+            configuration=configuration, market=self.market, audit=self.audit, books=self.books, clock=self.clock
+        )
         self.governor.known["main"] = an_active_account(self.records)
 
     async def apply(self, work: Callable[[RiskRecords], Awaitable[Sequence[Event]]]) -> None:
@@ -265,3 +283,72 @@ def test_a_market_with_a_clock_that_differs_too_much_is_not_calm(skew_ms: int, *
     market.hear(a_status(clock_skew_ms=skew_ms, volatility_rate=Decimal(0)), now_s=0)
 
     assert market.facts("BTC/USDT", now_s=0).calm is calm
+
+
+def an_audit_beat(handled: int, *, instance: str = "host:1") -> HeartbeatSent:
+    return a_beat(0, component="audit_recorder").model_copy(update={"handled": handled, "instance": instance})
+
+
+async def beating(station: Station, seconds: int, *, handled: int | None, others: bool = True) -> None:
+    """Let time pass in which the recorder's count rises, stands still (`handled`), or is not heard of (None)."""
+    for _ in range(seconds):
+        if others:
+            await station.watch.on_heartbeat(enveloped(a_beat(0)))
+        if handled is not None:
+            await station.watch.on_heartbeat(enveloped(an_audit_beat(handled)))
+        await station.wait(1)
+
+
+@pytest.mark.parametrize("handled", [5, None])
+async def test_an_audit_log_that_stands_still_while_others_beat_halts_once(handled: int | None) -> None:
+    station = Station()
+    await station.watch.on_heartbeat(enveloped(an_audit_beat(5)))
+
+    await beating(station, 60, handled=handled)
+    assert station.state() is TradingState.ACTIVE
+    await beating(station, 20, handled=handled)
+
+    assert station.state() is TradingState.HALTED
+    (halt,) = station.governor.known["main"].halts
+    assert (halt.trigger, halt.reason) == (StopTrigger.SYSTEM_ERROR, "the audit log has stood still for 61 s")
+    causes = await station.conditions.persisting("main", station.records)
+    assert causes[StopTrigger.SYSTEM_ERROR].startswith("the audit log has stood still for ")
+
+
+async def test_an_audit_log_that_goes_on_is_no_emergency_and_can_be_resumed_from() -> None:
+    station = Station()
+    for count in range(90):
+        await beating(station, 1, handled=count)
+
+    assert station.state() is TradingState.ACTIVE
+    assert await station.conditions.persisting("main", station.records) == {}
+
+
+async def test_a_silent_broker_says_nothing_about_the_audit_log() -> None:
+    station = Station()
+    await beating(station, 5, handled=5)
+
+    await beating(station, 300, handled=None, others=False)
+    await beating(station, 30, handled=None)
+
+    assert station.state() is TradingState.ACTIVE
+
+
+async def test_a_restarted_recorder_counts_from_nothing_and_is_heard() -> None:
+    station = Station()
+    await beating(station, 5, handled=5_000)
+
+    for count in range(90):
+        await station.watch.on_heartbeat(enveloped(an_audit_beat(count, instance="host:2")))
+        await beating(station, 1, handled=None)
+
+    assert station.state() is TradingState.ACTIVE
+
+
+async def test_the_differences_are_those_of_the_account() -> None:
+    station = Station()
+    difference = OpenDifference(difference_id="1", symbol=None, subject="s", expected="1", found="2")
+    station.books.found = [difference]
+
+    assert await station.conditions.differences("main") == [difference]
+    assert await station.conditions.differences("second") == []

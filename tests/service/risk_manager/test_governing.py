@@ -46,7 +46,7 @@ class Office:
     ) -> None:
         self.records, self.conditions, self.clock = FakeRecords(), FakeConditions(), a_clock()
         configuration = a_configuration(exchange={"accounts": accounts}, **sections)
-        judge = SignalJudge(
+        self.judge = SignalJudge(
             configuration=configuration,
             epoch=lambda: 7,
             book=FakeBook(),
@@ -59,7 +59,7 @@ class Office:
             configuring=a_keeper(configuration),
             operators=lambda: OPERATORS,
             conditions=self.conditions,
-            liquidate=judge.liquidate,
+            liquidate=self.judge.liquidate,
             start=start or StartPolicy(),
             clock=self.clock,
         )
