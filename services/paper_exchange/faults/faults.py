@@ -86,8 +86,8 @@ class Faults:
         return self._number
 
     def disarm(self, number: int | None = None) -> int:
-        """Take a fault away, or all of them, and return how many there were."""
-        gone = [each for each in self._armed if number in (None, each)]
+        """Take a fault away, or all of them, and return how many could still have struck."""
+        gone = [armed.number for armed in self.armed() if number in (None, armed.number)]
         self._keep({each: armed for each, armed in self._armed.items() if each not in gone})
         return len(gone)
 
