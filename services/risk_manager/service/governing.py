@@ -92,6 +92,15 @@ class Governor:
                 self._remember(after)
         return events
 
+    async def restore(self, records: RiskRecords) -> Sequence[Event]:
+        """Write again what the database lost of the halts in force: nobody cleared them, or it would be known here."""
+        for account, known in self.known.items():
+            stored = await records.find_state(account)
+            if stored is None or {halt.halt_id for halt in known.halts} - {halt.halt_id for halt in stored.halts}:
+                _log.error("Stored halts were lost and are written again", account=account)
+                await records.save_state(known)
+        return ()
+
     async def on_command(
         self, envelope: Envelope[ControlCommanded], records: RiskRecords, path: HaltPath = "kafka"
     ) -> Sequence[Event]:

@@ -21,6 +21,9 @@ from services.risk_manager.service.ports import RiskRecords
 WATCH_INTERVAL_S: Final = 0.2
 """How long a halt that neither Kafka nor Redis carries may go unnoticed; well below the permits' `VIEW_AGE_S_MAX`."""
 
+LOOKS_A_ROW: Final = 25
+"""Every so many looks, five seconds, the stored rows are looked at too."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -71,6 +74,7 @@ class HaltWatch:
         self._permits = permits
         self._apply = apply
         self._last_look = last_look
+        self._looks = 0
 
     async def on_command(self, envelope: Envelope[ControlCommanded]) -> None:
         """Carry out a HALT from `control` at once; the owner's own turn of the same record finds it done."""
@@ -98,6 +102,9 @@ class HaltWatch:
                 await self._take_over(halt, view)
         await self._assert_missing(view)
         await self._drop_settled(view)
+        if self._looks % LOOKS_A_ROW == 0:
+            await self._apply(self._governor.restore)
+        self._looks += 1
 
     async def _take_over(self, halt: HaltRecord, view: LatchView) -> None:
         for account in self._governor.known:
