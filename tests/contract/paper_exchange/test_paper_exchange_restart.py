@@ -47,6 +47,14 @@ async def trade_a_little(exchange: PaperExchangeProcess):
                 "belowStopPrice": low,
             }
         )
+        working = {"workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.01", "pendingSide": "SELL"}
+        exits = {"pendingAboveType": "LIMIT_MAKER", "pendingAbovePrice": high}
+        exits |= {"pendingBelowType": "STOP_LOSS", "pendingBelowStopPrice": low}
+        bracket = {"symbol": "BTCUSDT"} | working | exits
+        await client.private_post_orderlist_otoco(
+            bracket | {"workingPrice": low, "workingTimeInForce": "GTC", "pendingQuantity": "0.00999"}
+        )
+        await client.private_post_orderlist_opoco(bracket | {"workingPrice": high, "workingTimeInForce": "FOK"})
         return await client.public_get_trades({"symbol": "BTCUSDT", "limit": 100})
     finally:
         await client.close()
@@ -69,6 +77,8 @@ async def test_after_a_kill_everything_is_as_it_was_and_the_market_goes_on(tmp_p
             await client.close()
 
     assert after == before
+    assert {order["status"] for order in before["open"]} == {"NEW", "PENDING_NEW"}
+    assert [each["contingencyType"] for each in before["lists"]] == ["OCO", "OTO", "OTO"]
     assert later[: len(trades)] == trades, "the past is not rewritten"
     ids = [int(trade["id"]) for trade in later]
     assert ids == list(range(ids[0], ids[0] + len(ids))), "the numbers go on without a gap"
