@@ -85,6 +85,7 @@ REFUSALS: Final[dict[int, Reason]] = {
     -1128: Reason.PARAMETERS,  # OPTIONAL_PARAMS_BAD_COMBO
     -1130: Reason.PARAMETERS,  # INVALID_PARAMETER
     -1131: Reason.PARAMETERS,  # BAD_RECV_WINDOW
+    -1134: Reason.PARAMETERS,  # BAD_STRATEGY_TYPE
     -1145: Reason.PARAMETERS,  # INVALID_CANCEL_RESTRICTIONS
     -1158: Reason.PARAMETERS,  # legs of a list: the types do not go together
     -1160: Reason.PARAMETERS,
@@ -95,6 +96,8 @@ REFUSALS: Final[dict[int, Reason]] = {
     -1197: Reason.PARAMETERS,
     -1198: Reason.PARAMETERS,
     -1199: Reason.PARAMETERS,
+    -1210: Reason.PARAMETERS,  # pegged prices
+    -1211: Reason.PARAMETERS,
     -1222: Reason.PARAMETERS,  # lists whose entry pays for the exits: which side each order is on, what it must name
     -1223: Reason.PARAMETERS,
     -1224: Reason.PARAMETERS,

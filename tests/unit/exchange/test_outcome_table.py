@@ -85,6 +85,9 @@ ROWS: Final = (
     Row(400, -1128, "Combination of optional parameters invalid.", Reason.PARAMETERS, "errors"),
     Row(400, -1130, "Data sent for parameter 'price' is not valid.", Reason.PARAMETERS, "errors"),
     Row(400, -1131, "recvWindow must be less than 60000.", Reason.PARAMETERS, "errors: BAD_RECV_WINDOW"),
+    Row(400, -1134, "strategyType was less than 1000000.", Reason.PARAMETERS, "errors: BAD_STRATEGY_TYPE"),
+    Row(400, -1210, "Invalid pegPriceType.", Reason.PARAMETERS, "errors: INVALID_PEG_PRICE_TYPE"),
+    Row(400, -1211, "Invalid pegOffsetType.", Reason.PARAMETERS, "errors: INVALID_PEG_OFFSET_TYPE"),
     Row(400, -1145, "Invalid cancelRestrictions", Reason.PARAMETERS, "errors"),
     *(
         Row(400, code, "The legs of the list do not fit.", Reason.PARAMETERS, "errors: order lists")
