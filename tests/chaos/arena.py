@@ -31,12 +31,15 @@ from libs.embedded.stack import Phase, Stack, open_stack
 from tests.chaos.journal_tail import JournalTail
 
 ACCOUNT: Final = "main"
+EXECUTOR: Final = "trade_executor"
+STANDBY: Final = "trade_executor_standby"
 TRADING: Final = Path(__file__).with_name("trading.json")
 FENCE_MS: Final = 1_400
 QUARANTINE_S: Final = 6.0
 """The fence's terms, a tenth of the real ones: two symbols have to keep trading."""
 SETTINGS: Final[Mapping[str, Mapping[str, str]]] = {
-    "trade_executor": {"TRADER_FENCE_MS": str(FENCE_MS), "TRADER_QUARANTINE_S": str(QUARANTINE_S)}
+    EXECUTOR: {"TRADER_FENCE_MS": str(FENCE_MS), "TRADER_QUARANTINE_S": str(QUARANTINE_S)},
+    "paper_exchange": {"PAPER_EXCHANGE_ADMIN_PORT": "0"},
 }
 PROMPT: Final = Backoff(longest_s=0.2)
 """The supervisor's patience with a crashing process is not what is tested."""
@@ -197,13 +200,16 @@ class Arena:
 
 
 @asynccontextmanager
-async def open_arena(root: Path, *, seed: int, standby: bool = False) -> AsyncIterator[Arena]:
+async def open_arena(
+    root: Path, *, seed: int, standby: bool = False, settings: Mapping[str, Mapping[str, str]] = SETTINGS
+) -> AsyncIterator[Arena]:
     """Start a stack that trades as often as it can; leaving it stops the stack.
 
     Args:
         root: Its data directory.
         seed: Of its market.
         standby: Run a second executor beside the first.
+        settings: Environment variables by service.
 
     Raises:
         EmbeddedError: It does not start.
@@ -212,7 +218,7 @@ async def open_arena(root: Path, *, seed: int, standby: bool = False) -> AsyncIt
     async with open_stack(root, on_event=history.note) as stack:
         composition = Composition(stack=stack, configuration=_configuration(seed), start_active=True)
         composition.prepare()
-        services = [_prompt(service) for service in composition.services()]
+        services = [_prompt(service, settings.get(service.name, {})) for service in composition.services()]
         if standby:
             services = _with_standby(services)
         await stack.start(services, composition.jobs())
@@ -235,14 +241,13 @@ def _configuration(seed: int) -> TradingConfiguration:
     return parse_configuration(content, where="chaos")
 
 
-def _prompt(service: Service) -> Service:
-    environment = {**service.environment, **SETTINGS.get(service.name, {})}
-    return replace(service, environment=environment, backoff=PROMPT)
+def _prompt(service: Service, settings: Mapping[str, str]) -> Service:
+    return replace(service, environment={**service.environment, **settings}, backoff=PROMPT)
 
 
 def _with_standby(services: Sequence[Service]) -> list[Service]:
-    executor = next(service for service in services if service.name == "trade_executor")
-    second = replace(executor, name="trade_executor_standby", depends_on=(*executor.depends_on, "trade_executor"))
+    executor = next(service for service in services if service.name == EXECUTOR)
+    second = replace(executor, name=STANDBY, depends_on=(*executor.depends_on, EXECUTOR))
     return [*services, second]
 
 

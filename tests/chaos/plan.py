@@ -3,11 +3,13 @@
 Invariant: the same seed gives the same rounds, whatever becomes of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from tests.chaos.faults import MENU
 
 Card = TypeVar("Card")
 
@@ -85,6 +87,7 @@ class Round:
     Attributes:
         victims: Who is killed, all at once.
         delay_s: How long after the moment that was aimed at.
+        fault: What the exchange does wrong from before the moment on.
     """
 
     number: int
@@ -92,16 +95,17 @@ class Round:
     victims: tuple[str, ...]
     delay_s: float
     mishap: Mishap | None
+    fault: Mapping[str, Any] | None
 
     def __str__(self) -> str:
-        besides = f", {self.mishap}" if self.mishap is not None else ""
+        besides = "".join(f", {each}" for each in (self.mishap, self.fault and self.fault["kind"]) if each)
         return f"{self.aim}: kill {' and '.join(self.victims)}{besides}"
 
 
 def rounds(seed: int) -> Iterator[Round]:
     """Yield the rounds of a seed, for ever."""
     random = Random(f"chaos {seed}")
-    victims, aims = _dealt(VICTIMS, random), _dealt(tuple(Aim), random)
+    victims, aims, faults = _dealt(VICTIMS, random), _dealt(tuple(Aim), random), _dealt(MENU, random)
     number = 0
     while True:
         number += 1
@@ -119,6 +123,7 @@ def rounds(seed: int) -> Iterator[Round]:
             victims=tuple(chosen),
             delay_s=delay_s,
             mishap=_mishap(random, spared=tuple(chosen)) if random.random() < 0.3 else None,
+            fault=next(faults) if random.random() < 0.4 else None,
         )
 
 

@@ -30,6 +30,7 @@ class Outcome:
     aim: str
     victims: tuple[str, ...]
     mishap: str
+    fault: str
     at: str
     aimed: bool
     active: bool

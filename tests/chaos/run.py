@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
+
 from libs.common.clock import epoch_ms
 from tests.chaos.aiming import take_aim
 from tests.chaos.arena import FENCE_MS, QUARANTINE_S, Arena, Unsettled, open_arena
 from tests.chaos.evidence import State, in_flight, inactive_s, step_of, was_active
+from tests.chaos.faults import arm
 from tests.chaos.plan import Act, Mishap, Round, rounds
 from tests.chaos.records import read_intents, read_states, read_updates
 from tests.chaos.report import Outcome, Report
@@ -46,7 +49,7 @@ class Run:
     async def until_enough(self) -> None:
         """Strike until enough kills count, or until far more were made than that should take."""
         report = self._report
-        await self._until_trading(self._began_at)
+        await self.until_trading(self._began_at)
         for planned in rounds(report.seed):
             outcome = await self._strike(planned)
             report.rounds.append(outcome)
@@ -70,11 +73,16 @@ class Run:
             if planned.mishap is not None:
                 frozen.append(asyncio.create_task(self._happen(planned.mishap)))
 
+        if planned.fault is not None:
+            try:
+                await arm(arena.tail.directory.parent, planned.fault)
+            except (aiohttp.ClientError, OSError) as error:
+                say(f"  {planned.fault['kind']} was not armed: {error!r}")
         aimed = await take_aim(arena, planned.aim, strike)
         await asyncio.gather(*frozen)
         recovery_s = await arena.until_ready(planned.victims, since_s=struck_s, seconds=READY_S_MAX)
         recovered_at = arena.clock.now()
-        trading_s, halts = await self._until_trading(recovered_at)
+        trading_s, halts = await self.until_trading(recovered_at)
         intents = await read_intents(arena, struck_at - timedelta(seconds=30))
         hit = in_flight(intents, struck_at)
         active = was_active(await read_states(arena), struck_at)
@@ -83,6 +91,7 @@ class Run:
             aim=planned.aim,
             victims=planned.victims,
             mishap=str(planned.mishap or ""),
+            fault=planned.fault["kind"] if planned.fault is not None else "",
             at=struck_at.isoformat(timespec="milliseconds"),
             aimed=aimed,
             active=active,
@@ -111,7 +120,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whom it was to happen to may just have been killed
             say(f"  {mishap} did not happen: {error!r}")
 
-    async def _until_trading(self, since: datetime) -> tuple[float, tuple[str, ...]]:
+    async def until_trading(self, since: datetime) -> tuple[float, tuple[str, ...]]:
         """Wait until the exchange has taken an entry that it got after `since`; end explicit halts on the way."""
         arena, since_ms = self._arena, epoch_ms(since)
         began_s = asyncio.get_running_loop().time()

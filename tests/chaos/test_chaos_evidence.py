@@ -6,8 +6,11 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from services.paper_exchange.faults.menu import Fault
 from tests.chaos.evidence import Intent, State, Step, Update, in_flight, inactive_s, step_of, verdicts, was_active
+from tests.chaos.faults import ARMED_S, MENU
 from tests.chaos.journal_tail import JournalTail, Seen
 from tests.chaos.plan import EXCHANGE, EXECUTOR, VICTIMS, Aim, rounds
 from tests.chaos.report import Outcome, Report
@@ -124,6 +127,12 @@ def test_an_order_at_a_frozen_exchange_loses_its_sender_and_is_lost_with_its_exc
             assert EXCHANGE in each.victims
 
 
+def test_every_fault_is_one_of_the_exchange_and_ends():
+    known = TypeAdapter[Fault](Fault)
+    for fault in MENU:
+        assert known.validate_python({"for_s": ARMED_S, **fault}).for_s
+
+
 A_BUY: dict[str, Any] = {
     "type": "fill",
     "account": "main",
@@ -194,6 +203,7 @@ def an_outcome(**changes: Any) -> Outcome:
         "aim": "accepted",
         "victims": ("kafka", EXECUTOR),
         "mishap": "",
+        "fault": "",
         "at": AT.isoformat(),
         "aimed": True,
         "active": True,
