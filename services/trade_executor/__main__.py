@@ -17,6 +17,7 @@ from libs.common.control.permit import PermitReader
 from libs.common.control.redis_latch import RedisHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
+from libs.common.messaging.published import PublishedEvents
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from libs.exchange.server_clock import ServerClock
@@ -28,6 +29,7 @@ from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.clearing import Clearing
+from services.trade_executor.service.controls import Controls
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.errands import Errands
 from services.trade_executor.service.halting import LATCH_INTERVAL_S, PERMIT_INTERVAL_S, Halting
@@ -39,6 +41,7 @@ from services.trade_executor.service.reconciling import Reconciler
 from services.trade_executor.service.recovery import Recovery
 from services.trade_executor.service.resolving import Resolver
 from services.trade_executor.service.rules import Rules
+from services.trade_executor.service.self_halt import SelfHalt
 from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
@@ -48,6 +51,9 @@ from services.trade_executor.service.venues import Venues
 from services.trade_executor.settings import Settings
 
 CommandObserver = Callable[[Envelope[ControlCommanded]], Awaitable[None]]
+
+TOLD_BY_US: Final = (TopicName.ORDERS_UPDATES, TopicName.FILLS)
+"""Topics that nobody else writes: what they hold, the outbox knows, unless the database is an earlier one."""
 
 STANDBY_AFTER_S: Final = 5.0
 """Whoever does not own the role by then is a standby, which is ready to take over."""
@@ -74,7 +80,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         owned = asyncio.Event()
 
         async def on_owned() -> None:
-            await recovery.register_unknown()
+            await recovery.recover()
             halting.take_over()
             acceptances.take_over()
             owned.set()
@@ -115,7 +121,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         dispatcher = Dispatcher(
             errands=errands,
             venues=venues,
-            last_hop=LastHop(brake=brake, permits=permits, venues=venues, transactions=owner, clock=clock),
+            last_hop=_last_hop(runtime, brake, permits, venues, owner),
             bookkeeper=bookkeeper,
             keeper=keeper,
             resolver=resolver,
@@ -132,7 +138,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
-        operators = OperatorsFile(settings.operators_file).current
         redis_latch, file_latch = RedisHaltLatch(redis.client, accounts=accounts), FileHaltLatch(settings.halt_dir)
         halting = Halting(
             accounts=accounts,
@@ -140,7 +145,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             brake=brake,
             latch=LatchReader(redis=redis_latch, file=file_latch),
             permits=permits,
-            operators=operators,
+            operators=OperatorsFile(settings.operators_file).current,
             sweeper=sweeper,
             clearing=clearing,
             dispatcher=dispatcher,
@@ -150,7 +155,16 @@ async def serve(runtime: Runtime[Settings]) -> None:
         rules = Rules(
             symbols=symbols, venues=venues, dispatcher=dispatcher, transactions=owner, randomness=SystemRandom()
         )
-        recovery = Recovery(accounts=accounts, bookkeeper=bookkeeper, transactions=owner)
+        halts = DifferenceHalts(brake=brake, latches={"redis": redis_latch, "file": file_latch}, clock=clock)
+        recovery = Recovery(
+            accounts=accounts,
+            installation=settings.installation,
+            published=PublishedEvents(database=database, kafka=runtime.kafka, topics=TOLD_BY_US),
+            halts=halts,
+            bookkeeper=bookkeeper,
+            transactions=owner,
+            clock=clock,
+        )
         reconcilers = _reconcilers(
             runtime,
             venues=venues,
@@ -159,12 +173,14 @@ async def serve(runtime: Runtime[Settings]) -> None:
             halting=halting,
             standing=standing,
             owner=owner,
-            halts=partial(
-                DifferenceHalts, brake=brake, latches={"redis": redis_latch, "file": file_latch}, clock=clock
-            ),
+            halts=halts,
         )
         acceptances = Acceptances(
-            reconcilers=reconcilers, operators=operators, state=halting.state, transactions=owner, clock=clock
+            reconcilers=reconcilers,
+            operators=OperatorsFile(settings.operators_file).current,
+            state=halting.state,
+            transactions=owner,
+            clock=clock,
         )
         control_reader = runtime.reader(
             topics=(TopicName.CONTROL_STATE, TopicName.CONTROL),
@@ -233,7 +249,7 @@ def _reconcilers(
     halting: Halting,
     standing: Standing,
     owner: Owner[Records],
-    halts: Callable[[], DifferenceHalts],
+    halts: DifferenceHalts,
 ) -> dict[str, Reconciler]:
     """Return what compares each account with the exchange."""
     configuration, clock = runtime.configuration, runtime.clock
@@ -258,7 +274,7 @@ def _reconcilers(
                 after_commit=owner.after_commit,
                 clock=clock,
             ),
-            halts=halts(),
+            halts=halts,
             standing=standing,
             transactions=owner,
             clock=clock,
@@ -275,6 +291,23 @@ def _in_turn(*observers: CommandObserver) -> CommandObserver:
             await observer(envelope)
 
     return observe
+
+
+def _last_hop(
+    runtime: Runtime[Settings], brake: Brake, permits: PermitReader, venues: Venues, owner: Owner[Records]
+) -> LastHop:
+    """Return what looks at every order as it leaves."""
+    clock = runtime.clock
+    controls = Controls(configuration=runtime.live, venues=venues, clock=clock)
+    return LastHop(
+        brake=brake,
+        permits=permits,
+        controls=controls,
+        self_halt=SelfHalt(brake=brake, controls=controls, transactions=owner, clock=clock),
+        venues=venues,
+        transactions=owner,
+        clock=clock,
+    )
 
 
 async def _when(owned: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:

@@ -3,23 +3,27 @@
 # ruff: noqa: ARG002 - a fake has all parameters of its port, and few of its cares
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from libs.common.configuration import LiveConfiguration, TradingConfiguration
 from libs.common.contracts import vocabulary
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdated, TradingStateChanged
 from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.operators import Operators
 from libs.common.control.permit import Permit
+from libs.common.messaging.records import RawRecord
 from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.accepting import Acceptances
 from services.trade_executor.service.approvals import Approvals
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.clearing import Clearing
+from services.trade_executor.service.controls import Controls
 from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.errands import Errand, Errands, LookLater
 from services.trade_executor.service.halting import Halting
@@ -29,6 +33,7 @@ from services.trade_executor.service.latching import DifferenceHalts
 from services.trade_executor.service.reconciling import Reconciler
 from services.trade_executor.service.recovery import Recovery
 from services.trade_executor.service.resolving import Resolver
+from services.trade_executor.service.self_halt import SelfHalt
 from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
@@ -77,6 +82,16 @@ class FakeLatch:
         self.added.append(record)
 
 
+@dataclass
+class FakePublished:
+    """What the role has told, beyond what its outbox knows."""
+
+    records: Sequence[RawRecord] = ()
+
+    async def forgotten(self) -> Sequence[RawRecord]:
+        return self.records
+
+
 class Executor:
     """One process of the executor; `restarted` is the next one on what this one left."""
 
@@ -88,6 +103,7 @@ class Executor:
         tables: Tables | None = None,
         epoch: int = 1,
         operators: Operators | None = None,
+        configuration: TradingConfiguration | None = None,
     ) -> None:
         self.exchange, self.clock = exchange, clock
         self.tables = tables or Tables()
@@ -124,16 +140,22 @@ class Executor:
         self.resolver = Resolver(
             venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock
         )
+        self.controls = Controls(
+            configuration=LiveConfiguration(configuration or TradingConfiguration()), venues=self.venues, clock=clock
+        )
+        self.last_hop = LastHop(
+            brake=self.brake,
+            permits=self.permits,
+            controls=self.controls,
+            self_halt=SelfHalt(brake=self.brake, controls=self.controls, transactions=self.transactions, clock=clock),
+            venues=self.venues,
+            transactions=self.transactions,
+            clock=clock,
+        )
         self.dispatcher = Dispatcher(
             errands=self.errands,
             venues=self.venues,
-            last_hop=LastHop(
-                brake=self.brake,
-                permits=self.permits,
-                venues=self.venues,
-                transactions=self.transactions,
-                clock=clock,
-            ),
+            last_hop=self.last_hop,
             bookkeeper=self.bookkeeper,
             keeper=self.keeper,
             resolver=self.resolver,
@@ -163,6 +185,7 @@ class Executor:
             transactions=self.transactions,
             clock=clock,
         )
+        self.difference_halts = DifferenceHalts(brake=self.brake, latches={"file": self.latch}, clock=clock)
         self.reconciler = Reconciler(
             account=ACCOUNT,
             symbols=[SYMBOL],
@@ -183,7 +206,7 @@ class Executor:
                 after_commit=after_commit,
                 clock=clock,
             ),
-            halts=DifferenceHalts(brake=self.brake, latches={"file": self.latch}, clock=clock),
+            halts=self.difference_halts,
             standing=self.standing,
             transactions=self.transactions,
             clock=clock,
@@ -195,13 +218,22 @@ class Executor:
             transactions=self.transactions,
             clock=clock,
         )
-        self.recovery = Recovery(accounts=[ACCOUNT], bookkeeper=self.bookkeeper, transactions=self.transactions)
+        self.published = FakePublished()
+        self.recovery = Recovery(
+            accounts=[ACCOUNT],
+            installation=INSTALLATION,
+            published=self.published,
+            halts=self.difference_halts,
+            bookkeeper=self.bookkeeper,
+            transactions=self.transactions,
+            clock=clock,
+        )
 
     async def start(self, state: str = "ACTIVE") -> "Executor":
         """Take the role as `__main__` does."""
         await self.set_state(state)
         await self.halting.look_at_latch()
-        await self.recovery.register_unknown()
+        await self.recovery.recover()
         self.halting.take_over()
         self.acceptances.take_over()
         await self.reconciler.reconcile()

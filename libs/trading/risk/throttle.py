@@ -52,6 +52,12 @@ class MessageThrottle:
         self._forget(now_ms)
         self._sent.append((now_ms, strategy))
 
+    def claim(self, strategy: str, limits: RiskLimits, *, now_ms: int) -> int:
+        """Count a message that is no entry, and return when it may be sent: `now_ms` or as soon as there is room."""
+        at_ms = self.room_at_ms(limits, now_ms=now_ms)
+        self._sent.append((at_ms, strategy))
+        return at_ms
+
     def room_at_ms(self, limits: RiskLimits, *, now_ms: int) -> int:
         """Return when the next message that is no entry may be sent; `now_ms` if it may now."""
         self._forget(now_ms)

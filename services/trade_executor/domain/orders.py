@@ -76,6 +76,7 @@ class ExecutorOrder:
         chain_id: The entry whose position it opens, protects or closes; an entry is its own chain.
         approved: It answers an approval, which gets exactly one final answer; False: a child.
         list_client_order_id: The order list of which it is a leg.
+        reference_price: The price that an approval was decided at; None: a child, which was not.
         signed_at_ms: The exchange's time at which the request was signed; None while it certainly is unsent.
         final: The approval's one answer was given.
         quarantined_at: When it was past the fence and not found; `released_at` when it stopped counting.
@@ -103,6 +104,7 @@ class ExecutorOrder:
     stop_price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    reference_price: Decimal | None = None
     list_client_order_id: str | None = None
     signed_at_ms: int | None = None
     recv_window_ms: int = 1_000

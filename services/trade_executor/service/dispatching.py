@@ -118,6 +118,7 @@ class Dispatcher:
             lambda records: self._bookkeeper.placed(records, orders, placement, requested_at),
             cause=cause,
         )
+        await self._last_hop.answered(first, placement.outcome)
 
     async def _place(self, orders: Sequence[ExecutorOrder]) -> Placement:
         first = orders[0]
@@ -159,6 +160,7 @@ class Dispatcher:
 
     async def _cancel(self, orders: Sequence[ExecutorOrder]) -> None:
         first = orders[0]
+        await self._last_hop.make_room(first)
         gateway = self._venues.gateway(first.account)
         cancellation = (
             await gateway.cancel_list(first.symbol, first.list_client_order_id)

@@ -300,7 +300,9 @@ async def test_every_fill_is_published_with_the_positions_exits(executor: Execut
 async def test_an_exit_also_sells_what_earlier_positions_left(executor: Executor, clock: FakeClock):
     # An entry of 0.00995 leaves 0.00995 x 0.999 = 0.00994005: each trip leaves 0.00000005 BTC behind.
     for trip in range(3):
-        await executor.approve(an_approval(clock, quantity=Decimal("0.00995"), signal_id=f"entry {trip}"))
+        await executor.approve(
+            an_approval(clock, quantity=Decimal("0.00995"), signal_id=f"entry {trip}", strategy=f"strategy {trip}")
+        )
         await executor.approve(an_exit(clock, signal_id=f"exit {trip}"))
 
     left = sum(executor.tables.leftover.values())
