@@ -3,6 +3,7 @@
 What the system trades stands in the configuration (`libs.common.configuration`), not here.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import quote
@@ -32,6 +33,7 @@ class ServiceSettings(BaseSettings):
         exchange_keys_file: JSON `{account: {"api_key": ..., "api_secret": ...}}`.
         halt_dir: Directory of the `HALT` file, shared by CLI, risk manager, executor and watchdog.
         operators_file: Public keys of those who may command.
+        build: Names the program that this is, as an image is told when it is built; empty: its version.
         start_active: Start a fresh, empty installation in ACTIVE instead of REDUCING (the demonstration only).
     """
 
@@ -53,7 +55,13 @@ class ServiceSettings(BaseSettings):
     exchange_keys_file: Path | None = None
     halt_dir: Path = Path("halt")
     operators_file: Path = Path("operators.json")
+    build: str = Field(default="", max_length=200)
     start_active: bool = False
+
+    @property
+    def program(self) -> str:
+        """Which program this is; processes that differ must not trade together."""
+        return self.build or version("crypto-trader-pro")
 
     def postgres_dsn(self, service: str) -> str:
         """Return the connection string of a service's role, with the password from its file.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -48,11 +48,13 @@ from services.risk_manager.service.halt_watch import WATCH_INTERVAL_S, HaltWatch
 from services.risk_manager.service.judging import SignalJudge
 from services.risk_manager.service.liquidating import LIQUIDATION_INTERVAL_S, Liquidator
 from services.risk_manager.service.losses import LossGuard
+from services.risk_manager.service.peer_watch import PeerWatch
 from services.risk_manager.service.permits import LastLook, PermitKeeper
 from services.risk_manager.service.persisting import PersistingCauses
 from services.risk_manager.service.policy import StartPolicy
 from services.risk_manager.service.ports import RiskRecords
 from services.risk_manager.service.rebuilding import BookKeeper
+from services.risk_manager.service.setbacks import SetbackGuard
 from services.risk_manager.settings import Settings
 
 NAME: Final = "risk_manager"
@@ -124,6 +126,7 @@ class RiskManager:
         )
         self.exposure = ExposureKeeper(book=self.book)
         self.losses = LossGuard(configuration=live, governor=self.governor)
+        self.setbacks = SetbackGuard(configuration=live, governor=self.governor)
         self.emergencies = EmergencyWatch(
             configuration=live,
             governor=self.governor,
@@ -134,6 +137,7 @@ class RiskManager:
             clock=clock,
         )
         self.liquidator = Liquidator(governor=self.governor, sell=self.judge.sell, apply=self.apply, clock=clock)
+        self.peers = PeerWatch(configuration=live, build=settings.program, apply=self.apply, clock=clock)
         last_look = LastLook(clock)
         self.permits = PermitKeeper(
             configuration=live,
@@ -142,6 +146,7 @@ class RiskManager:
             losses=self.losses,
             epoch=lambda: self.epoch() if self.is_owner else None,
             last_look=last_look,
+            differing=self.peers.differing,
             clock=clock,
         )
         in_redis = RedisHaltLatch(store.client, accounts=accounts)
@@ -187,8 +192,8 @@ class RiskManager:
         return {
             SignalGenerated: self.judge.on_signal,
             OrderUpdated: self.exposure.on_order_updated,
-            PositionChanged: self.exposure.on_position_changed,
-            EquityMarked: self.losses.on_equity_marked,
+            PositionChanged: in_turn(self.exposure.on_position_changed, self.setbacks.on_position_changed),
+            EquityMarked: in_turn(self.losses.on_equity_marked, self.setbacks.on_equity_marked),
             ControlCommanded: self.governor.on_command,
             MessageDeadLettered: self.emergencies.on_dead_letter,
             AlertRaised: self.emergencies.on_alert,
@@ -202,6 +207,11 @@ class RiskManager:
             await self.halts.on_command(envelope)
         except RetryableError as error:
             _log.warning("A halt waits for the owner's loop", error=str(error))
+
+    async def on_heartbeat(self, envelope: Envelope[HeartbeatSent]) -> None:
+        """Take note of a process: that it lives, and what it is."""
+        await self.emergencies.on_heartbeat(envelope)
+        await self.peers.on_heartbeat(envelope)
 
     async def keep_doing(self, seconds: float, duty: Duty, progress: Progress) -> None:
         """Do a duty of the owner again and again, for ever; what fails for now is tried again."""
@@ -219,6 +229,15 @@ class RiskManager:
         await every(seconds, once, clock=self._runtime.clock, deadline_s=DUTY_DEADLINE_S)
 
 
+def in_turn(*handlers: Handler[RiskRecords]) -> Handler[RiskRecords]:
+    """Return a handler that lets each of these have the event, within the one transaction."""
+
+    async def handle(envelope: Envelope[Any], records: RiskRecords) -> Sequence[Event]:
+        return [event for handler in handlers for event in await handler(envelope, records)]
+
+    return handle
+
+
 async def serve(runtime: Runtime[Settings]) -> None:
     """Judge, guard and govern until cancelled."""
     runtime.settings.halt_dir.mkdir(parents=True, exist_ok=True)
@@ -234,7 +253,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         service.own(owner)
         observations = runtime.reader(
             topics=(TopicName.MARKET_STATUS, TopicName.HEARTBEATS),
-            observers={MarketStatusChanged: service.market.on_status, HeartbeatSent: service.emergencies.on_heartbeat},
+            observers={MarketStatusChanged: service.market.on_status, HeartbeatSent: service.on_heartbeat},
             name="observations",
         )
         control = runtime.reader(
@@ -255,6 +274,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(do("permits", PERMIT_RENEWAL_S, service.permits.renew), name="permits")
             tasks.create_task(do("emergencies", EMERGENCY_INTERVAL_S, service.emergencies.look), name="emergencies")
             tasks.create_task(do("liquidations", LIQUIDATION_INTERVAL_S, service.liquidator.look), name="liquidations")
+            tasks.create_task(do("peers", EMERGENCY_INTERVAL_S, service.peers.look), name="peers")
             tasks.create_task(do("risk state", RECONCILE_INTERVAL_S, service.books.reconcile), name="risk state")
 
 

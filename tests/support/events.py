@@ -303,6 +303,7 @@ def every_event() -> list[Event]:
             lag={"signals": 0},
             loop_lag_ms=1.5,
             configuration_hash="ab" * 32,
+            build="cd" * 32,
             started_at=AT,
         ),
         events.LogRecorded(

@@ -230,6 +230,7 @@ class Runtime(Generic[SettingsT]):
                 lag=lag,
                 loop_lag_ms=round(self.health.loop_lag_s * 1_000, 3),
                 configuration_hash=self.live.hash,
+                build=self.settings.program,
                 started_at=self.started_at,
             )
         )

@@ -61,7 +61,19 @@ TEMPLATES: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
         AlertType.SYSTEM_ERROR: Template("System error", ("{component}: {message}",)),
         AlertType.API_CONNECTION_LOST: Template("Connection to the exchange lost", ("{component}: {message}",)),
         AlertType.EMERGENCY_STOP: Template(
-            "Emergency stop", ("Trading is halted ({trigger}): {reason}", "Trading is halted: {message}")
+            "Emergency stop",
+            (
+                (
+                    "No more positions are opened: the equity fell {drawdown} below its peak of {peak}. "
+                    "Look at `trader performance`; `trader start` goes on"
+                ),
+                (
+                    "No more positions are opened: {losing_trips} round trips in a row lost. "
+                    "Look at `trader performance`; `trader start` goes on"
+                ),
+                "Trading is halted ({trigger}): {reason}",
+                "Trading is halted: {message}",
+            ),
         ),
     },
     "ko": {
@@ -86,7 +98,19 @@ TEMPLATES: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
         AlertType.SYSTEM_ERROR: Template("시스템 오류", ("{component}: {message}",)),
         AlertType.API_CONNECTION_LOST: Template("거래소 연결 끊김", ("{component}: {message}",)),
         AlertType.EMERGENCY_STOP: Template(
-            "긴급 정지", ("거래가 중지되었습니다 ({trigger}): {reason}", "거래가 중지되었습니다: {message}")
+            "긴급 정지",
+            (
+                (
+                    "새 포지션을 열지 않습니다: 평가 자산이 최고점 {peak}에서 {drawdown} 떨어졌습니다. "
+                    "`trader performance`를 확인한 뒤 `trader start`로 재개하십시오"
+                ),
+                (
+                    "새 포지션을 열지 않습니다: {losing_trips}회 연속 손실입니다. "
+                    "`trader performance`를 확인한 뒤 `trader start`로 재개하십시오"
+                ),
+                "거래가 중지되었습니다 ({trigger}): {reason}",
+                "거래가 중지되었습니다: {message}",
+            ),
         ),
     },
 }

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,7 @@ from libs.common.contracts.events import (
 )
 from libs.common.control.commands import CommandHistory
 from libs.common.storage.transaction import Transaction, Write
+from libs.trading.risk import Setbacks
 from services.risk_manager.adapters import statements
 from services.risk_manager.adapters.rows import (
     claim_of,
@@ -28,6 +30,7 @@ from services.risk_manager.domain.claims import Claim, HeldPosition
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, RecentOrders, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
+from services.risk_manager.domain.trips import CountedSetbacks, Trips
 from services.risk_manager.service.ports import DecisionFacts
 
 _RATE_WINDOW: Final = timedelta(minutes=1)
@@ -137,6 +140,30 @@ class PostgresRiskRecords:
     async def warn_once(self, account: str, day: date) -> bool:
         """Note that the day's warning was given; False if it was before."""
         return await self._transaction.returning(statements.WARN_ONCE, account, day) is not None
+
+    async def setbacks(self, account: str) -> CountedSetbacks:
+        """Return what is counted of the account's losses; nothing yet before the first."""
+        row = await self._transaction.fetchrow(statements.SETBACKS, account)
+        if row is None:
+            return CountedSetbacks(account=account)
+        setbacks = Setbacks(peak=row["peak"], losing_trips=row["losing_trips"])
+        return CountedSetbacks(account=account, setbacks=setbacks, reached=row["reached"])
+
+    async def save_setbacks(self, counted: CountedSetbacks) -> None:
+        """Store it."""
+        setbacks = counted.setbacks
+        await self._transaction.execute(
+            statements.SAVE_SETBACKS, counted.account, setbacks.peak, setbacks.losing_trips, counted.reached
+        )
+
+    async def trips(self, account: str, symbol: str) -> Trips | None:
+        """Return the account's round trips in a symbol; None before the first position."""
+        row = await self._transaction.fetchrow(statements.TRIPS, account, symbol)
+        return None if row is None else Trips(**row)
+
+    async def save_trips(self, trips: Trips) -> None:
+        """Store them."""
+        await self._transaction.execute(statements.SAVE_TRIPS, *astuple(trips))
 
     async def find_state(self, account: str) -> AccountState | None:
         """Return the account's stored trading state with its latched halts; None before its first start."""

@@ -92,6 +92,24 @@ WARN_ONCE: Final = """
     UPDATE equity_marks SET warned_on = $2 WHERE account = $1 AND warned_on IS DISTINCT FROM $2 RETURNING 1
 """
 
+SETBACKS: Final = "SELECT peak, losing_trips, reached FROM setbacks WHERE account = $1"
+SAVE_SETBACKS: Final = """
+    INSERT INTO setbacks (account, peak, losing_trips, reached) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (account) DO UPDATE SET
+        peak = excluded.peak, losing_trips = excluded.losing_trips, reached = excluded.reached
+"""
+TRIPS: Final = """
+    SELECT account, symbol, revision, strategy, round_trips, pnl_at_close, opened_at, repetitions
+    FROM trips WHERE account = $1 AND symbol = $2
+"""
+SAVE_TRIPS: Final = """
+    INSERT INTO trips (account, symbol, revision, strategy, round_trips, pnl_at_close, opened_at, repetitions)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (account, symbol) DO UPDATE SET
+        revision = excluded.revision, strategy = excluded.strategy, round_trips = excluded.round_trips,
+        pnl_at_close = excluded.pnl_at_close, opened_at = excluded.opened_at, repetitions = excluded.repetitions
+"""
+
 STATE: Final = """
     SELECT account, wants_active, causes, halt_epoch, revision, since, trigger, reason, issuer, (
         SELECT coalesce(jsonb_agg(record ORDER BY latched_at, halt_id), '[]') FROM halts

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from libs.common.contracts.events import TradingStateChanged
 from libs.common.contracts.vocabulary import StopTrigger, TradingState
@@ -14,11 +15,17 @@ from libs.common.control.halts import HaltRecord
 
 
 class ReducingCause(StrEnum):
-    """What keeps an account from entering although nobody stopped it; each lifts by itself."""
+    """What keeps an account from entering although nobody stopped it; each lifts by itself, setbacks by a start."""
 
     API_CONNECTION_LOST = "API_CONNECTION_LOST"
     EQUITY_IS_STALE = "EQUITY_IS_STALE"
     LIVE_TRADING_IS_NOT_ARMED = "LIVE_TRADING_IS_NOT_ARMED"
+    DRAWDOWN_LIMIT_IS_REACHED = "DRAWDOWN_LIMIT_IS_REACHED"
+    LOSS_STREAK_LIMIT_IS_REACHED = "LOSS_STREAK_LIMIT_IS_REACHED"
+
+
+SETBACKS: Final = frozenset({ReducingCause.DRAWDOWN_LIMIT_IS_REACHED, ReducingCause.LOSS_STREAK_LIMIT_IS_REACHED})
+"""What a person must look into: nothing but their START lifts it."""
 
 
 class TransitionRefusal(StrEnum):
@@ -126,7 +133,8 @@ class AccountState:
             return TransitionRefusal.LIVE_TRADING_IS_NOT_ARMED, f"TRADER_LIVE_ARMED must name {self.account}"
         if self.wants_active:
             return self
-        return self._changed(now, wants_active=True, trigger=None, reason=reason, issuer=issuer)
+        causes = self.causes - SETBACKS
+        return self._changed(now, wants_active=True, causes=causes, trigger=None, reason=reason, issuer=issuer)
 
     def stopped(self, *, reason: str, issuer: str, now: datetime) -> "AccountState":
         """Return the state in which no entry is wanted."""
@@ -135,14 +143,20 @@ class AccountState:
         return self._changed(now, wants_active=False, trigger=None, reason=reason, issuer=issuer)
 
     def with_cause(self, cause: ReducingCause, *, present: bool, reason: str, now: datetime) -> "AccountState":
-        """Return the state with a cause set or lifted. While the account is halted, the halt stays its explanation."""
+        """Return the state with a cause set or lifted. While the account is halted, the halt stays its explanation.
+
+        A setback also ends the wish to be active, so that only somebody's START brings it back.
+        """
         causes = self.causes | {cause} if present else self.causes - {cause}
         if causes == self.causes:
             return self
+        wants_active = self.wants_active and not (present and cause in SETBACKS)
         if self.state is TradingState.HALTED:
-            return replace(self, revision=self.revision + 1, causes=causes)
+            return replace(self, revision=self.revision + 1, causes=causes, wants_active=wants_active)
         trigger = StopTrigger.API_CONNECTION_LOST if present and cause is ReducingCause.API_CONNECTION_LOST else None
-        return self._changed(now, causes=causes, trigger=trigger, reason=reason, issuer="risk_manager")
+        return self._changed(
+            now, causes=causes, wants_active=wants_active, trigger=trigger, reason=reason, issuer="risk_manager"
+        )
 
     def announced(self, *, previous: TradingState | None) -> TradingStateChanged:
         """Return the event that tells the others."""

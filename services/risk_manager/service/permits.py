@@ -1,6 +1,6 @@
 """The permits: renewed while everything allows entries, and left to lapse as soon as something does not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -63,6 +63,7 @@ class PermitKeeper:
         losses: Knows when each account's equity was marked last.
         epoch: Returns our epoch, or None while this process does not own the risk state.
         last_look: Tells whether a latch keeps an account from its permit.
+        differing: Returns the processes that are another program, or have another configuration, than this one.
         clock: Tells how old the equity is.
     """
 
@@ -75,6 +76,7 @@ class PermitKeeper:
         losses: LossGuard,
         epoch: Callable[[], int | None],
         last_look: LastLook,
+        differing: Callable[[], Sequence[str]],
         clock: Clock,
     ) -> None:
         self._accounts = configuration.current.exchange.accounts
@@ -84,6 +86,7 @@ class PermitKeeper:
         self._losses = losses
         self._epoch = epoch
         self._last_look = last_look
+        self._differing = differing
         self._clock = clock
 
     async def renew(self) -> None:
@@ -127,4 +130,5 @@ class PermitKeeper:
             and marked_at is not None
             and self._clock.now() - marked_at <= equity_age_max
             and not self._last_look.stops(account)
+            and not self._differing()
         )

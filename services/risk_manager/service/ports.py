@@ -23,6 +23,7 @@ from services.risk_manager.domain.claims import Claim, HeldPosition
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
+from services.risk_manager.domain.trips import CountedSetbacks, Trips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,22 @@ class RiskRecords(Protocol):
 
     async def warn_once(self, account: str, day: date) -> bool:
         """Note that the day's warning was given; False if it was before."""
+        ...
+
+    async def setbacks(self, account: str) -> CountedSetbacks:
+        """Return what is counted of the account's losses; nothing yet before the first."""
+        ...
+
+    async def save_setbacks(self, counted: CountedSetbacks) -> None:
+        """Store it."""
+        ...
+
+    async def trips(self, account: str, symbol: str) -> Trips | None:
+        """Return the account's round trips in a symbol; None before the first position."""
+        ...
+
+    async def save_trips(self, trips: Trips) -> None:
+        """Store them."""
         ...
 
     async def find_state(self, account: str) -> AccountState | None:

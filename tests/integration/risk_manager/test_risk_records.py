@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -16,10 +17,12 @@ from libs.common.contracts.vocabulary import OrderStatus, StopTrigger, TradingSt
 from libs.common.control.commands import CommandHistory
 from libs.common.control.halts import HaltRecord
 from libs.common.storage.postgres import Database
+from libs.trading.risk import Setbacks
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
 from services.risk_manager.domain.claims import Phase
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause
+from services.risk_manager.domain.trips import CountedSetbacks, Trips
 from services.risk_manager.service.exposure import ExposureKeeper, held
 from services.risk_manager.service.judging import SignalJudge
 from services.risk_manager.service.ports import RiskRecords
@@ -279,3 +282,32 @@ async def test_people_read_states_refusals_and_exposure_through_views(migrated: 
     assert latched["halt_id"] == "h"
     assert len(decisions) == 2
     assert decisions[0]["inputs"]["equity"] == "9900"
+
+
+async def test_what_is_counted_of_losses_and_round_trips_comes_back_digit_for_digit(transact: Transact) -> None:
+    counted = CountedSetbacks(
+        account="main", setbacks=Setbacks(peak=Decimal("10000.12345678"), losing_trips=3), reached=True
+    )
+    trips = Trips(
+        account="main",
+        symbol="BTC/USDT",
+        revision=4,
+        strategy="ema_cross",
+        round_trips=2,
+        pnl_at_close=Decimal("-1.5"),
+        opened_at=NOW,
+        repetitions=1,
+    )
+    assert await transact(lambda records: records.setbacks("main")) == CountedSetbacks(account="main")
+    assert await transact(lambda records: records.trips("main", "BTC/USDT")) is None
+
+    for setbacks, told in ((CountedSetbacks(account="main"), replace(trips, opened_at=None)), (counted, trips)):
+        await transact(partial(_save_counts, setbacks, told))
+
+        assert await transact(lambda records: records.setbacks("main")) == setbacks
+        assert await transact(lambda records: records.trips("main", "BTC/USDT")) == told
+
+
+async def _save_counts(counted: CountedSetbacks, trips: Trips, records: RiskRecords) -> None:
+    await records.save_setbacks(counted)
+    await records.save_trips(trips)

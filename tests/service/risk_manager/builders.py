@@ -32,6 +32,7 @@ from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, RecentOrders, StoredMark
 from services.risk_manager.domain.resuming import OpenDifference
 from services.risk_manager.domain.trading_state import AccountState
+from services.risk_manager.domain.trips import CountedSetbacks, Trips
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.ports import DecisionFacts, Reservation, ReservationOutcome, RiskRecords
 from tests.support.clock import FakeClock
@@ -184,6 +185,8 @@ class FakeRecords(RiskRecords):
         self.held: dict[tuple[str, str], HeldPosition] = {}
         self.marks: dict[str, StoredMark] = {}
         self.versions: list[ConfigurationVersion] = []
+        self.counted: dict[str, CountedSetbacks] = {}
+        self.tripped: dict[tuple[str, str], Trips] = {}
         self.warned: set[tuple[str, date]] = set()
         self.states: dict[str, AccountState] = {}
         self.settled: set[tuple[str, str]] = set()
@@ -272,6 +275,18 @@ class FakeRecords(RiskRecords):
             return False
         self.warned.add((account, day))
         return True
+
+    async def setbacks(self, account: str) -> CountedSetbacks:
+        return self.counted.get(account, CountedSetbacks(account=account))
+
+    async def save_setbacks(self, counted: CountedSetbacks) -> None:
+        self.counted[counted.account] = counted
+
+    async def trips(self, account: str, symbol: str) -> Trips | None:
+        return self.tripped.get((account, symbol))
+
+    async def save_trips(self, trips: Trips) -> None:
+        self.tripped[trips.account, trips.symbol] = trips
 
     async def find_state(self, account: str) -> AccountState | None:
         return self.states.get(account)

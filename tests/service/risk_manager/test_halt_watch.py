@@ -88,6 +88,7 @@ class Tower:
         self.events: list[Event] = []
         self.database_is_away = False
         self.is_owner = True
+        self.differing: tuple[str, ...] = ()
         configuration = a_configuration()
         self.governor = Governor(
             configuration=configuration,
@@ -107,6 +108,7 @@ class Tower:
             losses=self.losses,
             epoch=lambda: 7 if self.is_owner else None,
             last_look=last_look,
+            differing=lambda: self.differing,
             clock=self.clock,
         )
         self.watch = HaltWatch(
@@ -252,6 +254,18 @@ async def test_a_halt_of_another_installations_account_is_left_alone() -> None:
 
     assert tower.state() is TradingState.ACTIVE
     assert "h" in tower.file.records
+
+
+async def test_no_permit_while_processes_differ() -> None:
+    tower = await Tower().ready()
+    tower.differing = ("trade_executor host:1: build 0.9 where 1.0 is expected",)
+
+    await tower.permits.renew()
+
+    assert tower.writer.granted == {}
+    tower.differing = ()
+    await tower.permits.renew()
+    assert tower.writer.granted == {"main": 0}
 
 
 async def test_no_permit_without_ownership() -> None:

@@ -45,6 +45,7 @@ class HeartbeatSent(Event):
         handled: Messages handled since the start; `lag` records still to read per topic.
         loop_lag_ms: How late the event loop turned in the last second, at worst.
         configuration_hash: Must agree between services.
+        build: Which program this is: the digest that its image was built with, or the version; must agree too.
     """
 
     component: Name
@@ -55,6 +56,7 @@ class HeartbeatSent(Event):
     lag: dict[str, Number] = Field(default_factory=dict, max_length=100)
     loop_lag_ms: float = Field(ge=0, le=86_400_000)
     configuration_hash: Name = ""
+    build: Name = ""
     started_at: UtcTime
 
     @property
