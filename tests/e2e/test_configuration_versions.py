@@ -45,11 +45,16 @@ def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(
     assert origin(stack, "engine.trading_interval") == "file mine.json"
     assert origin(stack, "safety.spread_rate_max") == "default"
 
-    changed = stack.ask(
+    evening = (
         *("config", "set", "risk_management.position_size_pct=0.2", "strategy.quality_min=20"),
         "risk_management.daily_loss_limit_pct=2.5",
         *("strategy.parameters.ema_fast=2", "--reason", "a larger size for the evening"),
     )
+    with pytest.raises(CommandFailed, match="position_size_pct would allow more than before while main may open"):
+        stack.trader(*evening)
+    stack.trader("stop")
+    changed = stack.ask(*evening)
+    stack.trader("start")
 
     assert changed["version"] == 2
     assert "allows more than before: risk_management.position_size_pct" in changed["note"]

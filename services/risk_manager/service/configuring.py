@@ -1,6 +1,7 @@
 """The versions of the configuration: seeded by the first start, changed by signed commands, told to every service.
 
-Invariant: what is in force is a stored version; nothing invalid is ever stored.
+Invariant: what is in force is a stored version; nothing invalid is ever stored. A limit is tightened at once, and
+loosened only while no account may open positions.
 """
 
 import uuid
@@ -20,6 +21,7 @@ from libs.common.configuration.changes import (
 )
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import ControlCommanded
+from libs.common.contracts.vocabulary import TradingState
 from libs.common.errors import ConfigurationError
 from libs.policy import configured_strategy
 from services.risk_manager.domain.configuration import ChangeRefusal, ConfigurationVersion
@@ -96,6 +98,11 @@ class ConfigurationKeeper:
         )
         if not following.changes:
             return ChangeRefusal.NOTHING_IS_CHANGED, f"version {stored.version} has these values"
+        if following.loosened and (active := await self._active(records)):
+            return ChangeRefusal.LOOSENING_NEEDS_REDUCING, (
+                f"{', '.join(following.loosened)} would allow more than before while {', '.join(active)} may open "
+                "positions; `trader stop` first, then set it, then `trader start`"
+            )
         await self._keep(following, records)
         return following
 
@@ -119,6 +126,12 @@ class ConfigurationKeeper:
             reason=reason,
             command_id=command_id,
         )
+
+    async def _active(self, records: RiskRecords) -> list[str]:
+        """Return the accounts that may open positions: their limits are tightened at once, and loosened never."""
+        accounts = self._live.current.exchange.accounts
+        states = [await records.find_state(account) for account in accounts]
+        return [state.account for state in states if state is not None and state.state is TradingState.ACTIVE]
 
     async def _keep(self, version: ConfigurationVersion, records: RiskRecords) -> None:
         await records.save_configuration(version)

@@ -11,6 +11,7 @@ from libs.common.configuration.changes import told_configuration
 from libs.common.configuration.loading import source
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CommandAcknowledged, ConfigurationChanged, OrderApproved
+from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import ConfigurationError
 from libs.policy import configured_strategy
@@ -19,6 +20,7 @@ from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.judging import SignalJudge
 from services.risk_manager.service.policy import StartPolicy
 from tests.service.risk_manager.builders import (
+    NOW,
     OPERATORS,
     FakeBook,
     FakeConditions,
@@ -78,6 +80,10 @@ class Office:
         by_key = {name.replace("__", "."): value for name, value in changes.items()}
         command = a_command("CONFIGURE", now=self.clock.now(), reason=reason, changes=by_key, **(key or {}))
         return await self.records.transact(self.governor.on_command(enveloped(command), self.records))
+
+    def stop(self) -> None:
+        for account in self.accounts:
+            an_active_account(self.records, account=account, wants_active=False)
 
     async def refused(self, **changes: Any) -> str:
         before = self.live.version
@@ -149,9 +155,41 @@ async def test_a_change_holds_from_the_next_decision_on_and_is_told_with_its_aut
     assert after.quantity == Decimal("0.00199")  # 1 %
 
 
-async def test_a_looser_limit_is_allowed_and_told():
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"risk_management__daily_loss_limit_pct": "3.000001"},
+        {"safety__drawdown_pct_max": "11"},
+        {"safety__messages_kept_rate": "0.4"},
+        {"strategy__sizing__method": "risk_per_trade"},
+    ],
+)
+async def test_a_limit_is_not_loosened_while_any_account_may_open_positions(change: dict[str, str]):
+    office = Office(accounts=("main", "second"))
+    await office.started()
+    an_active_account(office.records, account="main", wants_active=False)
+
+    why = await office.refused(**change)
+
+    assert why.startswith("LOOSENING_NEEDS_REDUCING: ")
+    assert "while second may open positions; `trader stop` first" in why
+
+
+async def test_a_halted_account_lets_limits_be_loosened():
     office = Office()
     await office.started()
+    halt = HaltRecord(halt_id="h", account="main", halted_at=NOW)
+    office.records.states["main"] = office.records.states["main"].halted_by(halt, now=NOW)
+
+    told, _ = await office.set(risk_management__daily_loss_limit_pct="5")
+
+    assert isinstance(told, ConfigurationChanged)
+
+
+async def test_a_looser_limit_is_allowed_while_nothing_is_entered_and_told():
+    office = Office()
+    await office.started()
+    office.stop()
 
     told, answer = await office.set(
         risk_management__daily_loss_limit_pct="5", strategy__quality_min="10", safety__calm_after_s="60"
@@ -168,6 +206,7 @@ async def test_a_looser_limit_is_allowed_and_told():
 async def test_a_looser_limit_is_logged_once_and_not_at_every_start():
     office = Office()
     await office.started()
+    office.stop()
 
     with capture_logs() as logs:
         await office.set(risk_management__daily_loss_limit_pct="5")
@@ -181,6 +220,7 @@ async def test_a_looser_limit_is_logged_once_and_not_at_every_start():
 async def test_a_mode_takes_its_preset_along_but_no_figure_that_was_given():
     office = Office()
     await office.started()
+    office.stop()
 
     await office.set(engine__trading_mode="AGGRESSIVE")
 
