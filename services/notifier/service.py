@@ -26,6 +26,8 @@ DELIVERY_S_MAX: Final = 5.0
 ATTEMPTS_MAX: Final = 8
 RETRY_S_MAX: Final = 60.0
 IDLE_S: Final = 1.0
+WATCHDOG: Final = "watchdog"
+"""It reads in our metrics whether its alerts were recorded, and tells them itself otherwise."""
 
 _log = structlog.get_logger(__name__)
 
@@ -169,6 +171,8 @@ class Notifier:
                     metrics.NOTIFICATIONS.labels(channel=planned.channel, state="SUPPRESSED").inc()
 
         await self._alerts.handle(work)
+        if alert.component == WATCHDOG:
+            metrics.WATCHDOG_ALERT_RECORDED.set(alert.occurred_at.timestamp())
         self._sender_wanted.set()
         return ()
 

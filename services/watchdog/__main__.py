@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
@@ -10,9 +11,10 @@ from libs.common.control.file_latch import FileHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
-from services.watchdog.alerting import Alarm
+from services.watchdog.alerting import Alarm, DirectChannel, NotifierConfirmation, load_urls
 from services.watchdog.cancelling import EntryCanceller
 from services.watchdog.exchange import ExchangeAccount, load_keys
+from services.watchdog.heartbeat import OutsideHeartbeat
 from services.watchdog.settings import Settings
 from services.watchdog.silence import Target
 from services.watchdog.watching import EmergencyStop, HttpHealth, Watchdog
@@ -32,9 +34,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         )
         alarm = Alarm(
-            session,
             publish=runtime.publisher.publish,
-            webhook_url=str(settings.webhook_url) if settings.webhook_url else None,
+            direct=DirectChannel(session, _webhooks(settings)),
+            confirmation=_confirmation(session, settings),
         )
         stack.push_async_callback(alarm.drain)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -69,6 +71,33 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         runtime.health.check("polling", progress.is_made)
         tasks.create_task(every(settings.poll_interval_s, poll, clock=runtime.clock), name="polling")
+        if settings.heartbeat_url is not None:
+            heartbeat = OutsideHeartbeat(
+                session,
+                str(settings.heartbeat_url),
+                is_polling=progress.is_made,
+                describe=watchdog.describe,
+                clock=runtime.clock,
+            )
+            tasks.create_task(
+                every(settings.heartbeat_interval_s, heartbeat.beat, clock=runtime.clock), name="outside heartbeat"
+            )
+
+
+def _webhooks(settings: Settings) -> list[str]:
+    """Return where unconfirmed alerts go."""
+    named = [str(settings.webhook_url)] if settings.webhook_url is not None else []
+    urls = [*named, *(load_urls(settings.webhook_urls_file) if settings.webhook_urls_file is not None else ())]
+    if not urls:
+        _log.warning("Nobody is told directly: neither TRADER_WEBHOOK_URL nor TRADER_WEBHOOK_URLS_FILE is set")
+    return urls
+
+
+def _confirmation(session: aiohttp.ClientSession, settings: Settings) -> NotifierConfirmation | None:
+    health = settings.targets.get(settings.notifier)
+    if health is None:
+        return None
+    return NotifierConfirmation(session, urlsplit(str(health))._replace(path="/metrics", query="").geturl())
 
 
 def _cancellers(

@@ -1,5 +1,7 @@
 """Whom the watchdog watches, and how it makes itself heard."""
 
+from pathlib import Path
+
 from pydantic import Field, HttpUrl, field_validator
 
 from libs.common.settings import ServiceSettings
@@ -14,7 +16,12 @@ class Settings(ServiceSettings):
         poll_interval_s: How often each is asked.
         alert_after_s: Silence that is an alert.
         halt_after_s: Silence of a critical target that stops trading; a supervised restart takes less.
-        webhook_url: Every alert is also posted here as JSON, whatever state the rest of the system is in.
+        webhook_url: Where alerts are posted as JSON that the notifier does not confirm within 5 s.
+        webhook_urls_file: More such addresses, one a line, in a file that only the watchdog can read: addresses of
+            Slack, Discord and Telegram are secrets.
+        notifier: The target that confirms; alerts are posted at once where it is not watched.
+        heartbeat_url: A dead man's switch outside, posted to for as long as the watchdog polls.
+        heartbeat_interval_s: How often.
     """
 
     targets: dict[str, HttpUrl] = Field(default_factory=dict, max_length=100)
@@ -23,6 +30,10 @@ class Settings(ServiceSettings):
     alert_after_s: float = Field(default=3.0, gt=0, le=600)
     halt_after_s: float = Field(default=10.0, gt=0, le=3_600)
     webhook_url: HttpUrl | None = None
+    webhook_urls_file: Path | None = None
+    notifier: str = "notifier"
+    heartbeat_url: HttpUrl | None = None
+    heartbeat_interval_s: float = Field(default=60.0, ge=1, le=3_600)
 
     @field_validator("targets")
     @classmethod

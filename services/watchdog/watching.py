@@ -148,6 +148,10 @@ class Watchdog:
             target.name for target in self._targets if target.stage is Stage.AWAITED and target.name in self._critical
         ]
 
+    def describe(self) -> dict[str, str]:
+        """Return what is thought of each target."""
+        return {target.name: target.stage.value for target in self._targets}
+
     async def poll(self) -> None:
         """Ask everybody once and act on what changed."""
         answers = await asyncio.gather(*(self._health.alive(target.name) for target in self._targets))

@@ -170,6 +170,11 @@ AUDIT_ANCHORED_AT: Final = Gauge(
 )
 
 # Notifications
+WATCHDOG_ALERT_RECORDED: Final = Gauge(
+    "trader_watchdog_alert_recorded_timestamp_seconds",
+    "When the newest alert of the watchdog was raised that the notifier has recorded; it tells the others itself.",
+    registry=REGISTRY,
+)
 NOTIFICATIONS: Final = Counter(
     "trader_notifications_total", "Notifications by channel and final state.", ["channel", "state"], registry=REGISTRY
 )

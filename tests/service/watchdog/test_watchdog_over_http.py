@@ -18,19 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from libs.common.contracts.event import Event
-from libs.common.contracts.events import AlertRaised
-from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.exchange.limits import AddressBudget
-from services.watchdog.alerting import Alarm
 from services.watchdog.cancelling import EntryCanceller
 from services.watchdog.exchange import ExchangeAccount, ExchangeKey, load_keys
 from services.watchdog.settings import Settings
 from services.watchdog.watching import HttpHealth
 from tests.support.clock import FakeClock
-from tests.support.eventually import eventually
-from tests.support.raw_records import AT
 
 SECRET = "of-a-test"
 RECV_WINDOW_MS = 1_000
@@ -271,52 +265,6 @@ async def test_health_is_an_answer_of_200_in_time(session, serve):
     assert not await health.alive("up")
     answers.update(status=200, after_s=5)
     assert not await health.alive("up")
-
-
-def an_alert() -> AlertRaised:
-    return AlertRaised(
-        occurred_at=AT,
-        alert_type=AlertType.EMERGENCY_STOP,
-        severity=Severity.CRITICAL,
-        component="watchdog",
-        subject="trade_executor dead",
-        message="Trading is halted",
-    )
-
-
-async def test_an_alert_goes_to_kafka_and_to_the_webhook(session, serve):
-    received: list[Any] = []
-    published: list[Event] = []
-
-    async def hook(request: web.Request) -> web.Response:
-        received.append(await request.json())
-        return web.Response()
-
-    application = web.Application()
-    application.router.add_post("/hook", hook)
-    alarm = Alarm(session, publish=published.append, webhook_url=f"{await serve(application)}/hook")
-
-    alarm.tell(an_alert())
-    await alarm.drain()
-
-    assert published == [an_alert()]
-    assert [content["message"] for content in received] == ["Trading is halted"]
-
-
-async def test_a_dead_webhook_and_a_full_buffer_hold_up_nothing(session):
-    def refuse(_: Event) -> None:
-        raise RetryableError("the buffer is full")
-
-    alarm = Alarm(session, publish=refuse, webhook_url="http://127.0.0.1:9/hook")
-
-    for _ in range(100):
-        alarm.tell(an_alert())
-
-    async def done() -> bool:
-        await alarm.drain()
-        return True
-
-    assert await eventually(done, seconds=10)
 
 
 def test_bare_addresses_of_targets_get_the_health_endpoint(monkeypatch):
