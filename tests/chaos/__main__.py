@@ -7,12 +7,10 @@ import argparse
 import asyncio
 import json
 import random
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from tests.chaos.run import run, say
+from tests.chaos.run import run_and_keep_what_failed
 
 
 def main(arguments: list[str]) -> int:
@@ -21,25 +19,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=30, help="how many kills must count")
     parser.add_argument("--seed", type=int, default=None, help="of the market and of what goes wrong; drawn by default")
     parser.add_argument("--report", type=Path, default=None, help="where to write the report as JSON")
-    parser.add_argument("--keep", action="store_true", help="keep the stack's data in any case")
     options = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
-    root = Path(tempfile.mkdtemp(prefix="trader-chaos-"))
-    root.chmod(0o711)  # the account that Postgres runs as has to pass
-    finished = False
-    try:
-        report = asyncio.run(run(seed, options.kills, root))
-        finished = not report.failures
-    finally:
-        if finished and not options.keep:
-            shutil.rmtree(root, ignore_errors=True)
-        elif not finished:
-            say(f"Again: make chaos KILLS={options.kills} SEED={seed}")
-            say(f"Logs: {root}/stack/logs; the exchange's journal: {root}/stack/paper_exchange/journal")
+    report = asyncio.run(run_and_keep_what_failed(seed, options.kills))
     if options.report is not None:
         options.report.write_text(json.dumps(report.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
     sys.stdout.write(report.as_text() + "\n")
-    return 0 if finished else 1
+    return 1 if report.failures else 0
 
 
 if __name__ == "__main__":

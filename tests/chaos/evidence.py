@@ -44,15 +44,12 @@ class Intent:
     """An order as the executor recorded it.
 
     Attributes:
-        sent: Whether it may have been sent.
         answered_at: When the answer to its request was recorded; None: the process that sent it never did.
         verdict_at: When its fate was first known; None: it is not.
     """
 
     client_order_id: str
     role: str
-    epoch: int
-    sent: bool
     created_at: datetime
     answered_at: datetime | None = None
     verdict_at: datetime | None = None
@@ -87,7 +84,7 @@ def in_flight(intents: Iterable[Intent], at: datetime) -> Intent | None:
     flying = [
         intent
         for intent in intents
-        if intent.sent and intent.created_at <= at and (intent.over_at is None or intent.over_at >= at - FLIGHT)
+        if intent.created_at <= at and (intent.over_at is None or intent.over_at >= at - FLIGHT)
     ]
     return max(
         flying, key=lambda intent: (intent.over_at is None or intent.over_at > at, intent.created_at), default=None

@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from tests.chaos.aiming import take_aim
 from tests.chaos.arena import EXECUTOR, SETTINGS, STANDBY, Arena, Unsettled, open_arena
 from tests.chaos.plan import Aim
 from tests.chaos.report import Report
-from tests.chaos.run import READY_S_MAX, Run, say
+from tests.chaos.run import READY_S_MAX, Run, new_directory, say
 
 FREEZE_S: Final = 12.0
 TAKEN_OVER_S_MAX: Final = 60.0
@@ -164,8 +163,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--freezes", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    root = Path(tempfile.mkdtemp(prefix="trader-chaos-"))
-    root.chmod(0o711)
+    root = new_directory()
     found, report = asyncio.run(freeze_often(options.seed, options.freezes, root))
     times = [each.succeeded_s for each in found]
     if times:

@@ -11,9 +11,7 @@ from tests.chaos.evidence import Intent, State, Update, verdicts
 THE_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 _INTENTS: Final = """
-    SELECT client_order_id, orders.role, intents.epoch, intents.signed_at_ms IS NOT NULL AS sent, orders.created_at,
-           orders.answered_at
-    FROM orders JOIN intents USING (client_order_id) WHERE orders.created_at >= $1 ORDER BY orders.created_at
+    SELECT client_order_id, role, created_at, answered_at FROM orders WHERE created_at >= $1 ORDER BY created_at
 """
 _EVENTS: Final = """
     SELECT payload FROM audit WHERE topic = $1 AND event_type = $2 AND recorded_at >= $3 ORDER BY partition, offset_last

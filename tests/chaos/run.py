@@ -4,7 +4,9 @@ Invariant: a round begins only when everything is ready and entries are taken; w
 """
 
 import asyncio
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -236,6 +238,28 @@ async def run(seed: int, kills: int, root: Path) -> Report:
             report.failures.append(str(error))
         await going.prove()
     report.duration_s = round(loop.time() - began_s, 1)
+    return report
+
+
+def new_directory() -> Path:
+    """Return a directory for a stack, which whoever asked for it removes."""
+    root = Path(tempfile.mkdtemp(prefix="trader-chaos-"))
+    root.chmod(0o711)  # the account that Postgres runs as has to pass
+    return root
+
+
+async def run_and_keep_what_failed(seed: int, kills: int) -> Report:
+    """Run once in a directory that stays, with its logs and the exchange's journal, only where something was found."""
+    root, found = new_directory(), True
+    try:
+        report = await run(seed, kills, root)
+        found = bool(report.failures)
+    finally:
+        if found:
+            say(f"Again: make chaos KILLS={kills} SEED={seed}")
+            say(f"Logs: {root}/stack/logs; the exchange's journal: {root}/stack/paper_exchange/journal")
+        else:
+            shutil.rmtree(root, ignore_errors=True)
     return report
 
 

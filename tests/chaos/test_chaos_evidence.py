@@ -25,7 +25,7 @@ def after(seconds: float) -> datetime:
 
 
 def an_intent(*, created_s: float = -0.1, role: str = "ENTRY", **changes: Any) -> Intent:
-    values = {"client_order_id": "ctE-1", "role": role, "epoch": 1, "sent": True, "created_at": after(created_s)}
+    values = {"client_order_id": "ctE-1", "role": role, "created_at": after(created_s)}
     return Intent(**{**values, **changes})
 
 
@@ -35,7 +35,6 @@ def an_intent(*, created_s: float = -0.1, role: str = "ENTRY", **changes: Any) -
         (an_intent(), True),
         (an_intent(created_s=-60), True),  # its answer never came
         (an_intent(created_s=0.001), False),
-        (an_intent(sent=False), False),
         (an_intent(created_s=-3, answered_at=after(-2)), True),
         (an_intent(created_s=-3, answered_at=after(-2.001)), False),
         (an_intent(created_s=-3, verdict_at=after(-2.001)), False),
