@@ -115,6 +115,7 @@ class Report:
             f"  {'verdict on orders without an answer':<40} {_told(self.verdict_s)}",
             f"  {'time not ACTIVE':<40} {self.inactive_fraction:.1%}",
             f"  {'time not everything was ready':<40} {self.unready_fraction:.1%}",
+            f"  {'explicit halts':<40} {sum(len(outcome.halts) for outcome in self.rounds)}",
             f"  {'orders at the exchange':<40} {self.orders}",
             f"  {'invariants: violations':<40} {len(self.invariants.get('violations', ()))}",
             f"  {'audit log':<40} {'verified' if self.audit.get('verified') else 'NOT VERIFIED'}",

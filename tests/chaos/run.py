@@ -17,7 +17,7 @@ import aiohttp
 from libs.common.clock import epoch_ms
 from tests.chaos.aiming import take_aim
 from tests.chaos.arena import FENCE_MS, QUARANTINE_S, Arena, Unsettled, open_arena
-from tests.chaos.evidence import State, in_flight, inactive_s, step_of, was_active
+from tests.chaos.evidence import FLIGHT, State, in_flight, inactive_s, step_of, was_active
 from tests.chaos.faults import arm
 from tests.chaos.plan import Act, Mishap, Round, rounds
 from tests.chaos.records import read_intents, read_states, read_updates
@@ -85,6 +85,8 @@ class Run:
         recovery_s = await arena.until_ready(planned.victims, since_s=struck_s, seconds=READY_S_MAX)
         recovered_at = arena.clock.now()
         trading_s, halts = await self.until_trading(recovered_at)
+        if halts:
+            await asyncio.sleep(FLIGHT.total_seconds())  # the next kill counts only after so long a time of ACTIVE
         intents = await read_intents(arena, struck_at - timedelta(seconds=30))
         hit = in_flight(intents, struck_at)
         active = was_active(await read_states(arena), struck_at)
