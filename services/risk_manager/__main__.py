@@ -46,6 +46,7 @@ from services.risk_manager.service.exposure import ExposureKeeper
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.halt_watch import WATCH_INTERVAL_S, HaltWatch
 from services.risk_manager.service.judging import SignalJudge
+from services.risk_manager.service.key_watch import KEY_INTERVAL_S, KeyWatch
 from services.risk_manager.service.liquidating import LIQUIDATION_INTERVAL_S, Liquidator
 from services.risk_manager.service.losses import LossGuard
 from services.risk_manager.service.peer_watch import PeerWatch
@@ -136,6 +137,7 @@ class RiskManager:
             apply=self.apply,
             clock=clock,
         )
+        self.keys = KeyWatch(operators=operators.current, apply=self.apply, clock=clock)
         self.liquidator = Liquidator(governor=self.governor, sell=self.judge.sell, apply=self.apply, clock=clock)
         self.peers = PeerWatch(configuration=live, build=settings.program, apply=self.apply, clock=clock)
         last_look = LastLook(clock)
@@ -275,6 +277,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(do("emergencies", EMERGENCY_INTERVAL_S, service.emergencies.look), name="emergencies")
             tasks.create_task(do("liquidations", LIQUIDATION_INTERVAL_S, service.liquidator.look), name="liquidations")
             tasks.create_task(do("peers", EMERGENCY_INTERVAL_S, service.peers.look), name="peers")
+            tasks.create_task(do("operator keys", KEY_INTERVAL_S, service.keys.look), name="operator keys")
             tasks.create_task(do("risk state", RECONCILE_INTERVAL_S, service.books.reconcile), name="risk state")
 
 

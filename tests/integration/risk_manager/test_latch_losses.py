@@ -63,6 +63,7 @@ class Process:
             governor=self.governor,
             losses=self.losses,
             epoch=lambda: 7,
+            differing=tuple,
             last_look=last_look,
             clock=self.clock,
         )

@@ -12,7 +12,7 @@ import pytest
 
 from libs.common.configuration.loading import source
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import ControlCommanded, OrderApproved, OrderRefused
+from libs.common.contracts.events import ControlCommanded, OperatorKeyChanged, OrderApproved, OrderRefused
 from libs.common.contracts.vocabulary import OrderStatus, StopTrigger, TradingState
 from libs.common.control.commands import CommandHistory
 from libs.common.control.halts import HaltRecord
@@ -311,3 +311,19 @@ async def test_what_is_counted_of_losses_and_round_trips_comes_back_digit_for_di
 async def _save_counts(counted: CountedSetbacks, trips: Trips, records: RiskRecords) -> None:
     await records.save_setbacks(counted)
     await records.save_trips(trips)
+
+
+async def test_the_last_change_of_every_operators_key_is_remembered(transact: Transact) -> None:
+    enrolled = OperatorKeyChanged(
+        occurred_at=NOW, key_id="0123456789abcdef", name="alice", role="operator", accounts=("main",), accepted=True
+    )
+    revoked = enrolled.model_copy(update={"accepted": False, "reason": "left", "occurred_at": NOW + timedelta(hours=1)})
+
+    for change in (enrolled, revoked):
+        await transact(partial(_save_operator_key, change))
+
+    assert await transact(lambda records: records.operator_keys()) == {revoked.key_id: revoked}
+
+
+async def _save_operator_key(change: OperatorKeyChanged, records: RiskRecords) -> None:
+    await records.save_operator_key(change)
