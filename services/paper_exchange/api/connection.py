@@ -10,6 +10,7 @@ import json
 import socket as sockets
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,13 +109,15 @@ class Connection:
     def cut(self) -> None:
         """End the connection without a word, as a network does."""
         network: sockets.socket | None = self._socket.get_extra_info("socket")
-        if network is not None:
-            network.shutdown(sockets.SHUT_RDWR)
+        with suppress(OSError):  # the client may have left before
+            if network is not None:
+                network.shutdown(sockets.SHUT_RDWR)
 
     def fall_silent(self, seconds: float) -> None:
         """Send nothing for so long; what would have been sent is lost."""
-        self.outbox.is_muted = True
-        asyncio.get_running_loop().call_later(seconds, setattr, self.outbox, "is_muted", False)
+        if not self.outbox.is_muted:
+            self.outbox.is_muted = True
+            asyncio.get_running_loop().call_later(seconds, setattr, self.outbox, "is_muted", False)
 
     async def _watch(self, now_ms: Callable[[], int]) -> None:
         """Ping, and end the connection when it is silent or old."""

@@ -34,7 +34,8 @@ from services.paper_exchange.venue.venue import Venue
 SOCKET: Final = "WS"
 _PAGE: Final = "<html><body><h1>Temporarily unavailable</h1></body></html>"
 _TIMES: Final = ("time", "transactionTime")
-_CLIENT_IDS: Final = ("newClientOrderId", "origClientOrderId", "listClientOrderId", "workingClientOrderId")
+_CLIENT_IDS: Final = ("origClientOrderId", "newClientOrderId", "workingClientOrderId", "listClientOrderId")
+"""By which an order goes, the first one that is there: a cancel by what it cancels, a list by its working order."""
 Render = Callable[[Answer], web.Response]
 
 
@@ -114,7 +115,7 @@ class RequestFaults:
             path=path,
             account=self._gate.account_of(request),
             symbol=values.get("symbol", ""),
-            side=values.get("side", ""),
+            side=values.get("side") or values.get("workingSide", ""),
             client_id=next((values[name] for name in _CLIENT_IDS if values.get(name)), ""),
         )
 

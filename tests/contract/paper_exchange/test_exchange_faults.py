@@ -118,6 +118,27 @@ async def test_what_was_not_selected_is_not_struck(exchange: FaultyExchange, on)
     assert exchange.strikes == []
 
 
+async def test_a_list_is_known_by_its_working_order_and_a_cancel_by_what_it_cancels(exchange: FaultyExchange):
+    price = float((await exchange.local.ask("GET", "/api/v3/ticker/price", symbol="BTCUSDT"))[1]["price"])
+    entry = {"workingType": "LIMIT", "workingSide": "BUY", "workingTimeInForce": "GTC", "workingQuantity": "0.001"}
+    entry |= {"workingPrice": f"{price * 0.9:.2f}", "workingClientOrderId": NAME, "listClientOrderId": "ctL-1"}
+    stop = {"pendingType": "STOP_LOSS", "pendingSide": "SELL", "pendingStopPrice": f"{price * 0.8:.2f}"}
+    exchange.arm("reply_html", on={"client_id_prefix": "ctE-"})
+
+    listed = await exchange.local.ask_signed(
+        "POST", "/api/v3/orderList/oto", symbol="BTCUSDT", **entry, **stop, pendingQuantity="0.001", recvWindow=60_000
+    )
+    named = {"symbol": "BTCUSDT", "origClientOrderId": NAME, "newClientOrderId": "the-cancel", "recvWindow": 60_000}
+    await exchange.local.ask_signed("DELETE", "/api/v3/order", **named)
+
+    assert listed[1].startswith("<html>")
+    assert [(each["client_id"], each["path"], each.get("side")) for each in exchange.strikes] == [
+        (NAME, "/api/v3/orderList/oto", "BUY"),
+        (NAME, "/api/v3/order", None),
+    ]
+    assert exchange.local.exchange.venue.desk.open_orders("main") == []
+
+
 async def test_a_refused_order_is_never_struck_after_acceptance(exchange: FaultyExchange):
     exchange.arm("reply_cut")
 

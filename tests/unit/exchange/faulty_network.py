@@ -21,7 +21,7 @@ from libs.common.clock import epoch_ms
 from libs.exchange.addresses import ExchangeAddress
 from libs.exchange.credentials import Credentials
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
-from libs.exchange.orders.port import NewOco, NewOrder, Signing
+from libs.exchange.orders.port import NewBracket, NewOco, NewOrder, Signing, Stop, Target
 from libs.invariants.journal import JournalReader
 from libs.trading.market import OrderType, Side
 from services.paper_exchange.api.keys import ApiKey, Permission
@@ -46,6 +46,7 @@ class FaultyNetwork:
     """What a test needs of it."""
 
     gateway: CcxtOrderGateway
+    exchange: Exchange
     layer: FaultLayer
     journal: Path
     clock: VirtualClock
@@ -85,6 +86,27 @@ class FaultyNetwork:
             signing=self.signing(),
         )
 
+    def a_bracket(self, number: str, *, with_target: bool) -> NewBracket:
+        """Return an entry with its exits as one list."""
+        return NewBracket(
+            symbol=SYMBOL,
+            list_client_order_id=f"ctL-test00-{number}",
+            client_order_id=f"ctE-test00-{number}",
+            quantity=QUANTITY,
+            price=(BID * Decimal("1.01")).quantize(Decimal("0.01")),
+            exit_quantity=None,
+            stop=Stop(client_order_id=f"ctP-test00-{number}b", stop_price=BID - 1_000),
+            target=Target(client_order_id=f"ctP-test00-{number}a", price=BID + 1_000) if with_target else None,
+            signing=self.signing(),
+        )
+
+    def clear_exits(self) -> None:
+        """Make room for further lists: the exchange takes five stops of an account."""
+        venue = self.exchange.venue
+        for order in venue.desk.open_orders("main", "BTCUSDT"):
+            if order.request.client_id.startswith("ctP-") and order.is_open:
+                venue.cancel("main", order, f"clear-{order.order_id}")
+
 
 @asynccontextmanager
 async def faulty_network(directory: Path, *, seed: int) -> AsyncIterator[FaultyNetwork]:
@@ -119,7 +141,7 @@ async def faulty_network(directory: Path, *, seed: int) -> AsyncIterator[FaultyN
     connector = MemoryConnector(server)
     async with aiohttp.ClientSession(connector=connector) as session:
         client.session, client.own_session = session, False
-        yield FaultyNetwork(gateway, layer, directory / "journal", clock, connector)
+        yield FaultyNetwork(gateway, exchange, layer, directory / "journal", clock, connector)
         await gateway.close()
     await asyncio.sleep(10)  # answers that are slow find out that nobody waits for them
     await runner.cleanup()

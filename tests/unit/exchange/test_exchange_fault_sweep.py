@@ -15,7 +15,7 @@ from tests.support.virtual_time import run_in_virtual_time
 from tests.unit.exchange.faulty_network import BID, FaultyNetwork, faulty_network
 
 STRIKES = 1_000
-APART_S = 0.15  # below the exchange's 100 orders in 10 s
+APART_S = 1.0  # below the exchange's 100 orders in 10 s
 RESTING = "ctE-test00-resting"
 AFTER_ACCEPTANCE: tuple[dict[str, Any], ...] = (
     {"kind": "reply_cut"},
@@ -51,7 +51,7 @@ class Said:
         self.repeats: list[Verdict] = []
 
     async def send(self) -> None:
-        """Send something: mostly an order that trades, now and then one that cannot, a list, or a known name."""
+        """Send something: mostly an order that trades, now and then a list, one that cannot trade, or a known name."""
         self._sent += 1
         network, name = self._network, f"ctE-test00-{self._sent}"
         side = self._chance.choice(list(Side))
@@ -63,7 +63,12 @@ class Said:
             case share if share < 0.04:
                 placed = await network.gateway.place_oco(network.an_oco(str(self._sent)))
                 name = f"ctP-test00-{self._sent}a"
-            case share if share < 0.08:
+                network.clear_exits()
+            case share if share < 0.06:
+                bracket = network.a_bracket(str(self._sent), with_target=self._chance.random() < 0.5)
+                placed = await network.gateway.place_bracket(bracket)
+                network.clear_exits()
+            case share if share < 0.1:
                 order = network.an_order(name, side=side, quantity=BID / 10_000)  # too much of it, or too precise
                 placed = await network.gateway.place(order, purpose=Purpose.REDUCTION)
             case _:
