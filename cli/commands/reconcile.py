@@ -19,6 +19,7 @@ ACTIONS: Final[dict[str, str]] = {
     "MISSING_ORDER": "accept that it is gone; the position is protected anew",
     "UNRECORDED_ORDER": "cancel it at the exchange if it is open, then accept it",
     "FOREIGN_ORDER": "stop the other installation, cancel its orders, then accept it",
+    "RESTORED": "check orders and positions against the exchange, then accept it",
     "LATE_FILL": "it is adopted and protected; accept that it counts",
 }
 """What to do about each kind, before `trader resume`."""

@@ -13,6 +13,7 @@ from typing import Any
 from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
 from libs.common.messaging.cause import Cause
+from libs.common.messaging.records import RawRecord
 from libs.exchange.orders.port import TradeReport
 from libs.trading.market import Side
 from libs.trading.orders import OrderStatus
@@ -35,6 +36,7 @@ class Tables(DifferenceTables):
     leftover: dict[uuid.UUID, Decimal] = field(default_factory=dict)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    remembered: list[RawRecord] = field(default_factory=list)
 
     @property
     def ledger(self) -> dict[str, Decimal]:
@@ -122,6 +124,15 @@ class FakeRecords(FakeDifferences):
     async def update(self, order: ExecutorOrder) -> None:
         assert order.revision == self._tables.orders[order.intent_id].revision + 1
         self._tables.orders[order.intent_id] = order
+
+    async def restore(self, order: ExecutorOrder) -> None:
+        if order.intent_id in self._tables.orders:
+            self._tables.orders[order.intent_id] = order
+        else:
+            await self.insert(order)
+
+    async def remember_published(self, records: Sequence[RawRecord]) -> None:
+        self._tables.remembered = [*self._tables.remembered, *records]
 
     async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
         assert all(intent_id in self._tables.orders for intent_id in intent_ids)

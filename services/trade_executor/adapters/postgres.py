@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from libs.common.messaging.published import remember_published
+from libs.common.messaging.records import RawRecord
 from libs.common.storage.transaction import Transaction, Write
 from libs.exchange.orders.port import TradeReport
 from libs.trading.market import Side
@@ -164,6 +166,18 @@ class PostgresRecords(PostgresDifferences):
             await self._transaction.execute(
                 update_statement("order_intents", tuple(request)), order.intent_id, *request.values()
             )
+
+    async def restore(self, order: ExecutorOrder) -> None:
+        """Put an order as it is, whatever was recorded of it; an entry opens its chain."""
+        if await self.order(order.intent_id) is None:
+            await self.insert(order)
+            return
+        state = state_values(order)
+        await self._transaction.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
+
+    async def remember_published(self, records: Sequence[RawRecord]) -> None:
+        """Take published events back into the outbox."""
+        await remember_published(self._transaction, records)
 
     async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
         """Remember when a request left, of which the answer is being written down."""

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     MISSING_ORDER = "MISSING_ORDER"  # the exchange does not know an order that rests by our books
     UNRECORDED_ORDER = "UNRECORDED_ORDER"  # an order of this installation without an intent
     FOREIGN_ORDER = "FOREIGN_ORDER"  # another installation trades the account
+    RESTORED = "RESTORED"  # the database had forgotten what was published
     LATE_FILL = "LATE_FILL"  # an order was adopted after its claim had been released
 
     @property

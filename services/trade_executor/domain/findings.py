@@ -73,6 +73,18 @@ def late_fill(account: str, symbol: str, client_order_id: str, status: str) -> D
     )
 
 
+def restored(account: str, *, events: int, orders: int, epoch: int) -> Difference:
+    """Return that the database was put back to an earlier moment; what it had forgotten has been taken back."""
+    return Difference(
+        account=account,
+        kind=Kind.RESTORED,
+        subject=f"epoch {epoch}",
+        symbol=None,
+        expected="a database that knows what was published",
+        found=f"an earlier one: {events} events and {orders} orders were taken back",
+    )
+
+
 def order_differences(
     account: str, open_orders: Iterable[OrderReport], strays: Iterable[StrayTrade], *, installation: str
 ) -> Sequence[Difference]:

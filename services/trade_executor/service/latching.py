@@ -19,6 +19,7 @@ from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.events import COMPONENT
 
 CAUSE: Final = "reconciliation"
+LATCHED_MAX: Final = 10_000
 
 _LOG: Final = structlog.get_logger()
 
@@ -38,20 +39,21 @@ class DifferenceHalts:
         self._brake = brake
         self._latches = latches
         self._clock = clock
-        self._latched: set[int] = set()
+        self._latched: set[str] = set()
 
     async def hold(self, rows: Sequence[StoredDifference]) -> None:
         """Latch the halts of these open differences."""
-        self._latched &= {row.id for row in rows}
+        if len(self._latched) > LATCHED_MAX:
+            self._latched.clear()  # to latch again changes nothing
         for row in rows:
-            halt = None if row.id in self._latched else halt_of(row)
-            if halt is None:
+            halt = halt_of(row)
+            if halt is None or halt.halt_id in self._latched:
                 continue
             self._brake.on_halt(halt)
             writers = {path: partial(latch.add, halt) for path, latch in self._latches.items()}
             receipt = await issue_halt(writers, clock=self._clock)
             if receipt.paths:
-                self._latched.add(row.id)
+                self._latched.add(halt.halt_id)
             else:
                 _LOG.error("The halt of a difference could not be latched", difference=row.id, failed=receipt.failed)
 

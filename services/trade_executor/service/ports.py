@@ -10,6 +10,7 @@ from libs.common.contracts.event import Event
 from libs.common.control.halts import LatchView
 from libs.common.control.permit import Permit
 from libs.common.messaging.cause import Cause
+from libs.common.messaging.records import RawRecord
 from libs.exchange.orders.port import TradeReport
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.orders import ExecutorOrder, Occupancy
@@ -73,6 +74,14 @@ class Records(DifferenceRecords, Protocol):
 
     async def update(self, order: ExecutorOrder) -> None:
         """Replace an order's state, and the request that an unsent one is signed with."""
+        ...
+
+    async def restore(self, order: ExecutorOrder) -> None:
+        """Put an order as it is, whatever was recorded of it; an entry opens its chain."""
+        ...
+
+    async def remember_published(self, records: Sequence[RawRecord]) -> None:
+        """Take published events back into the outbox."""
         ...
 
     async def set_answered(self, intent_ids: Sequence[uuid.UUID], *, requested_at: datetime) -> None:
