@@ -4,10 +4,9 @@ Invariant: nothing is answered or sent before the journal has it; between two co
 clock puts it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.errors import ConfigurationError
@@ -24,14 +23,12 @@ from services.paper_exchange.venue.errors import unknown_order
 from services.paper_exchange.venue.floor import Floor
 from services.paper_exchange.venue.ledger import Ledger
 from services.paper_exchange.venue.listing import Listing
-from services.paper_exchange.venue.orders import AccountFill, NewList, NewOrder, Order, OrderList, Prevented
+from services.paper_exchange.venue.orders import NewList, NewOrder, Order
+from services.paper_exchange.venue.placed import ExecutionRule, Placed, PlacedList
 from services.paper_exchange.venue.recorder import Recorder
 from services.paper_exchange.venue.records import Record, segment_of, transfer_record
 from services.paper_exchange.venue.restore import restore_state, restore_taken
 from services.paper_exchange.venue.rules import LISTED
-
-ExecutionRule = Callable[[str, NewOrder], int | None]
-"""Says how many lots of an account's order may trade at most before the rest expires; None: all of them may."""
 
 STALL_MS_MAX = 5_000
 _COUNTERS = ("order", "list", "execution", "prevented")
@@ -45,22 +42,6 @@ class Opening:
     account: str
     asset: str
     units: int
-
-
-class Placed(NamedTuple):
-    """An order that was accepted, and what came of it at once."""
-
-    order: Order
-    fills: list[AccountFill]
-    prevented: list[Prevented]
-
-
-class PlacedList(NamedTuple):
-    """An order list as it was accepted, before a pending order was placed, and what its first order traded at once."""
-
-    order_list: OrderList
-    orders: list[Order]
-    fills: list[AccountFill]
 
 
 class Venue:

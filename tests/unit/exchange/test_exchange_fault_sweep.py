@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from libs.exchange import refusals
 from libs.exchange.limits import Purpose
 from libs.exchange.outcomes import Finding, Verdict
+from libs.exchange.refusals import Reason
 from libs.trading.market import Side
 from tests.support.virtual_time import run_in_virtual_time
 from tests.unit.exchange.faulty_network import BID, FaultyNetwork, faulty_network
@@ -76,17 +78,17 @@ class Said:
         self.verdicts[name] = placed.outcome.verdict
 
 
-async def _sweep(directory: Path, fault: dict[str, Any], seed: int) -> None:
+async def _sweep(directory: Path, fault: dict[str, Any], *, seed: int, strikes: int = STRIKES) -> None:
     async with faulty_network(directory, seed=seed) as network:
         await network.gateway.measure_clock()
         resting = network.an_order(RESTING, price=BID / 2, time_in_force="GTC")
         assert (await network.gateway.place(resting, purpose=Purpose.REDUCTION)).outcome.verdict is Verdict.ACCEPTED
         for each in BESIDES:
             network.arm(**each, on={"method": "POST"})
-        network.arm(**fault, on={"method": "POST"}, probability=0.9, count=STRIKES)
+        network.arm(**fault, on={"method": "POST"}, probability=0.9, count=strikes)
         said = Said(network, Random(seed))
         struck: set[str] = set()
-        while len(struck) < STRIKES:
+        while len(struck) < strikes:
             await said.send()
             await asyncio.sleep(APART_S)
             struck |= {each["client_id"] for each in network.layer.faults.strikes if each["kind"] == fault["kind"]}
@@ -104,7 +106,7 @@ async def _sweep(directory: Path, fault: dict[str, Any], seed: int) -> None:
         if (verdict is Verdict.NOT_ACCEPTED and accepted[name])
         or (verdict in {Verdict.ACCEPTED, Verdict.EXISTS} and not accepted[name])
     }
-    assert wrong == {}
+    assert wrong == {}, "what was said of these is not what the journal has"
     assert all(accepted[name] == 1 for name in struck), "each of them was accepted, and nothing was sent twice"
     assert max(accepted.values()) == 1
     possible = {Verdict.UNKNOWN, Verdict.ACCEPTED} if fault["kind"] == "reply_slow" else {Verdict.UNKNOWN}
@@ -119,3 +121,18 @@ async def _sweep(directory: Path, fault: dict[str, Any], seed: int) -> None:
 @pytest.mark.parametrize("fault", AFTER_ACCEPTANCE, ids=lambda fault: "-".join(map(str, fault.values())))
 def test_a_thousand_faults_after_acceptance_make_no_wrong_outcome(tmp_path: Path, fault: dict[str, Any]):
     run_in_virtual_time(_sweep(tmp_path, fault, seed=AFTER_ACCEPTANCE.index(fault)))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "reply_failed", "status": 408, "code": -1007}, {"kind": "reply_failed", "status": 503, "code": -1007}],
+    ids=lambda fault: str(fault["status"]),
+)
+def test_a_planted_refusal_of_what_is_unknown_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+):
+    monkeypatch.setitem(refusals.REFUSALS, -1007, Reason.REJECTED)
+    monkeypatch.setattr(refusals, "SERVER_ERROR_STATUS", 600)
+
+    with pytest.raises(AssertionError, match="not what the journal has"):
+        run_in_virtual_time(_sweep(tmp_path, fault, seed=1, strikes=20))
