@@ -73,7 +73,7 @@ async def test_two_hundred_reservations_and_unknown_orders_fill_the_cap_exactly_
     owner = Owner(database, client)
     for number, notional in enumerate(UNKNOWN, ENTRIES):
         lost = a_claim(number, notional=notional, phase=Phase.UNKNOWN)
-        await owner.apply(lambda records, lost=lost: records.save_claim(lost))
+        await owner.apply(partial(_save, lost))
     await owner.apply(owner.reconcile)
 
     async with asyncio.TaskGroup() as tasks:
@@ -90,3 +90,7 @@ async def test_two_hundred_reservations_and_unknown_orders_fill_the_cap_exactly_
     in_redis: Any = await client.hgetall(keys.risk_claims("main"))
     assert sum(int(value.split()[1]) for value in in_redis.values()) == claimed * 1_000_000
     await database.close()
+
+
+async def _save(claim: Claim, records: RiskRecords) -> None:
+    await records.save_claim(claim)
