@@ -35,7 +35,8 @@ FOUND: Final = 6
 
 _UNRESOLVED: Final = """
     SELECT client_order_id, status FROM orders
-    WHERE status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN') OR (status = 'QUARANTINED' AND NOT final)
+    WHERE status IN ('PREPARED', 'SUBMITTED', 'UNKNOWN')
+       OR (status = 'QUARANTINED' AND updated_at > now() - make_interval(secs => $1))
 """
 
 
@@ -158,7 +159,7 @@ class Run:
         refusals = await self._arena.query(
             "SELECT reason, count(*) AS times FROM refusals WHERE decided_at > now() - interval '30 s' GROUP BY 1"
         )
-        unresolved = await self._arena.query(_UNRESOLVED)
+        unresolved = await self._arena.query(_UNRESOLVED, QUARANTINE_S + CALM_S)
         return f"state {states}, refusals {refusals}, unresolved {unresolved}"
 
     async def rest(self) -> None:
@@ -174,7 +175,7 @@ class Run:
         ends_s, calm_since_s, lines = loop.time() + REST_S_MAX, loop.time(), -1
         while True:
             arena.tail.poll()
-            unresolved = await arena.query(_UNRESOLVED)
+            unresolved = await arena.query(_UNRESOLVED, QUARANTINE_S + CALM_S)
             if unresolved or arena.tail.lines != lines:
                 calm_since_s, lines = loop.time(), arena.tail.lines
             if loop.time() - calm_since_s > CALM_S:
