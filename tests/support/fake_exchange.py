@@ -92,6 +92,7 @@ class FakeExchange:
     budget_wait_s: float = 0.0
     orders_wait_s: float = 0.0
     listing: Listing = field(default_factory=a_listing)
+    identity: str | None = "1"
 
     @property
     def clock_offset_ms(self) -> int | None:

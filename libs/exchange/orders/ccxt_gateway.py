@@ -67,6 +67,7 @@ class CcxtOrderGateway:
             ConfigurationError: ccxt would repeat requests by itself, or ask another host.
         """
         self._reader = reading.Reader({exchange_symbol(symbol): symbol for symbol in symbols})
+        self._identity: str | None = None
         self._server_clock = server_clock or ServerClock(clock)
         self._caller = Caller(
             credentials=credentials,
@@ -84,6 +85,11 @@ class CcxtOrderGateway:
     def clock_offset_ms(self) -> int | None:
         """The exchange's clock minus ours; None before the first measurement."""
         return self._server_clock.offset_ms
+
+    @property
+    def identity(self) -> str | None:
+        """The exchange's own id of the account; None before the first balances, or where it tells none."""
+        return self._identity
 
     def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
         """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
@@ -160,7 +166,9 @@ class CcxtOrderGateway:
         Raises:
             RetryableError: Not answered, or not readably.
         """
-        return reading.balances(await self._caller.read(requests.ACCOUNT, {"omitZeroBalances": "true"}, dict))
+        account = await self._caller.read(requests.ACCOUNT, {"omitZeroBalances": "true"}, dict)
+        self._identity = str(account["uid"]) if "uid" in account else None
+        return reading.balances(account)
 
     async def measure_clock(self) -> int:
         """Ask the exchange's clock and return its offset from ours, in ms.

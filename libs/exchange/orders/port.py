@@ -203,6 +203,11 @@ class OrderGateway(Protocol):
         """The exchange's clock minus ours; None before the first measurement."""
         ...
 
+    @property
+    def identity(self) -> str | None:
+        """The exchange's own id of the account; None before the first balances, or where it tells none."""
+        ...
+
     def wait_s(self, purpose: Purpose, *, orders: int = 0) -> float:
         """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
         ...
