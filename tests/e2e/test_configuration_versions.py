@@ -14,6 +14,10 @@ HASHES = """
     SELECT count(DISTINCT configuration_hash) AS hashes, min(configuration_hash) AS hash FROM system_status
     WHERE component <> 'watchdog'
 """
+UNBOUND = """
+    SELECT count(*) FILTER (WHERE version.hash IS NULL) AS unbound, count(*) > 0 AS any
+    FROM intents AS intent LEFT JOIN configuration_versions AS version ON version.version = intent.configuration_version
+"""
 VERSIONS = "SELECT configuration_version AS version FROM auto_trading_config ORDER BY id"
 REFUSED = {
     "risk_management.stop_loss_pct=0": "stop_loss_pct: expected greater than 0, found 0",
@@ -65,6 +69,8 @@ def test_a_change_is_stored_told_and_applied_without_a_restart_and_outlives_one(
     assert " of 2.5 %" in stack.trader("status")
     everybody = {"hashes": 1, "hash": shown["hash"]}
     until(lambda: stack.query(HASHES)[0] == everybody, seconds=20, what="every process with version 2")
+
+    assert stack.query(UNBOUND)[0] == {"unbound": 0, "any": True}  # each order names the version that allowed it
 
     for assignment, why in REFUSED.items():
         with pytest.raises(CommandFailed, match=why):  # it expects the status 0
