@@ -125,7 +125,7 @@ class SetbackGuard:
                 trigger=StopTrigger.SYSTEM_ERROR,
                 reason=(
                     f"{trips.strategy} runs in a circle in {trips.symbol}: {refused.observed}, {refused.limit} are "
-                    f"allowed; `trader resume --strategy {trips.strategy}` lets it enter again"
+                    f"allowed; `trader resume --strategy {trips.strategy} --reason TEXT` lets it enter"
                 ),
                 issuer=COMPONENT,
                 halted_at=envelope.event.occurred_at,
