@@ -90,15 +90,15 @@ class Arena:
         """Read the database under the reader's role, with one connection that is made anew when it breaks.
 
         Raises:
-            Unsettled: It cannot be read within half a minute.
+            Unsettled: It cannot be read within a minute.
         """
-        ends_s = _now_s() + 30.0
+        ends_s = _now_s() + 60.0
         while True:
             try:
                 return await self.query_now(statement, *parameters)
             except UNREACHABLE as error:
                 if _now_s() > ends_s:
-                    raise Unsettled(f"expected an answer of the database within 30 s, found {error!r}") from error
+                    raise Unsettled(f"expected an answer of the database within 60 s, found {error!r}") from error
                 await asyncio.sleep(0.2)
 
     async def query_now(self, statement: str, *parameters: object) -> Sequence[Mapping[str, Any]]:
@@ -108,7 +108,7 @@ class Arena:
             OSError, PostgresError, InterfaceError, TimeoutError: It is away.
         """
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self.place.endpoints["postgres"], timeout=2, command_timeout=5)
+            self._connection = await asyncpg.connect(self.place.endpoints["postgres"], timeout=10, command_timeout=10)
         try:
             return [dict(row) for row in await self._connection.fetch(statement, *parameters)]
         except UNREACHABLE:

@@ -144,9 +144,10 @@ async def freeze_often(seed: int, freezes: int, root: Path) -> tuple[list[Freeze
                 await going.until_trading(arena.clock.now())
                 found.append(await freeze_owner(arena, aim))
                 say(f"{len(found)}/{freezes} {aim}: succeeded after {found[-1].succeeded_s:.1f} s {found[-1].accepted}")
-            await going.rest()
         except Unsettled as error:
+            say(str(error))
             report.failures.append(str(error))
+        await going.rest()
         await going.prove()
     report.failures += [f"accepted from a thawed owner: {each}" for each in found if each.accepted]
     return found, report

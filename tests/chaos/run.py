@@ -46,7 +46,7 @@ class Run:
     def __init__(self, arena: Arena, report: Report) -> None:
         self._arena = arena
         self._report = report
-        self._began_at = arena.clock.now()
+        self._began_at = self._ended_at = arena.clock.now()
         self._unready_before_s = arena.history.unready_s
 
     async def until_enough(self) -> None:
@@ -194,7 +194,7 @@ class Run:
         directory = arena.tail.directory
         report.imbalances = [str(each) for each in settle(journal_changes(directory), symbols)]
         states = await read_states(arena)
-        length_s = (self._ended_at - self._began_at).total_seconds()
+        length_s = max(1.0, (self._ended_at - self._began_at).total_seconds())
         report.inactive_fraction = round(inactive_s(states, self._began_at, self._ended_at) / length_s, 4)
         report.unready_fraction = round((arena.history.unready_s - self._unready_before_s) / length_s, 4)
         report.verdict_s = await self._verdicts()
