@@ -128,7 +128,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             transactions=owner,
             clock=clock,
         )
-        sweeper = Sweeper(installation=settings.installation, venues=venues, dispatcher=dispatcher)
+        sweeper = Sweeper(installation=settings.installation, venues=venues, take_report=dispatcher.take_report)
         clearing = Clearing(
             symbols=symbols,
             recv_window_ms=configuration.exchange.recv_window_ms,

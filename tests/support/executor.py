@@ -162,7 +162,7 @@ class Executor:
             transactions=self.transactions,
             clock=clock,
         )
-        self.sweeper = Sweeper(installation=INSTALLATION, venues=self.venues, dispatcher=self.dispatcher)
+        self.sweeper = Sweeper(installation=INSTALLATION, venues=self.venues, take_report=self.dispatcher.take_report)
         self.clearing = Clearing(
             symbols=[SYMBOL],
             recv_window_ms=1_000,

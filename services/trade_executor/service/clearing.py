@@ -1,8 +1,9 @@
 """Sweep until a halt is known to hold at the exchange, and until what it sells is sold.
 
-Invariant: a sweep proves that no entry is left only if it began, on the exchange's time, after the last request that
-may have been signed before the halt could still be accepted, if every symbol answered it, and if no entry's outcome
-is unknown.
+Invariant: a sweep proves that no entry of a symbol is left only if it began, on the exchange's time, after the last
+request that may have been signed before the halt could still be accepted, if the symbol answered it, and if no
+entry's outcome is unknown. Each symbol is proven by itself, so that an exchange which fails now and then is no
+obstacle.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from services.trade_executor.service.venues import Venues
 FENCE_MARGIN_MS: Final = 250
 """What the exchange's time, as we know it, may be off."""
 
-PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
+PAUSES_S: Final = (0.25, 0.5, 1.0)
 SALE_LOOK_S: Final = 0.5
 IDLE_S: Final = 0.1
 
@@ -43,13 +44,15 @@ class _Clearance:
     Attributes:
         halts: Those that wait for it, by id.
         fence_ms: Sweeps that began by then prove nothing; None while the exchange's time is unknown.
-        cleared_ms: When the sweep began that proved that no entry is left; None before.
+        proven: The symbols of which no entry is left, with when the sweep that proved it began.
+        is_clear: Whether that is all of them.
     """
 
     account: str
     halts: dict[str, HaltRecord] = field(default_factory=dict)
     fence_ms: int | None = None
-    cleared_ms: int | None = None
+    proven: dict[str, int] = field(default_factory=dict)
+    is_clear: bool = False
     cancelled: int = 0
     attempts: int = 0
     due_s: float = 0.0
@@ -99,7 +102,8 @@ class Clearing:
         clearance.halts[halt.halt_id] = halt
         clearance.cancelled += cancelled
         clearance.fence_ms = self._fence(account)
-        clearance.cleared_ms = None
+        clearance.proven.clear()
+        clearance.is_clear = False
         clearance.attempts = 0
         clearance.due_s = self._clock.monotonic_s()
         self._arrived.set()
@@ -124,10 +128,10 @@ class Clearing:
             if not self._brake.is_in_force(halt_id):
                 del clearance.halts[halt_id]
         try:
-            if clearance.halts and clearance.cleared_ms is None:
+            if clearance.halts and not clearance.is_clear:
                 await self._sweep(clearance)
-            if clearance.halts and clearance.cleared_ms is not None:
-                await self._look_at_sales(clearance, clearance.cleared_ms)
+            if clearance.halts and clearance.is_clear:
+                await self._look_at_sales(clearance)
         except RetryableError as error:
             _LOG.error("A halt could not be verified yet", account=clearance.account, error=str(error))
             self._later(clearance, error.retry_in_s or 0.0)
@@ -139,33 +143,42 @@ class Clearing:
         if clearance.fence_ms is None:
             clearance.fence_ms = self._fence(clearance.account)
         symbols = self.symbols_of(halts)
-        sweep = await self._sweeper.sweep(clearance.account, symbols)
+        unproven = [symbol for symbol in symbols if symbol not in clearance.proven]
+        sweep = await self._sweeper.sweep(clearance.account, unproven)
         clearance.cancelled += sweep.cancelled
-        if not await self._proves(sweep, clearance, symbols):
+        if clearance.halts.keys() - {halt.halt_id for halt in halts}:
+            return  # another halt came meanwhile: its fence is later
+        if sweep.empty:
+            clearance.attempts = 0
+        self._note(clearance, sweep)
+        if not clearance.proven.keys() >= set(symbols) or await self._are_unknown(clearance):
             self._later(clearance, sweep.retry_in_s)
             return
-        if clearance.halts.keys() - {halt.halt_id for halt in halts} or sweep.began_ms is None:
-            return  # another halt came meanwhile: its fence is later
-        clearance.cleared_ms = sweep.began_ms
-        await self._tell(clearance, halts, sweep.began_ms, flat=False)
+        clearance.is_clear = True
+        await self._tell(clearance, halts, flat=False)
         for halt in halts:
             if not halt.liquidate:
                 clearance.halts.pop(halt.halt_id, None)
 
-    async def _proves(self, sweep: Sweep, clearance: _Clearance, symbols: Sequence[str]) -> bool:
-        if not sweep.is_complete or sweep.found or sweep.began_ms is None or clearance.fence_ms is None:
-            return False
-        if sweep.began_ms <= clearance.fence_ms:
-            return False
-        unresolved = await fetch(self._transactions, lambda records: records.unresolved(clearance.account))
-        return not any(order.role is Role.ENTRY and order.symbol in symbols for order in unresolved)
+    def _note(self, clearance: _Clearance, sweep: Sweep) -> None:
+        """Take what a sweep proves; one that began before the fence proves nothing."""
+        if sweep.began_ms is not None and clearance.fence_ms is not None and sweep.began_ms > clearance.fence_ms:
+            clearance.proven.update(dict.fromkeys(sweep.empty, sweep.began_ms))
 
-    async def _look_at_sales(self, clearance: _Clearance, swept_ms: int) -> None:
+    async def _are_unknown(self, clearance: _Clearance) -> bool:
+        """Tell whether entries of unknown outcome are left; their symbols are to be swept again."""
+        unresolved = await fetch(self._transactions, lambda records: records.unresolved(clearance.account))
+        unknown = {order.symbol for order in unresolved if order.role is Role.ENTRY} & clearance.proven.keys()
+        for symbol in unknown:
+            del clearance.proven[symbol]
+        return bool(unknown)
+
+    async def _look_at_sales(self, clearance: _Clearance) -> None:
         """Tell of every halt whose positions are gone."""
         clearance.due_s = self._clock.monotonic_s() + SALE_LOOK_S
         for halt in tuple(clearance.halts.values()):
             if not await self._held(clearance.account, halt):
-                await self._tell(clearance, (halt,), swept_ms, flat=True)
+                await self._tell(clearance, (halt,), flat=True)
                 clearance.halts.pop(halt.halt_id, None)
 
     async def _held(self, account: str, halt: HaltRecord) -> Sequence[uuid.UUID]:
@@ -181,7 +194,7 @@ class Clearing:
 
         return await fetch(self._transactions, query)
 
-    async def _tell(self, clearance: _Clearance, halts: Sequence[HaltRecord], swept_ms: int, *, flat: bool) -> None:
+    async def _tell(self, clearance: _Clearance, halts: Sequence[HaltRecord], *, flat: bool) -> None:
         events = [
             AccountSwept(
                 occurred_at=self._clock.now(),
@@ -189,7 +202,7 @@ class Clearing:
                 halt_id=halt.halt_id,
                 scope_symbol=halt.scope_symbol,
                 scope_strategy=halt.scope_strategy,
-                swept_at=from_epoch_ms(swept_ms),
+                swept_at=from_epoch_ms(min(clearance.proven.values(), default=clearance.fence_ms or 0)),
                 orders_cancelled=clearance.cancelled,
                 flat=flat,
             )

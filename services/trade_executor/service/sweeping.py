@@ -4,7 +4,7 @@ Invariant: only this installation's entries are touched, told by their client id
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,6 @@ from libs.exchange.limits import Purpose
 from libs.exchange.orders.port import Cancellation, OrderReport
 from libs.exchange.outcomes import CancelVerdict
 from services.trade_executor.domain.identifiers import sender_of
-from services.trade_executor.service.dispatching import Dispatcher
 from services.trade_executor.service.venues import Venues
 
 REQUESTS_IN_FLIGHT_MAX: Final = 8
@@ -29,26 +28,32 @@ class Sweep:
 
     Attributes:
         began_ms: On the exchange's time; None while that is unknown.
-        found: Entries that were open.
-        cancelled: Those of them that are certainly cancelled.
-        is_complete: Whether every symbol answered.
+        empty: The symbols that answered that no entry is open.
+        cancelled: Entries that were open and are certainly cancelled.
         retry_in_s: How long the exchange wants to be left alone.
     """
 
     began_ms: int | None
-    found: int
+    empty: frozenset[str]
     cancelled: int
-    is_complete: bool
     retry_in_s: float = 0.0
 
 
 class Sweeper:
-    """Sweeps accounts; no database is in the way of its cancels."""
+    """Sweeps accounts; no database is in the way of its cancels.
 
-    def __init__(self, *, installation: str, venues: Venues, dispatcher: Dispatcher) -> None:
+    Args:
+        installation: Marks our orders.
+        venues: The exchange.
+        take_report: Writes down how an order ended.
+    """
+
+    def __init__(
+        self, *, installation: str, venues: Venues, take_report: Callable[[str, OrderReport], Awaitable[object]]
+    ) -> None:
         self._installation = installation
         self._venues = venues
-        self._dispatcher = dispatcher
+        self._take_report = take_report
         self._in_flight = asyncio.Semaphore(REQUESTS_IN_FLIGHT_MAX)
 
     async def sweep(self, account: str, symbols: Sequence[str]) -> Sweep:
@@ -59,13 +64,12 @@ class Sweeper:
         cancellations = await asyncio.gather(*(self._cancel(account, report) for report in entries))
         for cancellation in cancellations:
             for final in cancellation.reports:
-                await self._dispatcher.take_report(account, final)
+                await self._take_report(account, final)
         errors = [look for look in looks if isinstance(look, RetryableError)]
         return Sweep(
             began_ms=began_ms,
-            found=len(entries),
+            empty=frozenset(symbol for symbol, look in zip(symbols, looks, strict=True) if look == []),
             cancelled=sum(each.verdict is CancelVerdict.CANCELED for each in cancellations),
-            is_complete=not errors,
             retry_in_s=max((error.retry_in_s or 0.0 for error in errors), default=0.0),
         )
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from services.paper_exchange.faults.admin import AdminApi
 from services.paper_exchange.faults.layer import FaultLayer
 from services.paper_exchange.faults.menu import Fault
+from services.paper_exchange.market.tape import Tape
 from tests.contract.paper_exchange.local_exchange import LocalExchange, local_exchange
 
 KEY = "the-admin-key"
@@ -44,10 +45,12 @@ class FaultyExchange:
 
 
 @asynccontextmanager
-async def faulty_exchange(directory: Path, *, key: str = "main", seed: int = 7) -> AsyncIterator[FaultyExchange]:
+async def faulty_exchange(
+    directory: Path, *, key: str = "main", seed: int = 7, tape: Tape | None = None
+) -> AsyncIterator[FaultyExchange]:
     """Run an exchange that can be told to fail for the length of a block."""
     log: list[str] = []
-    async with local_exchange(directory, key=key) as local:
+    async with local_exchange(directory, key=key, tape=tape) as local:
         layer = FaultLayer(local.exchange, randomness=Random(seed), tell=log.append)
         faulty = FaultyExchange(local, layer, log)
         server = TestServer(AdminApi(layer, venue=local.exchange.venue, key=KEY).application())

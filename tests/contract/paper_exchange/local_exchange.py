@@ -93,12 +93,13 @@ async def local_exchange(
     openings: Sequence[Opening] = OPENINGS,
     stream_rules: SocketRules | None = None,
     socket_api_rules: SocketRules | None = None,
+    tape: Tape | None = None,
 ) -> AsyncIterator[LocalExchange]:
-    """Run an exchange on the recorded market for the length of a block."""
+    """Run an exchange on the recorded market, or another one, for the length of a block."""
     keys = load_or_create_keys(directory / "keys.json")
     exchange = Exchange(
         clock=SystemClock(),
-        tape=_recorded_tape(),
+        tape=tape or _recorded_tape(),
         speed=Fraction(1),
         seed=7,
         journal_dir=directory / "journal",
