@@ -116,6 +116,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
             installation=settings.installation,
             recv_window_ms=configuration.exchange.recv_window_ms,
             configuration_hash=lambda: runtime.live.hash,
+            entry_lists=settings.entry_lists,
         )
         resolver = Resolver(venues=venues, bookkeeper=bookkeeper, transactions=owner, clock=clock, doubt=settings.doubt)
         dispatcher = Dispatcher(

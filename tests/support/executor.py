@@ -104,8 +104,10 @@ class Executor:
         epoch: int = 1,
         operators: Operators | None = None,
         configuration: TradingConfiguration | None = None,
+        entry_lists: bool = False,
     ) -> None:
         self.exchange, self.clock = exchange, clock
+        self.entry_lists = entry_lists
         self.tables = tables or Tables()
         self.transactions = FakeTransactions(self.tables, epoch=epoch)
         self.permits, self.latch = FakePermits(clock), FakeLatch()
@@ -136,6 +138,7 @@ class Executor:
             installation=INSTALLATION,
             recv_window_ms=1_000,
             configuration_hash=lambda: "hash",
+            entry_lists=entry_lists,
         )
         self.resolver = Resolver(
             venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock
@@ -243,7 +246,11 @@ class Executor:
     async def restarted(self, state: str = "ACTIVE") -> "Executor":
         """The process is gone, with everything that it had not committed; the next one starts."""
         successor = Executor(
-            exchange=self.exchange, clock=self.clock, tables=self.tables, epoch=self.transactions.epoch + 1
+            exchange=self.exchange,
+            clock=self.clock,
+            tables=self.tables,
+            epoch=self.transactions.epoch + 1,
+            entry_lists=self.entry_lists,
         )
         return await successor.start(state)
 

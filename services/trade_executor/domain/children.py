@@ -1,4 +1,4 @@
-"""The children of an entry: the exits that protect its position, and sales at the market.
+"""The children of an entry: the exits that protect its position, sent with it or after it, and sales at the market.
 
 Invariant: a child's identity says which number of its kind it is, so planning it again makes the same child.
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 from libs.exchange.instruments import Listing
 from libs.trading.market import OrderType, Side
-from libs.trading.money import round_down, round_to_tick
+from libs.trading.money import exact, round_down, round_to_tick
 from libs.trading.risk import Role
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.identifiers import child_id, client_order_id, list_client_order_id
@@ -41,30 +41,41 @@ def protection(
         message = f"entry {entry.client_order_id}: expected a stop, found none"
         raise ValueError(message)
     number = sum(1 for order in chain.sells if order.is_stop)
-    blank = _Blank(chain, signed_at_ms, installation, now)
-    below = blank.child(f"stop-{number}", Role.PROTECTION)
-    stop_price = round_to_tick(entry.stop_loss, instrument.price_tick)
-    has_market_stop = OrderType.STOP_LOSS in listing.order_types
-    stop = replace(
-        below,
-        order_type=OrderType.STOP_LOSS if has_market_stop else OrderType.STOP_LOSS_LIMIT,
-        quantity=quantity,
-        stop_price=stop_price,
-        price=None if has_market_stop else round_down(stop_price * (1 - STOP_LIMIT_RATE), instrument.price_tick),
-        time_in_force=None if has_market_stop else "GTC",
-    )
+    blank = _Blank(entry, signed_at_ms, installation, now)
+    stop = _stop(blank, number, quantity, listing, entry.stop_loss)
     if entry.take_profit is None or not instrument.oco_allowed:
         return (stop,)
-    above = blank.child(f"target-{number}", Role.PROTECTION)
-    list_id = list_client_order_id(above.intent_id, installation)
-    target = replace(
-        above,
-        order_type=OrderType.LIMIT_MAKER,
-        quantity=quantity,
-        price=round_to_tick(entry.take_profit, instrument.price_tick),
-        list_client_order_id=list_id,
-    )
-    return (target, replace(stop, list_client_order_id=list_id))
+    target = _target(blank, number, quantity, listing, entry.take_profit)
+    list_id = list_client_order_id(target.intent_id, installation)
+    return tuple(replace(leg, list_client_order_id=list_id) for leg in (target, stop))
+
+
+def exits_of(
+    entry: ExecutorOrder, listing: Listing, *, base_fee_rate_max: Decimal, installation: str, now: datetime
+) -> tuple[ExecutorOrder, ...]:
+    """Return the exits that are sent with an entry as one list; none where they have to follow it.
+
+    Args:
+        entry: As it is to be sent, with its signing time.
+        listing: The symbol's rules.
+        base_fee_rate_max: The most the exchange takes out of what is bought; the exits sell what is left then, so that
+            they never sell coins that were there before.
+        installation: Marks the client ids.
+        now: Present time.
+    """
+    instrument = listing.instrument
+    with exact():
+        left = entry.quantity * (1 - base_fee_rate_max)
+    quantity = instrument.floor_market_quantity(left)
+    unsellable = instrument.violations(OrderType.MARKET, Side.SELL, quantity, None, entry.price)
+    if not listing.oto_allowed or entry.stop_loss is None or quantity == 0 or unsellable:
+        return ()
+    blank = _Blank(entry, entry.signed_at_ms, installation, now)
+    legs: tuple[ExecutorOrder, ...] = (_stop(blank, 0, quantity, listing, entry.stop_loss),)
+    if entry.take_profit is not None and instrument.oco_allowed:
+        legs = (_target(blank, 0, quantity, listing, entry.take_profit), *legs)
+    list_id = list_client_order_id(entry.intent_id, installation)
+    return tuple(replace(leg, list_client_order_id=list_id) for leg in legs)
 
 
 def market_sale(
@@ -72,25 +83,48 @@ def market_sale(
 ) -> ExecutorOrder:
     """Return a sale at the market that nobody had to approve: it completes what was approved."""
     number = sum(1 for order in chain.sells if order.order_type is OrderType.MARKET)
-    sale = _Blank(chain, signed_at_ms, installation, now).child(f"sale-{number}", role)
+    sale = _Blank(chain.entry, signed_at_ms, installation, now).child(f"sale-{number}", role)
     return replace(sale, quantity=quantity)
+
+
+def _stop(blank: "_Blank", number: int, quantity: Decimal, listing: Listing, stop_loss: Decimal) -> ExecutorOrder:
+    tick = listing.instrument.price_tick
+    stop_price = round_to_tick(stop_loss, tick)
+    has_market_stop = OrderType.STOP_LOSS in listing.order_types
+    return replace(
+        blank.child(f"stop-{number}", Role.PROTECTION),
+        order_type=OrderType.STOP_LOSS if has_market_stop else OrderType.STOP_LOSS_LIMIT,
+        quantity=quantity,
+        stop_price=stop_price,
+        price=None if has_market_stop else round_down(stop_price * (1 - STOP_LIMIT_RATE), tick),
+        time_in_force=None if has_market_stop else "GTC",
+    )
+
+
+def _target(blank: "_Blank", number: int, quantity: Decimal, listing: Listing, take_profit: Decimal) -> ExecutorOrder:
+    return replace(
+        blank.child(f"target-{number}", Role.PROTECTION),
+        order_type=OrderType.LIMIT_MAKER,
+        quantity=quantity,
+        price=round_to_tick(take_profit, listing.instrument.price_tick),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Blank:
-    """What all children of a chain have in common."""
+    """What all children of an entry have in common."""
 
-    chain: Chain
-    signed_at_ms: int
+    entry: ExecutorOrder
+    signed_at_ms: int | None
     installation: str
     now: datetime
 
     def child(self, purpose: str, role: Role) -> ExecutorOrder:
-        entry = self.chain.entry
-        intent_id = child_id(self.chain.chain_id, purpose)
+        entry = self.entry
+        intent_id = child_id(entry.chain_id, purpose)
         return ExecutorOrder(
             intent_id=intent_id,
-            chain_id=self.chain.chain_id,
+            chain_id=entry.chain_id,
             account=entry.account,
             symbol=entry.symbol,
             side=Side.SELL,

@@ -107,6 +107,8 @@ def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
 
 
 def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
+    if chain.entry.is_over and chain.covered > chain.held:
+        return CancelWorking(chain.working_sells)  # sent with an entry that did not bring what they sell
     exposed = sellable(chain, chain.held - chain.covered, listing)
     if exposed == 0 or not chain.entry.is_over:
         return Rest()

@@ -6,6 +6,7 @@ Invariant: every approval is recorded exactly once and gets exactly one final an
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from libs.common.clock import Clock, from_epoch_ms
 from libs.common.contracts.event import Envelope, Event
@@ -13,7 +14,8 @@ from libs.common.contracts.events import OrderApproved
 from libs.exchange.limits import Purpose
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
-from libs.trading.risk import Role
+from libs.trading.risk import RiskLimits, Role
+from services.trade_executor.domain.children import exits_of
 from services.trade_executor.domain.identifiers import client_order_id
 from services.trade_executor.domain.orders import Authority, ExecutorOrder, Occupancy, Origin
 from services.trade_executor.service.brake import Brake
@@ -24,9 +26,17 @@ from services.trade_executor.service.ports import Records
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.venues import Venues
 
+ORDERS_OF_A_LIST_MAX: Final = 3
+_BASE_FEE_RATE_MAX: Final = RiskLimits().base_fee_rate_max
+"""What the risk manager reckons with too, when it asks whether what is left can be protected."""
+
 
 class Approvals:
-    """Handler of `orders.approved`."""
+    """Handler of `orders.approved`.
+
+    Args:
+        entry_lists: Whether an entry is sent with its exits as one list where the symbol allows it.
+    """
 
     def __init__(
         self,
@@ -42,6 +52,7 @@ class Approvals:
         installation: str,
         recv_window_ms: int,
         configuration_hash: Callable[[], str],
+        entry_lists: bool = False,
     ) -> None:
         self._venues = venues
         self._brake = brake
@@ -54,6 +65,7 @@ class Approvals:
         self._installation = installation
         self._recv_window_ms = recv_window_ms
         self._configuration_hash = configuration_hash
+        self._entry_lists = entry_lists
 
     async def on_approved(self, envelope: Envelope[OrderApproved], records: Records) -> Sequence[Event]:
         """Record the intent of an approval; what is to be sent is sent after the commit."""
@@ -77,9 +89,26 @@ class Approvals:
         if objection is not None:
             return await self._refuse(records, order, objection)
         signed = replace(order, signed_at_ms=self._venues.exchange_ms(order.account))
-        await records.insert(signed)
-        self._after_commit(lambda: self._errands.put(Send((signed,))))
-        return [order_updated(signed)]
+        exits = self._exits_of(signed)
+        if exits:  # they stand only if all of it fills
+            signed = replace(signed, time_in_force="FOK")
+        orders = (signed, *exits)
+        for each in orders:
+            await records.insert(each)
+        self._after_commit(lambda: self._errands.put(Send(orders)))
+        return [order_updated(each) for each in orders]
+
+    def _exits_of(self, entry: ExecutorOrder) -> Sequence[ExecutorOrder]:
+        listing = self._venues.listing(entry.symbol)
+        if not self._entry_lists or listing is None:
+            return ()
+        return exits_of(
+            entry,
+            listing,
+            base_fee_rate_max=_BASE_FEE_RATE_MAX,
+            installation=self._installation,
+            now=self._clock.now(),
+        )
 
     async def _exit(self, records: Records, order: ExecutorOrder) -> Sequence[Event]:
         objection = self._objection(order)
@@ -121,7 +150,9 @@ class Approvals:
         if violations:
             return f"FILTER_{violations[0].filter}"
         # An approval is void before the exchange's minute is over, so an entry does not wait for its budget.
-        return "RATE_BUDGET" if self._venues.wait_s(order.account, Purpose.ENTRY, orders=1) > 0 else None
+        orders_max = ORDERS_OF_A_LIST_MAX if self._entry_lists else 1
+        wait_s = self._venues.wait_s(order.account, Purpose.ENTRY, orders=orders_max)
+        return "RATE_BUDGET" if wait_s > 0 else None
 
     async def _chain_to_close(self, records: Records, order: ExecutorOrder) -> uuid.UUID | None:
         """Return the open chain that holds most, else a closed one that left dust: it may be enough to sell."""

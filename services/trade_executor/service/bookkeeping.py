@@ -15,6 +15,7 @@ from libs.exchange.orders.port import OrderReport, Placement, TradeReport
 from libs.exchange.outcomes import Verdict
 from libs.exchange.refusals import Reason
 from libs.trading.orders import OrderStatus
+from libs.trading.risk import Role
 from services.trade_executor.domain.findings import late_fill
 from services.trade_executor.domain.orders import ExecutorOrder, FillTotals
 from services.trade_executor.service.errands import Errands, Resolve
@@ -78,6 +79,8 @@ class Bookkeeper:
             report = by_client_id.get(order.client_order_id)
             if outcome.verdict is Verdict.ACCEPTED and report is not None:
                 events.extend(await self._merge(records, order, report))
+                if orders[0].role is Role.ENTRY and order.role is Role.PROTECTION:
+                    self._confirm(order)
             elif outcome.verdict is Verdict.NOT_ACCEPTED:
                 reason = outcome.reason.value if outcome.reason is not None else ""
                 events.extend(await self.end(records, order, OrderStatus.NOT_ACCEPTED, reason))
@@ -88,6 +91,10 @@ class Bookkeeper:
                 system_error(orders[0].account, f"{outcome.reason}", f"orders are refused: {outcome.detail}", self._now)
             )
         return [*events, *await self.advance(records, orders[0])]
+
+    def _confirm(self, order: ExecutorOrder) -> None:
+        """Ask for an exit that was sent with its entry: the answer shows it as it came in, not what became of it."""
+        self._after_commit(lambda: self._errands.put(Resolve(order)))
 
     async def end(self, records: Records, order: ExecutorOrder, status: OrderStatus, reason: str) -> Sequence[Event]:
         """Write down that an order was not sent, or not accepted; the chain is not planned."""

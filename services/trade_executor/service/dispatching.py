@@ -17,9 +17,19 @@ from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
 from libs.common.observability import metrics
 from libs.exchange.limits import Purpose
-from libs.exchange.orders.port import NewOco, NewOrder, OrderReport, Placement, Signing, TradeReport
+from libs.exchange.orders.port import (
+    NewBracket,
+    NewOco,
+    NewOrder,
+    OrderReport,
+    Placement,
+    Signing,
+    Stop,
+    Target,
+    TradeReport,
+)
 from libs.exchange.outcomes import CancelVerdict, Verdict
-from libs.exchange.refusals import Remedy
+from libs.exchange.refusals import Reason, Remedy
 from libs.trading.risk import Role
 from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.bookkeeping import Bookkeeper
@@ -37,6 +47,9 @@ REDUCTIONS_IN_FLIGHT_MAX: Final = 16
 RETRY_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 BLOCKED_S_MAX: Final = 60.0
 """After so long a wait for the budget it is looked at again."""
+
+_NO_LIST: Final = frozenset({Reason.PARAMETERS, Reason.REJECTED, Reason.INSUFFICIENT_BALANCE})
+"""Refusals that an entry alone might not have met; whether exits must be paid for beforehand is documented nowhere."""
 
 _LOG: Final = structlog.get_logger()
 
@@ -140,6 +153,8 @@ class Dispatcher:
                 ),
                 purpose=purpose,
             )
+        if first.role is Role.ENTRY:
+            return await gateway.place_bracket(_bracket(first, orders[1:], signing))
         target, stop = orders
         if target.price is None or stop.stop_price is None or target.list_client_order_id is None:
             message = f"list of {target.client_order_id}: expected a target and a stop"
@@ -273,12 +288,34 @@ class Dispatcher:
             )
             if placement.outcome.remedy is Remedy.READ_RULES:
                 self._venues.rules_doubted.set()
+            if first.role is Role.ENTRY and len(errand.orders) > 1 and placement.outcome.reason in _NO_LIST:
+                self._venues.refuse_lists(first.symbol)
             return
         if first.role is Role.ENTRY:
             self.entry_accepted_at[first.account] = self._clock.now()
         exchange_ms = self._venues.exchange_ms(first.account)
         if errand.exposed_since_ms is not None and exchange_ms is not None:
             metrics.UNPROTECTED_SECONDS.observe(max(0.0, (exchange_ms - errand.exposed_since_ms) / 1_000))
+
+
+def _bracket(entry: ExecutorOrder, exits: Sequence[ExecutorOrder], signing: Signing) -> NewBracket:
+    *targets, stop = exits
+    if entry.price is None or stop.stop_price is None or stop.list_client_order_id is None:
+        message = f"list of {entry.client_order_id}: expected a limit, a stop and a name"
+        raise ValueError(message)
+    return NewBracket(
+        symbol=entry.symbol,
+        list_client_order_id=stop.list_client_order_id,
+        client_order_id=entry.client_order_id,
+        quantity=entry.quantity,
+        price=entry.price,
+        exit_quantity=stop.quantity,
+        stop=Stop(client_order_id=stop.client_order_id, stop_price=stop.stop_price, price=stop.price),
+        signing=signing,
+        target=next(
+            (Target(client_order_id=each.client_order_id, price=each.price) for each in targets if each.price), None
+        ),
+    )
 
 
 def _lists(orders: Sequence[ExecutorOrder]) -> Sequence[Sequence[ExecutorOrder]]:

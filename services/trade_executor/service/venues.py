@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.common.clock import Clock, epoch_ms
 from libs.exchange.instruments import Listing
@@ -30,6 +30,11 @@ class Venues:
     def listing(self, symbol: str) -> Listing | None:
         """Return a symbol's rules, None while they are unknown."""
         return self.listings.get(symbol)
+
+    def refuse_lists(self, symbol: str) -> None:
+        """Send no entry of a symbol as a list until its rules are read anew."""
+        if (listing := self.listings.get(symbol)) is not None:
+            self.listings[symbol] = replace(listing, oto_allowed=False)
 
     def exchange_ms(self, account: str) -> int | None:
         """Return the exchange's time, None before it was measured."""
