@@ -74,7 +74,7 @@ async def freeze_owner(arena: Arena, aim: Aim) -> Freeze:
         first_ms = await _first_order(arena, epoch)
     finally:
         thawed_ms = await thawing
-    await arena.until_ready((), since_s=0.0, seconds=READY_S_MAX)
+    await arena.until_ready((), since_s=asyncio.get_running_loop().time(), seconds=READY_S_MAX)
     predecessors = {row["client_order_id"] for row in await arena.query(_PREDECESSORS, epoch)}
     arena.tail.poll()
     accepted = [name for name, seen in arena.tail.orders.items() if seen.accepted_at_ms >= thawed_ms]
