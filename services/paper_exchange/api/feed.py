@@ -5,6 +5,7 @@ Invariant: a frame is built once for all its subscribers, and not at all if ther
 
 import json
 from collections.abc import Callable, Iterable, KeysView, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from libs.trading.matching import OrderBook, Quote, Side
@@ -199,6 +200,7 @@ class Feed:
 
 def _formed(stream: str, frame: str, combined: bool, unit: TimeUnit) -> str:  # noqa: FBT001 - the form's two parts
     """Return a frame as a connection of this form gets it."""
-    if unit is not TimeUnit.MILLISECOND and frame.endswith("}"):  # else a fault has broken it
-        frame = json.dumps(unit.of_event(json.loads(frame)), separators=(",", ":"))
+    if unit is not TimeUnit.MILLISECOND:
+        with suppress(json.JSONDecodeError):  # a fault has broken it
+            frame = json.dumps(unit.of_event(json.loads(frame)), separators=(",", ":"))
     return f'{{"stream":"{stream}","data":{frame}}}' if combined else frame
