@@ -31,7 +31,7 @@ Benchmark = Callable[[argparse.Namespace], Awaitable[Measurement]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "pipeline": lambda options: pipeline.measure(count=options.count),
     "risk": lambda options: risk.measure(count=options.decisions),
-    "halt": lambda options: halt.measure(count=options.halts),
+    "halt": lambda options: halt.measure(count=options.halts, delay_ms_max=options.delay_ms),
     "backtest": lambda _options: backtest.measure(),
     "footprint": lambda _options: footprint.measure(),
     "recovery": lambda _options: recovery.measure(),
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=500, help="entries, and echoes, of the pipeline (500)")
     parser.add_argument("--decisions", type=int, default=5_000, help="decisions of the risk check (5000)")
     parser.add_argument("--halts", type=int, default=25, help="halts with everything up (25)")
+    parser.add_argument("--delay-ms", type=int, default=0, help="how late orders reach the exchange at most (0)")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:

@@ -17,6 +17,8 @@ ENTERING_S: Final = 3.0
 
 CONNECTED: Final = Budget(Bounded.VALUE, 250)
 DISCONNECTED: Final = Budget(Bounded.VALUE, 1_000)
+RECV_WINDOW_MS: Final = 1_000
+"""An entry that was sent in time may still be accepted so much later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,22 @@ class Halt:
             )
         return max(0.0, max(near) / timedelta(milliseconds=1))
 
+    def last_accepted_ms(self, accepted: Iterable[datetime]) -> float:
+        """Return how long after it the exchange accepted the last entry; 0 where it accepted none.
 
-def measurement(connected: Sequence[Halt], disconnected: Sequence[Halt], requests: Sequence[datetime]) -> Measurement:
+        Args:
+            accepted: When the exchange accepted entries, on its own time, which is this machine's.
+        """
+        after = [at - self.issued_at for at in accepted if self.issued_at <= at < self.ended_at]
+        return max(after, default=timedelta()) / timedelta(milliseconds=1)
+
+
+def measurement(
+    connected: Sequence[Halt],
+    disconnected: Sequence[Halt],
+    requests: Sequence[datetime],
+    accepted: Sequence[datetime],
+) -> Measurement:
     """Return what the halts say, those with everything up and those with the stores frozen.
 
     Raises:
@@ -60,6 +76,10 @@ def measurement(connected: Sequence[Halt], disconnected: Sequence[Halt], request
     """
     connected_ms = [halt.last_sent_ms(requests) for halt in connected]
     disconnected_ms = [halt.last_sent_ms(requests) for halt in disconnected]
+    accepted_ms = {
+        "connected": [halt.last_accepted_ms(accepted) for halt in connected],
+        "disconnected": [halt.last_accepted_ms(accepted) for halt in disconnected],
+    }
     acknowledged_ms = [float(halt.acknowledged_ms) for halt in connected if halt.acknowledged_ms is not None]
     return Measurement(
         figures=(
@@ -83,10 +103,36 @@ def measurement(connected: Sequence[Halt], disconnected: Sequence[Halt], request
                 samples=len(disconnected),
                 load=load(),
             ),
+            Figure(
+                name="halt to last entry accepted, max",
+                unit="ms",
+                value=max(accepted_ms["connected"]),
+                baseline=float(RECV_WINDOW_MS),
+                baseline_name="the receive window",
+                budget=Budget(Bounded.VALUE, CONNECTED.limit + RECV_WINDOW_MS),
+                samples=len(connected),
+                load=load(),
+            ),
+            Figure(
+                name="the same, Kafka and Redis frozen, max",
+                unit="ms",
+                value=max(accepted_ms["disconnected"]),
+                baseline=float(RECV_WINDOW_MS),
+                baseline_name="the receive window",
+                budget=Budget(Bounded.VALUE, DISCONNECTED.limit + RECV_WINDOW_MS),
+                samples=len(disconnected),
+                load=load(),
+            ),
         ),
         details={
             "last_entry_sent_ms": {"connected": spread(connected_ms), "disconnected": spread(disconnected_ms)},
             "acknowledged_ms": spread(acknowledged_ms) if acknowledged_ms else {},
+            "last_entry_accepted_ms": {name: spread(values) for name, values in accepted_ms.items()},
+            "sent_within_budget": {
+                "connected": f"{sum(each <= CONNECTED.limit for each in connected_ms)} of {len(connected)}",
+                "disconnected": f"{sum(each <= DISCONNECTED.limit for each in disconnected_ms)} of {len(disconnected)}",
+            },
             "entries": len(requests),
+            "entries_accepted": len(accepted),
         },
     )

@@ -5,6 +5,7 @@ halt to halt: what a slow halt lets through is found wherever it lies.
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -14,12 +15,14 @@ from redis.exceptions import RedisError
 
 from benchmarks.figures import Measurement
 from benchmarks.halt.entrant import Entrant
+from benchmarks.halt.exchange import accepted_entries, delay_orders
 from benchmarks.halt.halts import Halt, measurement
-from benchmarks.halt.operator import Operator, attempts
+from benchmarks.halt.operator import ACCOUNT, Operator, attempts
 from benchmarks.pipeline.answers import SENT, Answers
 from benchmarks.pipeline.market import WARM_UP_CANDLES, PlayedMarket, read_books
 from benchmarks.pipeline.measuring import CONFIGURATION, PLAYED
 from benchmarks.stacks import BenchmarkError, Extras, RunningStack, load, say, with_stack
+from cli.stack.exchange import ADMIN_PORT
 from libs.common.clock import SystemClock
 from libs.common.configuration import load_configuration
 from libs.common.messaging.kafka import Kafka
@@ -29,6 +32,7 @@ from libs.common.storage.redis import RedisStore
 T = TypeVar("T")
 
 FROZEN_HALTS: Final = 5
+FROZEN_SHARE: Final = 10
 FROZEN_S: Final = 2.0
 """Longer than the budget, shorter than the patience of those who wait for the stores."""
 
@@ -55,19 +59,22 @@ END_S_MAX: Final = 2.0
 PROGRESS_HALTS: Final = 5
 
 
-async def measure(*, count: int) -> Measurement:
-    """Return how long after a halt the last entry is sent.
+async def measure(*, count: int, delay_ms_max: int = 0) -> Measurement:
+    """Return how long after a halt the last entry is sent, and accepted.
 
     Args:
-        count: Halts with everything up; those with the stores frozen are `FROZEN_HALTS`.
+        count: Halts with everything up; those with the stores frozen are `FROZEN_HALTS`, or a tenth if that is more.
+        delay_ms_max: How much later orders reach the exchange at most, each by chance; 0: as they are.
 
     Raises:
         EmbeddedError: The stack does not start.
         BenchmarkError: It does not enter, or does not resume.
     """
+    if delay_ms_max:
+        os.environ.setdefault(ADMIN_PORT, "0")  # what the exchange's own process is started with
     return await with_stack(
         load_configuration([CONFIGURATION]),
-        lambda running: _Bench(running).measure(count),
+        lambda running: _Bench(running, delay_ms_max=delay_ms_max).measure(count),
         extras=Extras(without=PLAYED),
     )
 
@@ -75,8 +82,9 @@ async def measure(*, count: int) -> Measurement:
 class _Bench:
     """One run."""
 
-    def __init__(self, running: RunningStack) -> None:
+    def __init__(self, running: RunningStack, *, delay_ms_max: int) -> None:
         self._composition = running.composition
+        self._delay_ms_max = delay_ms_max
         self._clock = SystemClock()
         kafka = Kafka(running.stack.addresses.kafka, client_id="bench")
         self._publisher = Publisher(kafka, clock=self._clock)
@@ -102,7 +110,13 @@ class _Bench:
                 if task.done():
                     task.result()
             connected, disconnected = halts.result()
-            return measurement(connected, disconnected, await self._operator.requests())
+            accepted = await accepted_entries(
+                self._composition.exchange_rest,
+                self._composition.endpoints()["exchange_accounts"][ACCOUNT],
+                symbols,
+                clock=self._clock,
+            )
+            return measurement(connected, disconnected, await self._operator.requests(), accepted)
         finally:
             for task in (halts, *tasks):
                 task.cancel()
@@ -114,6 +128,8 @@ class _Bench:
     ) -> tuple[Sequence[Halt], Sequence[Halt]]:
         """Halt and resume, with everything up and with the stores frozen."""
         await self._operator.until_permitted()
+        if self._delay_ms_max:
+            await delay_orders(self._composition.exchange_dir, delay_ms_max=self._delay_ms_max)
         market.warm_up()
         first, second = (
             Entrant(symbol, market=market, publisher=self._publisher, answers=self._answers, clock=self._clock)
@@ -125,10 +141,11 @@ class _Bench:
             connected.append(await self._halt(first, second, lead_s=lead_s, lag_s=lag_s))
             if number % PROGRESS_HALTS == PROGRESS_HALTS - 1:
                 say(f"  {number + 1} halts (load {load()})")
-        for number in range(FROZEN_HALTS):
-            lead_s = LEAD_S * (number + 1) / FROZEN_HALTS
+        frozen_count = max(FROZEN_HALTS, count // FROZEN_SHARE)
+        for number in range(frozen_count):
+            lead_s = LEAD_S * (number + 1) / frozen_count
             disconnected.append(await self._halt(first, second, lead_s=lead_s, lag_s=-lead_s / 2, frozen=True))
-        say(f"  {FROZEN_HALTS} halts with Kafka and Redis frozen (load {load()})")
+        say(f"  {frozen_count} halts with Kafka and Redis frozen (load {load()})")
         return connected, disconnected
 
     async def _halt(
