@@ -149,6 +149,45 @@ async def test_a_flood_of_messages_leaves_room_for_protection(exchange: FakeExch
     assert waits[-1] == 60  # the eleventh waits for a minute after the first
 
 
+async def test_a_sale_that_cannot_be_proved_is_not_sent_and_planned_anew(executor: Executor, clock: FakeClock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    stop, *_ = executor.working(approval.intent_id)
+    unsent = replace(stop, signed_at_ms=executor.venues.exchange_ms(ACCOUNT))
+
+    executor.transactions.failures = 1  # the books do not answer
+
+    assert await executor.last_hop.objection(unsent) == "NO_PROOF"
+    assert await executor.last_hop.objection(replace(unsent, chain_id=uuid.uuid4())) == "NO_PROOF"
+    assert await executor.last_hop.objection(unsent) is None
+
+
+async def test_a_sale_among_too_many_messages_waits_for_room_and_is_planned_anew(
+    exchange: FakeExchange, clock: FakeClock
+):
+    configuration = TradingConfiguration.model_validate({"safety": {"messages_per_minute_max": 10}})
+    executor = await Executor(exchange=exchange, clock=clock, configuration=configuration).start()
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    for _ in range(10):
+        executor.controls.claim_s(executor.order(approval.intent_id))
+    clock.advance(59.95)
+    stop, *_ = executor.working(approval.intent_id)
+
+    objection = await executor.last_hop.objection(replace(stop, signed_at_ms=executor.venues.exchange_ms(ACCOUNT)))
+
+    assert objection == "MESSAGE_RATE_LIMIT_IS_REACHED"  # on a clock that stands there is still no room
+
+
+async def test_an_entry_without_its_symbols_rules_is_a_bug(executor: Executor, clock: FakeClock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    executor.venues.listings.clear()
+
+    with pytest.raises(LookupError, match="rules of BTC/USDT"):
+        executor.controls.objection(executor.order(approval.intent_id))
+
+
 CHAIN = uuid.UUID(int=1)
 
 
