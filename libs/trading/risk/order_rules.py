@@ -5,11 +5,13 @@ Invariant: as for all rules; an order of unknown outcome counts as if it had fil
 
 from decimal import Decimal
 
-from libs.trading.instruments import FilterViolation
+from libs.trading.instruments import Beside, FilterViolation
 from libs.trading.market import OrderType, Side
 from libs.trading.money import exact, plain
 from libs.trading.risk.case import Case, Draft, Refused
 from libs.trading.risk.reasons import RefusalReason
+
+_ZERO = Decimal(0)
 
 
 def order_notional_is_within_limit(case: Case, order: Draft) -> Refused | None:
@@ -48,8 +50,11 @@ def check_account_balance(case: Case, order: Draft) -> Refused | None:
 def exchange_filters_pass(case: Case, order: Draft) -> Refused | None:
     """The exchange's filters let the order pass."""
     order_type = OrderType.MARKET if order.limit_price is None else OrderType.LIMIT
-    violations = case.market.instrument.violations(
-        order_type, case.proposal.side, order.quantity, order.limit_price, order.reference_price
+    instrument, side = case.market.instrument, case.proposal.side
+    beside = Beside(held=case.exposure.positions.get(case.proposal.symbol, _ZERO))
+    violations = (
+        *instrument.violations(order_type, side, order.quantity, order.limit_price, order.reference_price),
+        *instrument.crowding((order_type,), side, order.quantity, beside),
     )
     return _refused(RefusalReason.EXCHANGE_FILTER_FAILS, violations)
 

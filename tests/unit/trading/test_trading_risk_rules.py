@@ -331,7 +331,7 @@ def test_filters_are_measured_at_the_exchanges_reference_price_where_it_is_known
 @pytest.mark.parametrize(
     "changes",
     [
-        {"instrument": an_instrument(ask_multiplier_down=Decimal("0.995"))},  # the stop at 49 500 is below 49 750
+        {"instrument": an_instrument(price_min=Decimal(49_600))},  # the stop at 49 500 is below
         {"instrument": an_instrument(ask_multiplier_up=Decimal("1.01"))},  # the take-profit at 51 000 is above 50 500
         {
             "instrument": an_instrument(notional_min=Decimal(196))
