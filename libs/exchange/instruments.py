@@ -52,7 +52,7 @@ def parse_listings(exchange_info: Any, symbols: Iterable[str]) -> dict[str, List
             raise RetryableError(f"exchangeInfo: expected {symbol}, found no such symbol")
         try:
             listings[symbol] = _listing(symbol, entry)
-        except (KeyError, TypeError, InvalidOperation) as error:
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise RetryableError(f"exchangeInfo: {symbol}: expected its filters, found {error!r}") from error
     return listings
 
@@ -64,6 +64,7 @@ def _listing(symbol: str, entry: Mapping[str, Any]) -> Listing:
     market_lot = filters.get("MARKET_LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters["MIN_NOTIONAL"]
     percent = filters.get("PERCENT_PRICE_BY_SIDE", {})
+    position = filters.get("MAX_POSITION", {})
     known = set(OrderType)
     return Listing(
         instrument=Instrument(
@@ -85,6 +86,12 @@ def _listing(symbol: str, entry: Mapping[str, Any]) -> Listing:
             bid_multiplier_down=_optional(percent, "bidMultiplierDown"),
             ask_multiplier_up=_optional(percent, "askMultiplierUp"),
             ask_multiplier_down=_optional(percent, "askMultiplierDown"),
+            notional_min_binds_market=bool(notional.get("applyMinToMarket", notional.get("applyToMarket", True))),
+            notional_max_binds_market=bool(notional.get("applyMaxToMarket", False)),
+            position_max=_optional(position, "maxPosition"),
+            orders_max=_count(filters, "MAX_NUM_ORDERS", "maxNumOrders"),
+            triggered_max=_count(filters, "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders"),
+            lists_max=_count(filters, "MAX_NUM_ORDER_LISTS", "maxNumOrderLists"),
             oco_allowed=bool(entry.get("ocoAllowed", False)),
             trading=entry["status"] == "TRADING",
         ),
@@ -96,3 +103,7 @@ def _listing(symbol: str, entry: Mapping[str, Any]) -> Listing:
 
 def _optional(entry: Mapping[str, Any], name: str) -> Decimal | None:
     return Decimal(entry[name]) if name in entry else None
+
+
+def _count(filters: Mapping[str, Any], filter_type: str, name: str) -> int | None:
+    return int(filters[filter_type][name]) if filter_type in filters else None
