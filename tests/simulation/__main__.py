@@ -1,0 +1,37 @@
+"""Tell many stories, or one of them with everything that happened: `python -m tests.simulation [SEEDS] [SEED]`."""
+
+import sys
+from collections import Counter
+
+from tests.simulation.world import simulate
+
+SEEDS_DEFAULT = 200
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 if the invariants held, 6 if not."""
+    seeds, seed = ([int(argument) for argument in arguments if argument] + [SEEDS_DEFAULT, 0])[:2]
+    if seed:
+        outcome = simulate(seed)
+        tell(outcome.told if outcome.findings else "\n".join([*outcome.history, f"seed {seed}: {outcome.counts}"]))
+        return 6 if outcome.findings else 0
+    totals: Counter[str] = Counter()
+    failed = 0
+    for number in range(1, seeds + 1):
+        outcome = simulate(number)
+        totals.update(outcome.counts)
+        if outcome.findings:
+            failed += 1
+            tell(outcome.told)
+    tell(f"{seeds} seeds, {failed} with findings: {dict(totals)}")
+    return 6 if failed else 0
+
+
+def tell(text: str) -> None:
+    """Write a text for whoever started this."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
