@@ -113,7 +113,7 @@ async def faulty_network(directory: Path, *, seed: int) -> AsyncIterator[FaultyN
     """Run both for the length of a block, on the running loop's time."""
     clock = VirtualClock()
     recording = a_recording(
-        quotes=[(at_ms, PRICE) for at_ms in range(0, 100_000, 1_000)],
+        quotes=[(at_ms, PRICE) for at_ms in range(0, 100_000, 4_000)],
         trades=[(at_ms, PRICE, 10) for at_ms in range(1, 100_000, 10_000)],
         lots=1_000_000,
     )

@@ -17,7 +17,7 @@ from tests.support.virtual_time import run_in_virtual_time
 from tests.unit.exchange.faulty_network import BID, FaultyNetwork, faulty_network
 
 STRIKES = 1_000
-APART_S = 1.0  # below the exchange's 100 orders in 10 s
+APART_S = 4.0  # below the exchange's limits, and below what it takes for a stall
 RESTING = "ctE-test00-resting"
 AFTER_ACCEPTANCE: tuple[dict[str, Any], ...] = (
     {"kind": "reply_cut"},
