@@ -10,6 +10,7 @@ import structlog
 from libs.common.configuration import load_sourced
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import (
+    AccountReconciled,
     AlertRaised,
     ControlCommanded,
     EquityMarked,
@@ -255,7 +256,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         service.own(owner)
         observations = runtime.reader(
             topics=(TopicName.MARKET_STATUS, TopicName.HEARTBEATS),
-            observers={MarketStatusChanged: service.market.on_status, HeartbeatSent: service.on_heartbeat},
+            observers={
+                MarketStatusChanged: service.market.on_status,
+                HeartbeatSent: service.on_heartbeat,
+                AccountReconciled: service.emergencies.on_reconciled,
+            },
             name="observations",
         )
         control = runtime.reader(

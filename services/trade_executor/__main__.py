@@ -47,6 +47,7 @@ from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.sweeping import Sweeper
+from services.trade_executor.service.telling import TELL_S, ReconciliationNews
 from services.trade_executor.service.venues import Venues
 from services.trade_executor.settings import Settings
 
@@ -216,6 +217,15 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 ("halting", halting.run),
                 ("clearing", clearing.run),
                 ("dispatcher", dispatcher.run),
+                (
+                    "reconciliation news",
+                    partial(
+                        every,
+                        TELL_S,
+                        ReconciliationNews(standing=standing, publish=runtime.publisher.publish, clock=clock).tell,
+                        clock=clock,
+                    ),
+                ),
             ):
                 tasks.create_task(_when(owned, run), name=name)
             tasks.create_task(

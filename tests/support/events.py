@@ -249,6 +249,7 @@ def every_event() -> list[Event]:
             reason="wider stops for the weekend",
             issuer="operator",
         ),
+        events.AccountReconciled(occurred_at=AT, account="main", began_at=AT),
         events.AccountSwept(
             occurred_at=AT,
             account="main",

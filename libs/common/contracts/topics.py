@@ -168,9 +168,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         name=TopicName.HEARTBEATS,
-        event_types=(events.HeartbeatSent,),
-        key="component",
-        description="Progress of every process, every two seconds.",
+        event_types=(events.HeartbeatSent, events.AccountReconciled),
+        key="component, or account",
+        description="Progress of every process, every two seconds, and of each account's reconciliation.",
         retention_ms=DAY_MS,
         retention_bytes=128 * MEBIBYTE,
     ),

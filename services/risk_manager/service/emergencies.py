@@ -4,13 +4,13 @@ Conditions that lift by themselves only reduce; what a person has to look into h
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from libs.common.clock import Clock, epoch_ms
 from libs.common.configuration import LiveConfiguration, SafetySection
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.events import AlertRaised, HeartbeatSent, MessageDeadLettered
+from libs.common.contracts.events import AccountReconciled, AlertRaised, HeartbeatSent, MessageDeadLettered
 from libs.common.contracts.topics import TOPICS
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
 from services.risk_manager.domain.audit_progress import AuditProgress
@@ -62,6 +62,8 @@ class EmergencyWatch:
         self._apply = apply
         self._clock = clock
         self._started_at = clock.now()
+        self._back_at: dict[str, datetime] = {}
+        self._reconciled_at: dict[str, datetime] = {}
         self._crashes = CrashCounter(crashes_max=self._safety.crashes_max, window_s=self._safety.crashes_window_s)
 
     @property
@@ -78,6 +80,10 @@ class EmergencyWatch:
         now_s = self._clock.monotonic_s()
         self._crashes.hear(envelope.event, now_s=now_s)
         self._audit.hear(envelope.event, now_s=now_s)
+
+    async def on_reconciled(self, envelope: Envelope[AccountReconciled]) -> None:
+        """Take note that the books were compared with the exchange."""
+        self._reconciled_at[envelope.event.account] = envelope.event.began_at
 
     async def on_dead_letter(self, envelope: Envelope[MessageDeadLettered], records: RiskRecords) -> Sequence[Event]:
         """Halt every account when a message about money or control could not be used."""
@@ -135,7 +141,7 @@ class EmergencyWatch:
             self._crashes.forget(component)
 
     async def _look_at_connection(self, account: str, unreachable_s: float) -> None:
-        is_lost = unreachable_s >= self._safety.api_lost_reducing_s
+        is_lost = self._is_out_of_view(account, unreachable_s) or unreachable_s >= self._safety.api_lost_reducing_s
         if is_lost is not self._has_cause(account, ReducingCause.API_CONNECTION_LOST):
             await self._apply(lambda records: self._connection_changed(account, records, is_lost=is_lost))
         if unreachable_s >= self._safety.api_lost_halted_s and not self._is_halted_for(
@@ -153,6 +159,17 @@ class EmergencyWatch:
                     records=records,
                 )
             )
+
+    def _is_out_of_view(self, account: str, unreachable_s: float) -> bool:
+        """Tell whether a connection that was lost is back without our books having been compared since."""
+        if not self._has_cause(account, ReducingCause.API_CONNECTION_LOST):
+            self._back_at.pop(account, None)
+            return False
+        if unreachable_s >= self._safety.api_lost_reducing_s:
+            self._back_at.pop(account, None)
+            return True
+        back_at = self._back_at.setdefault(account, self._clock.now())
+        return self._reconciled_at.get(account, self._started_at) < back_at
 
     async def _connection_changed(self, account: str, records: RiskRecords, *, is_lost: bool) -> Sequence[Event]:
         reason = "the exchange is out of reach" if is_lost else "the exchange answers again"

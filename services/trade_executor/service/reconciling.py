@@ -107,6 +107,7 @@ class Reconciler:
             RetryableError: The exchange or the database did not answer; what was adopted until then stays.
         """
         gateway = self._venues.gateway(self._account)
+        began_at = self._clock.now()
         await gateway.measure_clock()
         if any(self._venues.listing(symbol) is None for symbol in self._symbols):
             self._venues.listings.update(await gateway.listings(self._symbols))
@@ -133,6 +134,7 @@ class Reconciler:
             await self._plan_open_chains()
             self._standing.reconciled.add(self._account)
             _LOG.info("Reconciled", account=self._account)
+        self._standing.reconciled_at[self._account] = began_at
 
     async def _open_books(self, gateway: OrderGateway) -> None:
         """At the very first start: what the account holds and traded before is not ours to touch."""

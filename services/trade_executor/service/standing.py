@@ -1,6 +1,7 @@
 """Whether each account may be traded at all: reconciled, and ours alone."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from libs.common.errors import ConfigurationError
 
@@ -11,12 +12,14 @@ class Standing:
 
     Attributes:
         reconciled: Accounts that were compared with the exchange.
+        reconciled_at: When the last comparison of each began that was made to the end.
         foreign: Accounts in which somebody else may be using our names of orders.
         other_installations: The first other installation that was seen on an account.
         identities: Our account by the exchange's own id of it.
     """
 
     reconciled: set[str] = field(default_factory=set)
+    reconciled_at: dict[str, datetime] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     other_installations: dict[str, str] = field(default_factory=dict)
     identities: dict[str, str] = field(default_factory=dict)

@@ -1,12 +1,12 @@
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import AlertRaised, HeartbeatSent, MessageDeadLettered
+from libs.common.contracts.events import AccountReconciled, AlertRaised, HeartbeatSent, MessageDeadLettered
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
 from services.risk_manager.domain.audit_progress import AuditProgress
 from services.risk_manager.domain.crashes import CrashCounter
@@ -73,14 +73,22 @@ class Station:
 
         self.events += await self.records.transact(run())
 
-    async def wait(self, seconds: float, *, reachable: bool | None = True, is_marked: bool = True) -> None:
-        """Let time pass with a status and a mark at its end."""
+    async def wait(
+        self, seconds: float, *, reachable: bool | None = True, is_marked: bool = True, is_reconciled: bool = True
+    ) -> None:
+        """Let time pass with a status, a mark and a reconciliation at its end."""
         self.clock.advance(seconds)
         if reachable is not None:
             self.market.hear(a_status(reachable=reachable), now_s=self.clock.monotonic_s())
         if is_marked:
             self.losses.marked_at["main"] = self.clock.now()
+        if reachable and is_reconciled:
+            await self.reconciled(self.clock.now())
         await self.watch.look()
+
+    async def reconciled(self, began_at: datetime) -> None:
+        event = AccountReconciled(occurred_at=self.clock.now(), account="main", began_at=began_at)
+        await self.watch.on_reconciled(enveloped(event))
 
     def state(self) -> TradingState:
         return self.governor.known["main"].state
@@ -107,6 +115,30 @@ async def test_an_exchange_out_of_reach_reduces_at_exactly_thirty_seconds_and_li
         (AlertType.API_CONNECTION_LOST, Severity.CRITICAL),
         (AlertType.API_CONNECTION_LOST, Severity.INFO),
     ]
+
+
+async def test_a_lost_exchange_that_is_back_lifts_only_after_a_reconciliation_that_began_since() -> None:
+    station = Station()
+    await station.wait(30, reachable=False)
+    await station.reconciled(station.clock.now())  # it was under way when the connection was lost
+    await station.wait(1, is_reconciled=False)
+    await station.wait(20, is_reconciled=False)
+    assert station.state() is TradingState.REDUCING
+
+    await station.wait(1)
+
+    assert station.state() is TradingState.ACTIVE
+
+
+async def test_a_connection_that_is_lost_again_needs_another_reconciliation() -> None:
+    station = Station()
+    await station.wait(30, reachable=False)
+    await station.wait(1, is_reconciled=False)
+    await station.wait(30, reachable=False)
+    await station.reconciled(station.clock.now() - timedelta(seconds=29))
+    await station.wait(1, is_reconciled=False)
+
+    assert station.state() is TradingState.REDUCING
 
 
 async def test_an_exchange_out_of_reach_for_ten_minutes_halts_once_and_for_good() -> None:

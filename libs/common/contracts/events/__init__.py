@@ -1,6 +1,6 @@
 """Every event type, by subject."""
 
-from libs.common.contracts.events.account import BalancesAdjusted, EquityMarked, PositionChanged
+from libs.common.contracts.events.account import AccountReconciled, BalancesAdjusted, EquityMarked, PositionChanged
 from libs.common.contracts.events.configuration import ConfigurationChanged
 from libs.common.contracts.events.control import (
     AccountSwept,
@@ -15,6 +15,7 @@ from libs.common.contracts.events.orders import OrderApproved, OrderFilled, Orde
 from libs.common.contracts.events.signals import SignalGenerated, SignalHeld
 
 __all__ = [
+    "AccountReconciled",
     "AccountSwept",
     "AlertRaised",
     "BalancesAdjusted",

@@ -120,3 +120,24 @@ class BalancesAdjusted(Event):
     def natural_key(self) -> str:
         """A transfer or an acceptance moves balances once."""
         return f"{self.account}|{self.kind}|{self.reference}"
+
+
+class AccountReconciled(Event):
+    """Our books and the exchange were compared once more, whatever came of it.
+
+    Attributes:
+        began_at: When the comparison began: what happened before is in it.
+    """
+
+    account: AccountName
+    began_at: UtcTime
+
+    @property
+    def key(self) -> str:
+        """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One event a comparison."""
+        return f"{self.account}|{self.began_at.isoformat()}"
