@@ -71,7 +71,7 @@ class Atr:
 
     def update_all(self, highs: Iterable[float], lows: Iterable[float], closes: Iterable[float]) -> None:
         """Take the next candles: the same as one by one, in a third of the time."""
-        rest, period = zip(highs, lows, closes, strict=True), float(self._period)
+        rest, period = zip(highs, lows, closes, strict=True), self._period
         for first in rest:
             average = self.update(*first)
             if average is None:
