@@ -1,12 +1,14 @@
 """The order protocol, searched exhaustively: which ways to send orders fail, and that ours does not.
 
-`pytest tests/unit/order_protocol -m "" -rP` prints the table of docs/money_path.md.
+docs/money_path.md has the figures, and is held to them; `pytest tests/unit/order_protocol -rP` prints them.
 """
 
 from dataclasses import replace
 
 import pytest
 
+from tests.support.documents import ROOT
+from tests.unit.order_protocol.money_path_page import figure, paths_run, told
 from tests.unit.order_protocol.protocol_policies import (
     BLIND_RETRY,
     COUNT_NOT_FOUNDS,
@@ -39,8 +41,13 @@ def searched(policy: Policy, setting: Setting, *until: str) -> Found[State]:
         until=frozenset(until),
     )
     delay = "bounded" if setting.bounded else "unbounded"
-    print(f"{policy.name}, {delay} delay: {found.states} states: {', '.join(sorted(found.traces)) or 'holds'}")  # noqa: T201 - the figures
+    print(f"{policy.name}, {delay} delay: {figure(found.states, found.traces)}")  # noqa: T201 - the figures
     return found
+
+
+def stands_on_the_page(name: str, setting: Setting, found: Found[State]) -> bool:
+    bounded, unbounded = told(name)
+    return figure(found.states, found.traces) == (bounded if setting.bounded else unbounded)
 
 
 @pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "unbounded"])
@@ -55,9 +62,12 @@ def searched(policy: Policy, setting: Setting, *until: str) -> Found[State]:
     ids=lambda value: value.name if isinstance(value, Policy) else "",
 )
 def test_the_usual_ways_to_send_an_order_fail_with_one_crash(policy, mistakes, bounded):
-    found = searched(policy, replace(EASY, bounded=bounded), *mistakes)
+    setting = replace(EASY, bounded=bounded)
 
-    assert mistakes <= set(found.traces)
+    found = searched(policy, setting, *mistakes)
+
+    assert set(found.traces) == mistakes
+    assert stands_on_the_page(policy.name, setting, found)
     for mistake in sorted(mistakes):
         print(f"  {mistake}: {'; '.join(found.traces[mistake])}")  # noqa: T201 - the counterexample
 
@@ -69,30 +79,41 @@ def test_the_fence_holds_where_the_exchange_keeps_its_bounds(policy):
 
     assert found.traces == {}
     assert found.unsettled is None
+    assert stands_on_the_page(policy.name, Setting(), found)
 
 
 @pytest.mark.sweep
 def test_the_fence_alone_is_wrong_where_an_order_comes_late():
-    assert set(searched(FENCE, Setting(bounded=False)).traces) == {"wrong verdict"}
+    setting = Setting(bounded=False)
+
+    found = searched(FENCE, setting)
+
+    assert set(found.traces) == {"wrong verdict"}
+    assert stands_on_the_page(FENCE.name, setting, found)
 
 
 @pytest.mark.sweep
 def test_the_protocol_holds_where_an_order_comes_late_and_a_late_fill_is_adopted_protected_and_alarmed():
-    found = searched(PROTOCOL, Setting(bounded=False))
+    setting = Setting(bounded=False)
+
+    found = searched(PROTOCOL, setting)
 
     assert found.traces == {}
     assert found.unsettled is None  # settled means adopted, protected, and alarmed if it had been given up
     assert "a late fill" in found.seen
+    assert stands_on_the_page(PROTOCOL.name, setting, found)
 
 
 @pytest.mark.sweep
 def test_only_a_late_fill_brings_exposure_beyond_the_cap():
-    kept = searched(PROTOCOL, TWO_INTENTS)
-    exceeded = searched(PROTOCOL, replace(TWO_INTENTS, bounded=False))
+    without_bounds = replace(TWO_INTENTS, bounded=False)
 
-    for found in (kept, exceeded):
+    kept, exceeded = searched(PROTOCOL, TWO_INTENTS), searched(PROTOCOL, without_bounds)
+
+    for setting, found in ((TWO_INTENTS, kept), (without_bounds, exceeded)):
         assert found.traces == {}  # "exposure" and "double count" are among what would be
         assert found.unsettled is None
+        assert stands_on_the_page(f"{PROTOCOL.name}, two intents", setting, found)
     assert set(kept.seen) == {"a release"}
     assert "a late fill beyond the cap" in exceeded.seen
 
@@ -100,10 +121,13 @@ def test_only_a_late_fill_brings_exposure_beyond_the_cap():
 @pytest.mark.sweep
 @pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "unbounded"])
 def test_the_legs_of_a_list_come_to_the_verdict_of_their_one_request(bounded):
-    found = searched(PROTOCOL, replace(ORDER_LIST, bounded=bounded))
+    setting = replace(ORDER_LIST, bounded=bounded)
+
+    found = searched(PROTOCOL, setting)
 
     assert found.traces == {}
     assert found.unsettled is None
+    assert stands_on_the_page(f"{PROTOCOL.name}, an order list", setting, found)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +146,7 @@ def test_a_mistake_in_the_protocol_is_found(mistake, wrong, setting):
     found = searched(PLANTED[mistake], setting, wrong)
 
     assert wrong in found.traces
+    assert wrong in told(mistake)[0].split(", ")
     print(f"  {mistake}: {wrong}: {'; '.join(found.traces[wrong])}")  # noqa: T201 - the counterexample
 
 
@@ -131,3 +156,8 @@ def test_a_second_order_of_an_intent_is_told_with_the_way_to_it():
     assert trace[0] == "risk manager approves 0"
     assert sum(step.startswith("owner sends") for step in trace) == 2
     assert trace[-1] == "engine accepts 0"
+
+
+def test_the_commands_of_the_page_run_tests_that_exist():
+    assert paths_run()
+    assert all((ROOT / path).exists() for path in paths_run())
