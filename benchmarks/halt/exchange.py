@@ -32,7 +32,7 @@ async def delay_orders(exchange_dir: Path, *, delay_ms_max: int) -> None:
     admin = json.loads((exchange_dir / "admin.json").read_text(encoding="utf-8"))
     fault = {
         "kind": "request_late",
-        "on": {"method": "POST", "path": "/api/v3/order"},
+        "on": {"method": "POST"},  # orders, and lists of them
         "delay_ms_min": 0,
         "delay_ms_max": delay_ms_max,
     }
