@@ -19,12 +19,13 @@ from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.observability import metrics
 from services.risk_manager.domain.configuration import ChangeRefusal
-from services.risk_manager.domain.resuming import ResumeRefusal, resume_refusal
+from services.risk_manager.domain.resuming import ResumeRefusal
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause, TransitionRefusal
 from services.risk_manager.service.announcements import COMPONENT, acknowledged, halt_alert, resumption_alert
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.policy import Conditions, StartPolicy
 from services.risk_manager.service.ports import RiskRecords
+from services.risk_manager.service.resuming import resumed, told_resumption
 
 Liquidate = Callable[[HaltRecord, AccountState, RiskRecords], Awaitable[Sequence[Event]]]
 
@@ -122,7 +123,7 @@ class Governor:
         if isinstance(outcome, tuple):
             return await self._refuse(command, outcome[0], outcome[1], path, records)
         await records.save_command(command, refusal=None, path=path, at=self._clock.now())
-        note = _cleared(before, outcome) if command.command == "RESUME" else ""
+        note = told_resumption(before, outcome) if command.command == "RESUME" else ""
         events = await self._keep(outcome, before, records) if outcome is not before else []
         events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now(), note=note))
         if command.command == "HALT":
@@ -217,34 +218,13 @@ class Governor:
             case "HALT":
                 return before.halted_by(HaltRecord.of(command), now=now)
             case "RESUME":
-                return await self._resumption(command, before, records)
+                return await resumed(command, before, records, conditions=self._conditions, now=now)
             case "START":
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
             case "CONFIGURE" | "RECONCILE_ACCEPT":  # change no account's state
                 return before
-
-    async def _resumption(
-        self, command: ControlCommanded, before: AccountState, records: RiskRecords
-    ) -> AccountState | tuple[TransitionRefusal | ResumeRefusal, str]:
-        persisting = await self._conditions.persisting(command.account, records)
-        outcome = before.resumed(
-            command.clears,
-            persisting=persisting,
-            reason=command.reason,
-            issuer=command.issuer,
-            now=self._clock.now(),
-        )
-        if isinstance(outcome, tuple):
-            return outcome
-        refusal = resume_refusal(
-            [halt for halt in before.halts if halt.halt_id in command.clears],
-            await self._conditions.differences(command.account),
-            symbol=command.scope_symbol,
-            strategy=command.scope_strategy,
-        )
-        return outcome if refusal is None else refusal
 
     async def _configured(
         self, command: ControlCommanded, state: AccountState, path: HaltPath, records: RiskRecords
@@ -289,10 +269,3 @@ class Governor:
         reason = f"{refusal}: {detail}" if detail else refusal
         _log.warning("Refused a command", command=command.command, issuer=command.issuer, reason=reason)
         return [acknowledged(command, state, path, refusal=reason, now=self._clock.now())]
-
-
-def _cleared(before: AccountState, after: AccountState) -> str:
-    """Return which halts a RESUME settled and which are still latched."""
-    remaining = [halt.halt_id for halt in after.halts]
-    cleared = [halt.halt_id for halt in before.halts if halt.halt_id not in remaining]
-    return f"cleared: {', '.join(cleared)}" + (f"; still latched: {', '.join(remaining)}" if remaining else "")
