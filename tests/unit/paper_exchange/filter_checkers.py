@@ -25,7 +25,7 @@ HELD = Decimal(500)
 RICH = 100_000_000_000 * UNIT
 FILTER_FAILURE = "Filter failure: "
 
-_OCO = next(kind for kind in LIST_KINDS if kind.name == "oco")
+_LIST_KINDS = {kind.name.upper(): kind for kind in LIST_KINDS}
 
 
 class PreCheck:
@@ -37,14 +37,14 @@ class PreCheck:
 
     def refused(self, order: AskedOrder, beside: Beside, reference_price: Decimal) -> set[str]:
         """Return the filters that an order would fail; none: it may be sent."""
-        side, quantity = Side(order.side), Decimal(order.quantity)
+        quantity = Decimal(order.quantity)
         legs = _legs(order)
         found: list[FilterViolation] = []
-        for order_type, price, stop_price in legs:
+        for order_type, side, price, stop_price in legs:
             found += self.instrument.violations(
                 order_type, side, quantity, price, reference_price, stop_price=stop_price
             )
-        found += self.instrument.crowding([order_type for order_type, *_ in legs], side, quantity, beside)
+        found += self.instrument.crowding([order_type for order_type, *_ in legs], Side(order.side), quantity, beside)
         return {violation.filter.value for violation in found}
 
 
@@ -121,8 +121,8 @@ class Exchange:
 
     def _ask(self, order: AskedOrder, account: str, *, place: bool) -> None:
         rules = self.venue.listing.rules(SYMBOL)
-        if order.is_list:
-            new_list = read_list(Parameters(self._list_parameters(order)), rules, _OCO)
+        if order.target:
+            new_list = read_list(Parameters(self._list_parameters(order)), rules, _LIST_KINDS[order.kind])
             if place:
                 self.venue.place_list(account, new_list)
             else:
@@ -144,26 +144,48 @@ class Exchange:
         } | {name: value for name, value in optional.items() if value}
 
     def _list_parameters(self, order: AskedOrder) -> dict[str, str]:
-        return {
+        waits = order.kind == "OTOCO"
+        above, below = ("pendingAbove", "pendingBelow") if waits else ("above", "below")
+        legs = {
             "symbol": SYMBOL,
-            "side": order.side,
-            "quantity": order.quantity,
             "listClientOrderId": f"l{self._number}",
-            "aboveType": "LIMIT_MAKER",
-            "abovePrice": order.price,
-            "aboveClientOrderId": f"a{self._number}",
-            "belowType": "STOP_LOSS",
-            "belowStopPrice": order.stop_price,
-            "belowClientOrderId": f"b{self._number}",
+            f"{above}Type": "LIMIT_MAKER",
+            f"{above}Price": order.target,
+            f"{above}ClientOrderId": f"a{self._number}",
+            f"{below}Type": "STOP_LOSS",
+            f"{below}StopPrice": order.stop_price,
+            f"{below}ClientOrderId": f"b{self._number}",
+        }
+        if not waits:
+            return legs | {"side": order.side, "quantity": order.quantity}
+        return legs | {
+            "workingType": "LIMIT",
+            "workingSide": order.side,
+            "workingPrice": order.price,
+            "workingQuantity": order.quantity,
+            "workingTimeInForce": order.time_in_force,
+            "workingClientOrderId": f"w{self._number}",
+            "pendingSide": "SELL",
+            "pendingQuantity": order.quantity,
         }
 
 
-def _legs(order: AskedOrder) -> list[tuple[OrderType, Decimal | None, Decimal | None]]:
-    """Return type, price and further trigger of an order, or of the orders of a list."""
+_Leg = tuple[OrderType, Side, Decimal | None, Decimal | None]
+
+
+def _legs(order: AskedOrder) -> list[_Leg]:
+    """Return type, side, price and further trigger of an order, or of the orders of a list."""
+    side = Side(order.side)
     price = Decimal(order.price) if order.price else None
     trigger = Decimal(order.stop_price) if order.stop_price else None
-    if order.is_list:
-        return [(OrderType.LIMIT_MAKER, price, None), (OrderType.STOP_LOSS, trigger, None)]
+    if order.target:
+        entry: list[_Leg] = [(OrderType.LIMIT, side, price, None)] if price is not None else []
+        target = Decimal(order.target)
+        return [
+            *entry,
+            (OrderType.LIMIT_MAKER, Side.SELL, target, None),
+            (OrderType.STOP_LOSS, Side.SELL, trigger, None),
+        ]
     if price is None:
-        return [(OrderType(order.kind), trigger, None)]
-    return [(OrderType(order.kind), price, trigger)]
+        return [(OrderType(order.kind), side, trigger, None)]
+    return [(OrderType(order.kind), side, price, trigger)]

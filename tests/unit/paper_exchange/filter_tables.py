@@ -5,7 +5,7 @@ exchangeInfo gives it, with the changes that a row needs; its market stands at 5
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 PAGE: Final = "https://developers.binance.com/docs/binance-spot-api-docs/filters"
@@ -13,7 +13,10 @@ PAGE: Final = "https://developers.binance.com/docs/binance-spot-api-docs/filters
 
 @dataclass(frozen=True)
 class AskedOrder:
-    """An order as a client asks for it; `above` and `below` make it an OCO, whose legs have its quantity."""
+    """An order, or a list of orders of one quantity, as a client asks for it.
+
+    `price` is the limit; `target` and `stop_price` are those of the exits, which in an OTOCO wait for the entry.
+    """
 
     kind: str = "LIMIT"
     side: str = "BUY"
@@ -21,7 +24,7 @@ class AskedOrder:
     price: str = ""
     stop_price: str = ""
     time_in_force: str = "GTC"
-    is_list: bool = False
+    target: str = ""
 
 
 def limit(side: str = "BUY", price: str = "50000", quantity: str = "0.01", time_in_force: str = "GTC") -> AskedOrder:
@@ -41,7 +44,12 @@ def stop(trigger: str = "40000", quantity: str = "0.01", price: str = "") -> Ask
 
 def oco(target: str = "60000", trigger: str = "40000", quantity: str = "0.01") -> AskedOrder:
     """Return a sale at a target or at a stop, whichever comes first."""
-    return AskedOrder("OCO", "SELL", quantity, target, trigger, is_list=True)
+    return AskedOrder("OCO", "SELL", quantity, stop_price=trigger, target=target)
+
+
+def otoco(price: str = "50000", target: str = "60000", trigger: str = "40000", quantity: str = "0.01") -> AskedOrder:
+    """Return a purchase, all or nothing, with the sale that follows it."""
+    return AskedOrder("OTOCO", "BUY", quantity, price, trigger, "FOK", target)
 
 
 class Row(NamedTuple):
@@ -128,6 +136,13 @@ ROWS: Final = (
         {"lots_max_units": 900 * 10**8},
     ),
     Row("LOT_SIZE: of a market order too", market(quantity="0.01001"), market(quantity="0.010005"), "LOT_SIZE"),
+    Row("NOTIONAL: of a leg that waits", otoco(quantity="0.00013"), otoco(quantity="0.00012"), "NOTIONAL"),
+    Row(
+        "PERCENT_PRICE_BY_SIDE: of a leg that waits",
+        otoco(target="250000"),
+        otoco(target="250000.01"),
+        "PERCENT_PRICE_BY_SIDE",
+    ),
     Row("LOT_SIZE: of a list", oco(quantity="0.01001"), oco(quantity="0.010005"), "LOT_SIZE"),
     Row(
         "MARKET_LOT_SIZE: quantity <= maxQty",
@@ -186,6 +201,12 @@ CROWDED: Final = (
         3,
         "MAX_NUM_ORDER_LISTS",
         {"lists_max": 3, "stops_max": 100},
+    ),
+    CrowdedRow(
+        "MAX_NUM_ALGO_ORDERS: stops that wait for an entry",
+        replace(otoco("25000"), time_in_force="GTC"),
+        5,
+        "MAX_NUM_ALGO_ORDERS",
     ),
     CrowdedRow(
         "MAX_POSITION: the quantity of open purchases counts",

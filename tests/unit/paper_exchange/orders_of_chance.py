@@ -10,7 +10,10 @@ from tests.unit.paper_exchange.filter_tables import AskedOrder
 
 Choice = TypeVar("Choice")
 
-KINDS: Final = ("LIMIT",) * 4 + ("MARKET",) * 2 + ("STOP_LOSS", "STOP_LOSS_LIMIT", "OCO", "OCO")
+KINDS: Final = ("LIMIT",) * 4 + ("MARKET",) * 2 + ("STOP_LOSS", "STOP_LOSS_LIMIT", "OCO", "OTOCO", "OTOCO")
+EXITS: Final = frozenset({"OCO", "OTOCO"})
+TRIGGERED: Final = EXITS | {"STOP_LOSS", "STOP_LOSS_LIMIT"}
+LIMITED: Final = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "OTOCO"})
 AWAY: Final = Decimal("0.002")
 """How far triggers and targets stay from the market: where it will be when they arrive is no filter's question."""
 
@@ -30,26 +33,26 @@ class OrdersOfChance:
     ) -> AskedOrder:
         """Return an order on a market that stands at `last_price`, of an account that has `beside`."""
         kind = self.one_of(KINDS)
-        side = "SELL" if kind in {"OCO", "STOP_LOSS", "STOP_LOSS_LIMIT"} else self.one_of(("BUY", "SELL"))
-        price = trigger = None
-        if kind == "OCO":
-            price = max(self._price(instrument, reference_price), last_price * (1 + AWAY))
-        elif kind not in {"STOP_LOSS", "MARKET"}:
-            price = self._price(instrument, reference_price)
-        if kind in {"OCO", "STOP_LOSS", "STOP_LOSS_LIMIT"}:
-            trigger = min(self._price(instrument, reference_price), last_price * (1 - AWAY))
-        price = None if price is None else self._on_the_grid(price, instrument.price_tick)
-        trigger = None if trigger is None else self._on_the_grid(trigger, instrument.price_tick)
-        measure = min(each for each in (price, trigger, reference_price) if each is not None)
-        quantity = self._quantity(instrument, measure if kind != "LIMIT" else price or measure, beside)
+        side = "BUY" if kind == "OTOCO" else "SELL" if kind in TRIGGERED else self.one_of(("BUY", "SELL"))
+        price, target, trigger = "", "", ""
+        if kind in LIMITED:
+            price = self._on_the_grid(self._price(instrument, reference_price), instrument.price_tick)
+        if kind in EXITS:
+            beyond = max(self._price(instrument, reference_price), last_price * (1 + AWAY))
+            target = self._on_the_grid(beyond, instrument.price_tick)
+        if kind in TRIGGERED:
+            beneath = min(self._price(instrument, reference_price), last_price * (1 - AWAY))
+            trigger = self._on_the_grid(beneath, instrument.price_tick)
+        prices = [Decimal(each) for each in (price, target, trigger) if each] or [reference_price]
+        quantity = self._quantity(instrument, self.one_of(prices), beside)
         return AskedOrder(
             kind,
             side,
-            f"{self._on_the_grid(quantity, instrument.quantity_step):f}",
-            f"{price:f}" if price is not None else "",
-            f"{trigger:f}" if trigger is not None else "",
-            self.one_of(("GTC", "IOC", "FOK")) if kind == "LIMIT" else "GTC",
-            is_list=kind == "OCO",
+            self._on_the_grid(quantity, instrument.quantity_step),
+            price,
+            trigger,
+            self.one_of(("GTC", "IOC", "FOK")) if kind == "LIMIT" else self.one_of(("GTC", "FOK")),
+            target,
         )
 
     def one_of(self, choices: Sequence[Choice]) -> Choice:
@@ -86,7 +89,7 @@ class OrdersOfChance:
     def _nudge(self) -> int:
         return self.one_of((-2, -1, 0, 1, 2))
 
-    def _on_the_grid(self, value: Decimal, step: Decimal) -> Decimal:
+    def _on_the_grid(self, value: Decimal, step: Decimal) -> str:
         """Return the value on its grid, but for one in thirty half a step beside it."""
         whole = (value / step).to_integral_value(ROUND_FLOOR) * step
-        return whole + step / 2 if self._chance.random() < 0.03 else whole
+        return f"{whole + step / 2 if self._chance.random() < 0.03 else whole:f}"
