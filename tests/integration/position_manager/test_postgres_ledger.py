@@ -1,13 +1,14 @@
 """The ledger's tables hold what the handlers decide, digit for digit."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
 import pytest
 
 from libs.common.contracts.event import Event
+from libs.common.contracts.events import BalancesAdjusted
 from libs.common.contracts.vocabulary import OrderStatus, Side
 from libs.common.errors import ConfigurationError
 from libs.common.storage.postgres import Database
@@ -72,6 +73,18 @@ class Service:
     async def fill(self, *arguments, **changes) -> list[Event]:
         envelope = enveloped(a_fill(*arguments, **changes))
         return await self.tables.transaction(lambda ledger: self.keeper.on_fill(envelope, ledger))
+
+    async def moved(self, at: datetime, reference: str) -> None:
+        adjusted = BalancesAdjusted(
+            occurred_at=at,
+            account="main",
+            kind="DIFFERENCE",
+            reference=reference,
+            changes={"USDT": Decimal("-100.000000000000000001"), "XYZ": Decimal(7)},
+            reason="a gift",
+            issuer="operator",
+        )
+        await self.tables.transaction(lambda ledger: self.keeper.on_balances_adjusted(enveloped(adjusted), ledger))
 
     async def order(self, **changes) -> None:
         envelope = enveloped(an_order(**changes))
@@ -192,3 +205,24 @@ async def test_a_ledger_in_another_quote_currency_is_refused(service):
 
     with pytest.raises(ConfigurationError, match="quoted in USDT"):
         await Service(service.tables).start()
+
+
+async def test_what_moved_balances_without_an_order_is_booked_once(service):
+    book = service.accounts.books["main"]
+    opening, balance = book.opening_quote, book.quote_balance
+
+    await service.moved(OPENED_AT + timedelta(seconds=1), "first")
+    await service.moved(OPENED_AT + timedelta(seconds=1), "first")
+    await service.moved(OPENED_AT, "in the opening balances")
+
+    again = (await Service(service.tables).start()).accounts.books["main"]
+    assert (again.opening_quote, again.quote_balance) == (book.opening_quote, book.quote_balance)
+    change = Decimal("100.000000000000000001")
+    assert (book.opening_quote, book.quote_balance) == (opening + change, balance - change)
+    rows = await service.tables.rows("movements ORDER BY at, asset")
+    assert [(row["reference"], row["asset"], row["in_opening"]) for row in rows] == [
+        ("in the opening balances", "USDT", True),
+        ("in the opening balances", "XYZ", True),
+        ("first", "USDT", False),
+        ("first", "XYZ", False),
+    ]
