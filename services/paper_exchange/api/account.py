@@ -4,6 +4,7 @@ Invariant: an account sees only what is its own.
 """
 
 from typing import Any
+from zlib import crc32
 
 from services.paper_exchange.api.gate import Call, Endpoint, signed_query
 from services.paper_exchange.api.limits import RATE_LIMITS, Limits
@@ -59,7 +60,7 @@ class Account:
                 if balance.free or balance.locked or not omit_zero
             ],
             "permissions": ["SPOT"],
-            "uid": sum(call.account.encode()),
+            "uid": crc32(call.account.encode()),
         }
 
     def commission(self, call: Call) -> Json:
