@@ -10,20 +10,20 @@ SEEDS_DEFAULT = 200
 
 def main(arguments: list[str]) -> int:
     """Return 0 if the invariants held, 6 if not."""
-    seeds, seed = ([int(argument) for argument in arguments if argument] + [SEEDS_DEFAULT, 0])[:2]
+    seeds, seed = (int(argument or 0) for argument in [*arguments, "", ""][:2])
     if seed:
         outcome = simulate(seed)
         tell(outcome.told if outcome.findings else "\n".join([*outcome.history, f"seed {seed}: {outcome.counts}"]))
         return 6 if outcome.findings else 0
     totals: Counter[str] = Counter()
     failed = 0
-    for number in range(1, seeds + 1):
+    for number in range(1, (seeds or SEEDS_DEFAULT) + 1):
         outcome = simulate(number)
         totals.update(outcome.counts)
         if outcome.findings:
             failed += 1
             tell(outcome.told)
-    tell(f"{seeds} seeds, {failed} with findings: {dict(totals)}")
+    tell(f"{seeds or SEEDS_DEFAULT} seeds, {failed} with findings: {dict(totals)}")
     return 6 if failed else 0
 
 

@@ -20,7 +20,7 @@ def books_of(system: System, halts: Sequence[HaltRow], now: datetime) -> Books:
         positions=_positions(system),
         balances=_balances(system),
         executor_balances=[
-            BalanceRow(account=account, asset=asset, opening=Decimal(0), balance=amount)
+            BalanceRow(account=account, asset=asset, opening=system.openings[account, asset], balance=amount)
             for (account, asset), amount in system.tables.amounts.items()
         ],
         approvals=[

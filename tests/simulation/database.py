@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from libs.common.errors import RetryableError
-from libs.common.messaging import outbox, positions, sealing
+from libs.common.messaging import outbox, positions, published, sealing
+from services.risk_manager.adapters import reconciliation
 from tests.simulation.loop import CURRENT, Process
 from tests.simulation.machine import Machine
 from tests.simulation.ownership_session import LockConnection, Row, Schema
@@ -53,6 +54,20 @@ class Postgres:
         await asyncio.sleep(self.chance.uniform(0.0001, self.delay_s_max))
         if self.down:
             raise RetryableError("Postgres: expected a connection, found none")
+
+    def open_differences(self, account: str) -> Sequence[dict[str, str | None]]:
+        """Return the view `reading.differences`."""
+        return [
+            {
+                "difference_id": str(row.id),
+                "symbol": row.symbol,
+                "subject": f"{row.kind} {row.subject}",
+                "expected": row.expected,
+                "found": row.found,
+            }
+            for row in self.schemas["trade_executor"].tables.difference_rows.values()
+            if row.account == account and row.settled_by is None
+        ]
 
     def connect(self, role: str, holder: str) -> "SimulatedDatabase":
         """Return the pool of a process."""
@@ -131,6 +146,12 @@ class SimulatedConnection:
                 {"topic": topic, "partition": partition, "next_offset": following, "last_event_id": event_id}
                 for (topic, partition), (following, event_id) in schema.offsets.items()
             ]
+        if query == published._KNOWN:
+            account, event_ids, rows_max = parameters
+            latest = [row for row in schema.outbox if row.account == account][-rows_max:]
+            return [{"event_id": row.headers["event_id"]} for row in latest if row.headers["event_id"] in event_ids]
+        if query == reconciliation._DIFFERENCES:
+            return self._database.postgres.open_differences(parameters[0])
         if query == outbox._UNPUBLISHED:
             rows = sorted(
                 (row for row in schema.outbox if not row.published), key=lambda row: (row.account, row.sequence)

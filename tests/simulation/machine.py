@@ -154,6 +154,8 @@ class Machine:
         error = task.exception()
         self.ends.append((self.loop.time(), process.name, error))
         self.say(f"ended {process.name}: {causes(error)}")
+        if "NotImplementedError" in causes(error):
+            raise AssertionError(f"the simulation lacks what {process.name} asked for: {causes(error)}")
         process.kill()
         self._restart(process)
 

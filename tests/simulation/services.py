@@ -141,6 +141,7 @@ class System:
         self.cluster = Cluster(machine, chance)
         self.postgres = Postgres(machine, chance)
         self.shared = SharedState(machine, chance)
+        self.openings = {key: balance.total for key, balance in network.exchange.truth.balances.items()}
         self.halt_dir = directory / "halt"
         self.settings = _settings(directory, configuration)
         self.configuration = load_sourced(self.settings["risk_manager"].config_files, {}).configuration

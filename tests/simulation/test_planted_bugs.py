@@ -32,7 +32,7 @@ class Bug:
     plant: Plant
     plan: Plan
     found: str
-    seeds: int = 6
+    seeds: int = 12
 
 
 def the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ BUGS = {
     ),
     "epoch": Bug(
         the_epoch,
-        replace(SHORT, signal_every_s=0.5, locks_every_s=3.0, standbys=["trade_executor"]),
+        replace(SHORT, signal_every_s=0.5, locks_every_s=1.5, standbys=["trade_executor"]),
         "only the owner writes",
     ),
     "inbox": Bug(the_inbox, replace(SHORT, doubled_rate=0.3), "balance_equals_exchange"),

@@ -29,6 +29,8 @@ STRATEGY: Final = "ema_cross"
 TICK: Final = Decimal("0.01")
 ENTRY_RATE: Final = 0.6
 COMMANDS_APART_S: Final = 5.0
+WATCHED_EVERY: Final = 4
+"""In every so many stories the watchdog looks on, which halts what is dead for too long."""
 
 
 @dataclass
@@ -234,7 +236,7 @@ class World(Trouble):
 def simulate(seed: int, plan: Plan | None = None) -> Outcome:
     """Live the story of a seed and return how it ended."""
     with tempfile.TemporaryDirectory() as directory:
-        world = World(seed, plan or Plan(), Path(directory))
+        world = World(seed, plan or Plan(watchdog=seed % WATCHED_EVERY == 0), Path(directory))
         with simulated_surroundings(world.system):
             try:
                 world.loop.run_until_complete(world.live())
