@@ -1,13 +1,19 @@
 """The generated market falls: the daily loss limit trips at the mark that plain arithmetic names, and holds."""
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.stack import StackUnderTest, until
 
 CRASH = Path(__file__).parents[2] / "config" / "crash.json"
+RESTARTS = int(os.environ.get("TRADER_TEST_RESTARTS", "1"))
+"""How many restarts of everything the halt must outlive; 20 for the long run."""
+TIMEOUT_S = 480 + 120 * RESTARTS
 LIMIT = Decimal("0.03")  # risk_management.daily_loss_limit_pct of config/crash.json, 3 %
 
 
@@ -46,6 +52,13 @@ def equity_from_fills(stack: StackUnderTest, mark: dict[str, Any]) -> Decimal:
     return equity
 
 
+def lose_the_halt_directory(stack: StackUnderTest) -> None:
+    """Delete one of the halt's three places while nothing runs; the next start writes it again."""
+    for path in (stack.data_dir / "halt").iterdir():
+        path.unlink()
+
+
+@pytest.mark.timeout(TIMEOUT_S)
 def test_a_crash_trips_the_daily_loss_limit_and_the_halt_outlives_a_restart(stack: StackUnderTest):
     stack.start("--config", str(CRASH), "--market", "generated", "--seed", "7")
 
@@ -72,11 +85,13 @@ def test_a_crash_trips_the_daily_loss_limit_and_the_halt_outlives_a_restart(stac
     signal = next(step["content"] for step in story if step["event_type"] == "SignalGenerated")
     assert Decimal(signal["bid"]) <= Decimal(signal["ask"])
 
-    stack.stop()
-    stack.start("--config", str(CRASH), "--market", "generated", "--seed", "7")
-
-    status = stack.ask("status")
-    assert status["trading_state"] == "HALTED"
+    for number in range(RESTARTS):
+        stack.stop()
+        if number % 2 == 1:
+            lose_the_halt_directory(stack)
+        stack.start("--config", str(CRASH), "--market", "generated", "--seed", "7")
+        assert stack.ask("status")["trading_state"] == "HALTED"
+        until(lambda: list((stack.data_dir / "halt").glob("HALT*")), seconds=20, what="the halt in its directory")
     stack.trader("start", status=1)
     assert stack.ask("audit", "verify")["verified"]
     assert stack.ask("invariants")["violations"] == []
