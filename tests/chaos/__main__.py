@@ -10,7 +10,7 @@ import random
 import sys
 from pathlib import Path
 
-from tests.chaos.run import run_and_keep_what_failed
+from tests.chaos.starting import run_and_keep_what_failed
 
 
 def main(arguments: list[str]) -> int:

@@ -25,7 +25,8 @@ from tests.chaos.aiming import take_aim
 from tests.chaos.arena import EXECUTOR, SETTINGS, STANDBY, Arena, Unsettled, open_arena
 from tests.chaos.plan import Aim
 from tests.chaos.report import Report
-from tests.chaos.run import READY_S_MAX, Run, new_directory, say
+from tests.chaos.run import READY_S_MAX, Run, say
+from tests.chaos.starting import new_directory
 
 FREEZE_S: Final = 12.0
 TAKEN_OVER_S_MAX: Final = 60.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.run import run_and_keep_what_failed
+from tests.chaos.starting import run_and_keep_what_failed
 
 SEED = 20
 KILLS = 30
