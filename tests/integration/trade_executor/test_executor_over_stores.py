@@ -2,16 +2,32 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from libs.common.contracts.vocabulary import Role, Side
 from tests.integration.trade_executor.executor_stack import Stack
 
 
-async def test_an_approval_is_bought_protected_survives_a_kill_and_is_sold(stack: Stack):
-    async with stack.running(killed=True):
+async def an_entry(stack: Stack) -> dict[str, Any]:
+    """Approve entries until one has filled: on a busy machine some are withheld because they would be late."""
+    for _ in range(20):
         entry = await stack.order(await stack.approve(), "FILLED", "ABANDONED")
-        assert entry["status"] == "FILLED", entry["reason"]
+        if entry["status"] == "FILLED":
+            return entry
+        assert entry["reason"] == "LATE"
+    raise AssertionError("expected an entry that is not late, found none")
+
+
+@pytest.mark.parametrize("contingency", ["OCO", "OTO"], ids=["exits after their entry", "one list"])
+async def test_an_approval_is_bought_protected_survives_a_kill_and_is_sold(stack: Stack, contingency: str):
+    stack.environment["TRADER_ENTRY_LISTS"] = str(contingency == "OTO")
+    async with stack.running(killed=True):
+        entry = await an_entry(stack)
         legs = await stack.protection(entry["intent_id"])
+        (order_list,) = await stack.ask_exchange("GET", "/api/v3/openOrderList")
+        assert order_list["contingencyType"] == contingency
 
     async with stack.running():
         leaving = await stack.approve(
