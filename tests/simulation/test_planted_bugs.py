@@ -10,6 +10,7 @@ import pytest
 from libs.common.messaging import owner, sealing
 from libs.common.messaging.outbox import OutboxRelay
 from libs.common.messaging.positions import Position
+from libs.trading.orders import OrderStatus
 from services.position_manager.service import PositionKeeper
 from services.risk_manager.domain import decision
 from services.trade_executor.domain.chains import Chain
@@ -108,7 +109,11 @@ def the_outbox_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def the_exit_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sale of unknown outcome does not keep the next one waiting."""
-    monkeypatch.setattr(Chain, "has_unresolved_sells", property(lambda _: False))
+
+    def has_unsent_sells(chain: Chain) -> bool:
+        return any(order.is_unresolved and order.status is not OrderStatus.UNKNOWN for order in chain.sells)
+
+    monkeypatch.setattr(Chain, "has_unresolved_sells", property(has_unsent_sells))
 
 
 UNSEEN = Weather(lag_s=3.0, stream_losses=1.0)
