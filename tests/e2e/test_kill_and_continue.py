@@ -111,6 +111,41 @@ def test_other_programs_trade_beside_it(trading_stack: StackUnderTest):
     assert trading_stack.ask("invariants")["violations"] == []
 
 
+async def trade_by_hand(endpoints: Mapping[str, Any]) -> None:
+    """Buy on the system's own account, past the system."""
+    exchange = binance(endpoints, "main")
+    try:
+        await exchange.private_post_order({"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"})
+    finally:
+        await exchange.close()
+
+
+def halted_symbols(stack: StackUnderTest) -> list[str]:
+    return [row["scope_symbol"] for row in stack.query("SELECT scope_symbol FROM halts WHERE cleared_at IS NULL")]
+
+
+@pytest.mark.timeout(300)
+def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(trading_stack: StackUnderTest):
+    stack = trading_stack
+    before = len(stack.query("SELECT FROM movements"))
+    asyncio.run(trade_by_hand(stack.endpoints()))
+
+    found = until(lambda: stack.ask("reconcile", "show")["differences"], seconds=60, what="an alarm")
+    until(partial(halted_symbols, stack), seconds=15, what="a halt")
+    stack.trader("resume", "--reason", "too early", status=1)
+    accepted = stack.ask("reconcile", "accept", str(found[0]["id"]), "--reason", "I bought these coins myself")
+    stack.trader("resume", "--reason", "the trade is in the books")
+
+    assert [(row["account"], row["symbol"], row["kind"]) for row in found] == [("main", "BTC/USDT", "TRADE")]
+    assert accepted["id"] == found[0]["id"]
+    assert stack.ask("reconcile", "show")["differences"] == []
+    until(lambda: len(stack.query("SELECT FROM movements")) == before + 2, seconds=15, what="both ledgers changed")
+    assert stack.ask("invariants")["violations"] == []
+    assert stack.trader("reconcile", "accept", str(found[0]["id"]), "--reason", "again", status=1) == ""
+    until(lambda: not halted_symbols(stack), seconds=15, what="no halt")
+    stack.trader("start", "--reason", "on with it")
+
+
 @pytest.fixture
 def still_market(tmp_path: Path) -> Path:
     """The demonstration's configuration on a market that stands still, so that nothing fills while we compare."""
