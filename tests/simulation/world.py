@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from libs.common.contracts.events import MarketStatusChanged, OrderRefused, QuoteChanged, SignalGenerated
+from libs.common.contracts.events import HeartbeatSent, MarketStatusChanged, OrderRefused, QuoteChanged, SignalGenerated
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.storage import keys
 from tests.simulation.exchange import SimulatedExchange
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.machine import Machine, SimulatedClock
+from tests.simulation.machine import BEGIN, Machine, SimulatedClock
 from tests.simulation.network import Network
 from tests.simulation.plan import CONFIGURATION, EXPOSURE_MAX, PROBE_S_MAX, REST_S_MAX, SERVICES, Plan
 from tests.simulation.services import System, simulated_surroundings
@@ -178,7 +178,23 @@ class World(Trouble):
         while True:
             for symbol in SYMBOLS:
                 await self._show(symbol)
+            await self._publish(self._heartbeat_of_the_recorder())
             await asyncio.sleep(1.0)
+
+    def _heartbeat_of_the_recorder(self) -> HeartbeatSent:
+        """The audit recorder is not simulated: it always keeps up."""
+        now = self.machine.clock.now()
+        return HeartbeatSent(
+            occurred_at=now,
+            component="audit_recorder",
+            instance="simulated",
+            sequence=self._updates,
+            ready=True,
+            handled=self._updates,
+            loop_lag_ms=0.0,
+            configuration_hash=self.system.configuration.hash,
+            started_at=BEGIN,
+        )
 
     async def _show(self, symbol: str) -> None:
         now, bid = self.machine.clock.now(), self.exchange.bid(symbol)
