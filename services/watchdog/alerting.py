@@ -157,15 +157,13 @@ class Alarm:
 
     async def _is_confirmed(self, alert: AlertRaised, confirmation: Confirmation) -> bool:
         raised_at_s = alert.occurred_at.timestamp()
-        loop = asyncio.get_running_loop()
-        ends_at_s = loop.time() + self._confirmed_s_max
-        while True:
-            if await confirmation.recorded_at() >= raised_at_s:
-                return True
-            left_s = ends_at_s - loop.time()
-            if left_s <= 0:
-                return False
-            await asyncio.sleep(min(CONFIRMATION_INTERVAL_S, left_s))
+        try:
+            async with asyncio.timeout(self._confirmed_s_max):
+                while await confirmation.recorded_at() < raised_at_s:
+                    await asyncio.sleep(CONFIRMATION_INTERVAL_S)
+        except TimeoutError:
+            return False
+        return True
 
 
 def load_urls(path: Path) -> tuple[str, ...]:
