@@ -35,9 +35,9 @@ run: $(READY) ## Start the whole stack in the foreground, on the recorded market
 test: $(READY) ## Everything that CI runs: unit, contract, integration, end to end, coverage
 	@rm -f .coverage .coverage.*
 	$(MEASURE) -m pytest tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 300
-	$(PYTEST) tests/unit -m sweep -n 2 --timeout 300
-	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
-	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e --timeout 600
+	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/simulation -n 2 -m sweep --timeout 300
+	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 4 --dist loadfile --timeout 180
+	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
 	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory coverage
 

@@ -159,11 +159,12 @@ class Alarm:
         raised_at_s = alert.occurred_at.timestamp()
         try:
             async with asyncio.timeout(self._confirmed_s_max):
-                while await confirmation.recorded_at() < raised_at_s:
+                while True:
+                    if await confirmation.recorded_at() >= raised_at_s:
+                        return True
                     await asyncio.sleep(CONFIRMATION_INTERVAL_S)
         except TimeoutError:
             return False
-        return True
 
 
 def load_urls(path: Path) -> tuple[str, ...]:
