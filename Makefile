@@ -34,7 +34,7 @@ run: $(READY) ## Start the whole stack in the foreground, on the recorded market
 # SQLAlchemy runs the migrations in greenlets; knowing them makes every other hot loop a quarter slower.
 test: $(READY) ## Everything that CI runs: unit, contract, integration, end to end, coverage
 	@rm -f .coverage .coverage.*
-	$(MEASURE) -m pytest tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 300
+	$(MEASURE) -m pytest tests/unit tests/service tests/simulation tests/architecture -m "not sweep" -n 2 --timeout 300
 	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/simulation -n 2 -m sweep --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 4 --dist loadfile --timeout 180
 	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
@@ -42,7 +42,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	@$(MAKE) --no-print-directory coverage
 
 test-unit: $(READY) ## The fast tests, under a minute
-	$(PYTEST) tests/unit tests/service tests/architecture -m "not sweep" -n 2 --timeout 60 -q
+	$(PYTEST) tests/unit tests/service tests/simulation tests/architecture -m "not sweep" -n 2 --timeout 60 -q
 
 test-integration: $(READY) ## Contract and integration tests on real Kafka, Postgres and Valkey
 	$(PYTEST) tests/contract tests/integration -n 2 --dist loadfile --timeout 180
