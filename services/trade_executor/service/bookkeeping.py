@@ -25,6 +25,7 @@ from services.trade_executor.service.ports import Records
 
 _LOG = structlog.get_logger()
 _ALARMING = frozenset({Reason.CLOCK_SKEW, Reason.CREDENTIALS})
+_GIVEN_UP = frozenset({OrderStatus.QUARANTINED, OrderStatus.NOT_ACCEPTED, OrderStatus.ABANDONED})
 
 
 class Bookkeeper:
@@ -138,17 +139,18 @@ class Bookkeeper:
         events.extend(order_filled(merged, trade, entry=entry or order) for trade in new_trades)
         if merged.status.is_terminal and not order.status.is_terminal and merged.filled_quantity > 0:
             events.append(trade_alert(merged, merged.updated_at))
-        if order.status is OrderStatus.QUARANTINED and merged is not order:
+        if order.status in _GIVEN_UP and merged is not order:
             _LOG.error("An order that was given up as not accepted showed up", order=order.client_order_id)
             events.append(
                 system_error(
                     order.account,
                     order.client_order_id,
-                    f"{order.client_order_id} showed up {merged.status} after its quarantine: adopted",
+                    f"{order.client_order_id} showed up {merged.status}, given up as {order.status}: adopted",
                     self._now,
                 )
             )
-            if order.released_at is not None:  # its claim no longer counted against the limits
+            # Its claim no longer counted against the limits.
+            if order.released_at is not None or order.status is not OrderStatus.QUARANTINED:
                 late = late_fill(order.account, order.symbol, order.client_order_id, merged.status)
                 await records.add_difference(late, self._now)
         return events

@@ -416,3 +416,25 @@ async def test_a_day_after_its_quarantine_an_order_is_over(
 
     assert executor.order(approval.intent_id).status is OrderStatus.NOT_ACCEPTED
     executor.check()
+
+
+async def test_an_order_that_was_given_up_for_good_and_shows_up_is_adopted_and_told_of(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    exchange.answers.append(Answer.ARRIVES_LATE)
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    name = executor.order(approval.intent_id).client_order_id
+    await executor.transactions.apply(
+        lambda records: executor.bookkeeper.end(
+            records, executor.order(approval.intent_id), OrderStatus.NOT_ACCEPTED, "a refusal that proved nothing"
+        )
+    )
+
+    exchange.deliver_late()
+    await executor.stream(name)
+
+    assert executor.order(approval.intent_id).status is OrderStatus.FILLED
+    (told,) = [alert for alert in executor.events(AlertRaised) if alert.alert_type is AlertType.SYSTEM_ERROR]
+    assert told.message == f"{name} showed up FILLED, given up as NOT_ACCEPTED: adopted"
+    executor.check()
