@@ -71,7 +71,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         server_clock = ServerClock(clock)
         budget = AddressBudget(clock, server_clock)
         for account in accounts:
-            gateways[account], streams[account] = connect(runtime, account, server_clock, budget)
+            gateways[account], streams[account] = connect(runtime, account, server_clock, budget, SystemRandom())
             stack.push_async_callback(gateways[account].close)
         refuse_shared_keys(settings, accounts)
 

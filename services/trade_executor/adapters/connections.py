@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from random import SystemRandom
+from random import Random
 
 from libs.common.errors import ConfigurationError
 from libs.common.runtime import Runtime
@@ -17,7 +17,7 @@ from services.trade_executor.settings import Settings
 
 
 def connect(
-    runtime: Runtime[Settings], account: str, server_clock: ServerClock, budget: AddressBudget
+    runtime: Runtime[Settings], account: str, server_clock: ServerClock, budget: AddressBudget, randomness: Random
 ) -> tuple[CcxtOrderGateway, UserStream]:
     """Return an account's gateway and user stream; neither has connected yet."""
     settings, symbols = runtime.settings, runtime.configuration.symbols
@@ -37,7 +37,7 @@ def connect(
         symbols={exchange_symbol(symbol): symbol for symbol in symbols},
         clock=runtime.clock,
         clock_offset_ms=partial(_offset_ms, gateway),
-        randomness=SystemRandom(),
+        randomness=randomness,
         budget=budget,
     )
     return gateway, stream
