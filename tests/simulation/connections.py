@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class SimulatedSession:
     """aiohttp's session, as far as the services use it."""
 
-    def __init__(self, network: "Network") -> None:
+    def __init__(self, network: "Network", timeout: aiohttp.ClientTimeout | None) -> None:
         self._network = network
+        self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,8 +55,8 @@ class SimulatedSession:
         """Ask, and lend the answer."""
         parts = urlsplit(url)
         query = parts.query + (urlencode(params) if params else "")
-        seconds = timeout.total if timeout is not None else None
-        async with asyncio.timeout(seconds):
+        bound = timeout or self._timeout
+        async with asyncio.timeout(bound.total if bound is not None else None):
             answer = await self._answer(method, parts.netloc, parts.path, query, headers or {})
 
         async def text() -> str:

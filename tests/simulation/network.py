@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+import aiohttp
+
 from tests.simulation.connections import SimulatedSession, SimulatedSocket
 from tests.simulation.exchange import HttpAnswer, SimulatedExchange, error
 from tests.simulation.loop import CURRENT, WORLD, Process
@@ -157,9 +159,9 @@ class Network:
 
     # What stands for `aiohttp.ClientSession`.
 
-    def session(self, **_: Any) -> "SimulatedSession":
-        """Return a session."""
-        return SimulatedSession(self)
+    def session(self, timeout: aiohttp.ClientTimeout | None = None, **_: Any) -> "SimulatedSession":
+        """Return a session, whose requests end after its time-out unless they bring their own."""
+        return SimulatedSession(self, timeout)
 
 
 def _subject(query: str) -> str:
