@@ -50,7 +50,7 @@ _TAKE: Final = """
         SELECT event_id, channel FROM notifications WHERE state = 'QUEUED' AND attempt_at <= $1
         ORDER BY attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
-    RETURNING taken.event_id, channel, alert_type, severity, title, body, occurred_at, attempts
+    RETURNING taken.event_id, channel, alert_type, severity, component, title, body, occurred_at, attempts
 """
 _MARK_SENT: Final = """
     UPDATE notifications SET state = 'SENT', sent_at = $3, reason = '' WHERE event_id = $1 AND channel = $2

@@ -19,7 +19,7 @@ from libs.common.contracts.events import AlertRaised
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import deadline
 from libs.common.observability import metrics
-from services.notifier.domain.routing import Repetition, Routing, route
+from services.notifier.domain.routing import BUILT_IN, Repetition, Routing, route
 from services.notifier.domain.texts import Language, Text, compose
 
 DELIVERY_S_MAX: Final = 5.0
@@ -27,7 +27,7 @@ ATTEMPTS_MAX: Final = 8
 RETRY_S_MAX: Final = 60.0
 IDLE_S: Final = 1.0
 WATCHDOG: Final = "watchdog"
-"""It reads in our metrics whether its alerts were recorded, and tells them itself otherwise."""
+"""It reads in our metrics whether its alerts reached somebody outside, and tells them itself otherwise."""
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +40,7 @@ class Notification:
     channel: str
     alert_type: str
     severity: str
+    component: str
     title: str
     body: str
     occurred_at: datetime
@@ -171,8 +172,6 @@ class Notifier:
                     metrics.NOTIFICATIONS.labels(channel=planned.channel, state="SUPPRESSED").inc()
 
         await self._alerts.handle(work)
-        if alert.component == WATCHDOG:
-            metrics.WATCHDOG_ALERT_RECORDED.set(alert.occurred_at.timestamp())
         self._sender_wanted.set()
         return ()
 
@@ -214,6 +213,8 @@ class Sender:
             if delivery.delivered:
                 await self._outbox.mark_sent(notification, now)
                 metrics.NOTIFICATIONS.labels(channel=notification.channel, state="SENT").inc()
+                if notification.component == WATCHDOG and notification.channel not in BUILT_IN:
+                    metrics.WATCHDOG_ALERT_TOLD.set(notification.occurred_at.timestamp())
             elif notification.attempts < ATTEMPTS_MAX:
                 await self._outbox.mark_failed(notification, delivery.reason, now + _pause(notification.attempts))
             else:

@@ -19,7 +19,7 @@ from libs.common.contracts.vocabulary import Severity
 from libs.common.errors import ConfigurationError, RetryableError
 
 CONFIRMED_S_MAX: Final = 5.0
-"""An alert that the notifier has not recorded by then is told directly."""
+"""An alert that the notifier has not delivered to anybody outside by then is told directly."""
 CONFIRMATION_INTERVAL_S: Final = 0.5
 CONFIRMATION_S_MAX: Final = 1.0
 WEBHOOK_S_MAX: Final = 3.0
@@ -28,17 +28,17 @@ WEBHOOK_PAUSE_S: Final = 1.0
 ALERTS_WAITING_MAX: Final = 20
 """Alerts that may wait at once; with a dead channel further ones only go the other ways."""
 
-RECORDED: Final = "trader_watchdog_alert_recorded_timestamp_seconds"
+TOLD: Final = "trader_watchdog_alert_told_timestamp_seconds"
 _URL: Final = TypeAdapter(HttpUrl)
 
 _log = structlog.get_logger(__name__)
 
 
 class Confirmation(Protocol):
-    """What the notifier has recorded."""
+    """What the notifier has told."""
 
-    async def recorded_at(self) -> float:
-        """Return the epoch time of the newest alert of ours that it recorded; 0: none that it knows of."""
+    async def told_at(self) -> float:
+        """Return the epoch time of the newest alert of ours that reached somebody; 0: none that it knows of."""
         ...
 
 
@@ -49,8 +49,8 @@ class NotifierConfirmation:
         self._session = session
         self._metrics_url = metrics_url
 
-    async def recorded_at(self) -> float:
-        """Return the epoch time of the newest alert of ours that it recorded; 0: none that it knows of."""
+    async def told_at(self) -> float:
+        """Return the epoch time of the newest alert of ours that reached somebody; 0: none that it knows of."""
         timeout = aiohttp.ClientTimeout(total=CONFIRMATION_S_MAX)
         try:
             async with self._session.get(self._metrics_url, timeout=timeout) as response:
@@ -59,7 +59,7 @@ class NotifierConfirmation:
             return 0.0
         for line in text.splitlines():
             name, _, value = line.partition(" ")
-            if name == RECORDED:
+            if name == TOLD:
                 return _number(value)
         return 0.0
 
@@ -113,7 +113,7 @@ class Alarm:
     Args:
         publish: Puts an alert on its way over Kafka to the notifier.
         direct: The channel of its own.
-        confirmation: What the notifier has recorded; None: there is no notifier to ask.
+        confirmation: What the notifier has told; None: there is no notifier to ask.
         confirmed_s_max: How long to wait for it.
     """
 
@@ -160,7 +160,7 @@ class Alarm:
         try:
             async with asyncio.timeout(self._confirmed_s_max):
                 while True:
-                    if await confirmation.recorded_at() >= raised_at_s:
+                    if await confirmation.told_at() >= raised_at_s:
                         return True
                     await asyncio.sleep(CONFIRMATION_INTERVAL_S)
         except TimeoutError:

@@ -170,9 +170,9 @@ AUDIT_ANCHORED_AT: Final = Gauge(
 )
 
 # Notifications
-WATCHDOG_ALERT_RECORDED: Final = Gauge(
-    "trader_watchdog_alert_recorded_timestamp_seconds",
-    "When the newest alert of the watchdog was raised that the notifier has recorded; it tells the others itself.",
+WATCHDOG_ALERT_TOLD: Final = Gauge(
+    "trader_watchdog_alert_told_timestamp_seconds",
+    "When the newest alert of the watchdog was raised that reached somebody outside; it tells the others itself.",
     registry=REGISTRY,
 )
 NOTIFICATIONS: Final = Counter(

@@ -14,12 +14,15 @@ from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import RetryableError
 from libs.common.messaging.cause import Cause, enclose
+from libs.common.observability import metrics
 from libs.common.storage.postgres import Database
 from services.notifier.adapters import DashboardChannel, LogChannel, PostgresAlerts, PostgresOutbox
 from services.notifier.service import ATTEMPTS_MAX, Channel, Delivery, Notification, Notifier, Sender
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.migrated import MigratedDatabase
+
+TOLD = "trader_watchdog_alert_told_timestamp_seconds"
 
 
 @dataclass
@@ -98,6 +101,21 @@ def a_desk(
     )
     sender = Sender(outbox=PostgresOutbox(database), channels=by_name, clock=clock, wanted=wanted)
     return Desk(database, clock, by_name, notifier, sender)
+
+
+async def test_the_watchdog_is_confirmed_only_what_reached_somebody_outside(database):
+    email = FakeChannel(failures=[Delivery(delivered=False, reason="away")])
+    channels: dict[str, Channel] = {"dashboard": DashboardChannel(), "log": LogChannel(), "email": email}
+    desk = a_desk(database, channels=channels, configured=("dashboard", "email"))
+    metrics.WATCHDOG_ALERT_TOLD.set(0)
+
+    alert = await desk.raise_alert(component="watchdog")
+    await desk.sender.deliver_due()  # to the table and the log
+    assert metrics.REGISTRY.get_sample_value(TOLD) == 0
+    desk.clock.advance(60)
+    await desk.sender.deliver_due()
+
+    assert metrics.REGISTRY.get_sample_value(TOLD) == alert.event.occurred_at.timestamp()
 
 
 async def test_an_alert_is_delivered_to_every_channel_and_shown_in_the_views(migrated, database):

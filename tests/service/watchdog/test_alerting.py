@@ -15,7 +15,7 @@ from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.common.observability import metrics
 from services.watchdog.alerting import (
-    RECORDED,
+    TOLD,
     WEBHOOK_ATTEMPTS_MAX,
     Alarm,
     DirectChannel,
@@ -102,7 +102,7 @@ async def test_an_alert_that_the_notifier_does_not_confirm_is_posted(
     session: aiohttp.ClientSession, receiver: Receiver, address: str
 ) -> None:
     published: list[Event] = []
-    receiver.metrics = f"# HELP x y\n{RECORDED} {AT.timestamp() - 1}\nother 7\n"
+    receiver.metrics = f"# HELP x y\n{TOLD} {AT.timestamp() - 1}\nother 7\n"
     alarm = an_alarm(session, f"{address}/hook", notifier=address, publish=published.append)
 
     alarm.tell(an_alert())
@@ -117,7 +117,7 @@ async def test_an_alert_that_the_notifier_does_not_confirm_is_posted(
 async def test_an_alert_that_the_notifier_confirms_is_not_told_twice(
     session: aiohttp.ClientSession, receiver: Receiver, address: str
 ) -> None:
-    receiver.metrics = f"{RECORDED} {AT.timestamp()!r}\n"
+    receiver.metrics = f"{TOLD} {AT.timestamp()!r}\n"
     alarm = an_alarm(session, f"{address}/hook", notifier=address, confirmed_s_max=30)
 
     alarm.tell(an_alert())
@@ -131,19 +131,19 @@ async def test_the_notifiers_metric_is_what_is_read(
 ) -> None:
     from prometheus_client import generate_latest  # noqa: PLC0415 - only here
 
-    metrics.WATCHDOG_ALERT_RECORDED.set(AT.timestamp())
+    metrics.WATCHDOG_ALERT_TOLD.set(AT.timestamp())
     receiver.metrics = generate_latest(metrics.REGISTRY).decode()
 
-    assert await NotifierConfirmation(session, f"{address}/metrics").recorded_at() == AT.timestamp()
+    assert await NotifierConfirmation(session, f"{address}/metrics").told_at() == AT.timestamp()
 
 
-@pytest.mark.parametrize("content", ["", "nothing here 7\n", f"{RECORDED} soon\n"])
+@pytest.mark.parametrize("content", ["", "nothing here 7\n", f"{TOLD} soon\n"])
 async def test_metrics_that_say_nothing_confirm_nothing(
     session: aiohttp.ClientSession, receiver: Receiver, address: str, content: str
 ) -> None:
     receiver.metrics = content
 
-    assert await NotifierConfirmation(session, f"{address}/metrics").recorded_at() == 0
+    assert await NotifierConfirmation(session, f"{address}/metrics").told_at() == 0
 
 
 @pytest.mark.parametrize("notifier", [None, NOBODY])
@@ -164,7 +164,7 @@ async def test_an_alert_that_does_not_even_leave_for_kafka_is_posted_without_wai
     def refuse(_: Event) -> None:
         raise RetryableError("the buffer is full")
 
-    receiver.metrics = f"{RECORDED} {AT.timestamp() + 1}\n"
+    receiver.metrics = f"{TOLD} {AT.timestamp() + 1}\n"
     alarm = an_alarm(session, f"{address}/hook", notifier=address, publish=refuse)
 
     alarm.tell(an_alert())
