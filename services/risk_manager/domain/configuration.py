@@ -7,8 +7,7 @@ from enum import StrEnum
 
 from libs.common.configuration import SourcedConfiguration
 from libs.common.contracts.events import ConfigurationChanged
-
-TEXT_CHARACTERS_MAX = 2_000
+from services.risk_manager.domain.telling import TEXT_CHARACTERS_MAX
 
 
 class ChangeRefusal(StrEnum):

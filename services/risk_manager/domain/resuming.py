@@ -6,11 +6,9 @@ Invariant: nothing is resumed whose books and exchange differ, and a command cle
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from libs.common.control.halts import HaltRecord
-
-DIFFERENCES_TOLD_MAX: Final = 5
+from services.risk_manager.domain.telling import told
 
 
 class ResumeRefusal(StrEnum):
@@ -63,11 +61,10 @@ def resume_refusal(
         or (strategy is not None and halt.scope_strategy != strategy)
     ]
     if outside:
-        return ResumeRefusal.HALT_IS_OUT_OF_SCOPE, ", ".join(outside)
+        return ResumeRefusal.HALT_IS_OUT_OF_SCOPE, told(outside)
     symbols = {halt.scope_symbol for halt in halts}
     open_ones = [each for each in differences if None in symbols or each.symbol is None or each.symbol in symbols]
     if open_ones:
-        told = "; ".join(str(each) for each in open_ones[:DIFFERENCES_TOLD_MAX])
-        more = f"; and {len(open_ones) - DIFFERENCES_TOLD_MAX} more" if len(open_ones) > DIFFERENCES_TOLD_MAX else ""
-        return ResumeRefusal.RECONCILIATION_DIFFERS, f"settle them first (trader reconcile): {told}{more}"
+        listed = told(open_ones, separator="; ")
+        return ResumeRefusal.RECONCILIATION_DIFFERS, f"settle them first (trader reconcile): {listed}"
     return None

@@ -12,6 +12,7 @@ from typing import Final
 from libs.common.contracts.events import TradingStateChanged
 from libs.common.contracts.vocabulary import StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
+from services.risk_manager.domain.telling import told
 
 
 class ReducingCause(StrEnum):
@@ -116,9 +117,9 @@ class AccountState:
         if not reason.strip():
             return TransitionRefusal.REASON_IS_MISSING, ""
         if not clears:
-            return TransitionRefusal.NO_HALT_IS_NAMED, f"latched: {', '.join(known)}"
+            return TransitionRefusal.NO_HALT_IS_NAMED, f"latched: {told(known)}"
         if unknown := sorted(set(clears) - known.keys()):
-            return TransitionRefusal.HALT_IS_UNKNOWN, f"{', '.join(unknown)}; latched: {', '.join(known)}"
+            return TransitionRefusal.HALT_IS_UNKNOWN, f"{told(unknown)}; latched: {told(known)}"
         for halt_id in clears:
             if (found := persisting.get(known[halt_id].trigger)) is not None:
                 return TransitionRefusal.CAUSE_PERSISTS, f"{known[halt_id].trigger}: {found}"

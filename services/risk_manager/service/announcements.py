@@ -7,6 +7,7 @@ from libs.common.contracts.events import AlertRaised, CommandAcknowledged, Contr
 from libs.common.contracts.vocabulary import AlertType, Severity, TradingState
 from libs.common.control.halting import HaltPath
 from libs.common.control.halts import HaltRecord
+from services.risk_manager.domain.telling import TEXT_CHARACTERS_MAX
 from services.risk_manager.domain.trading_state import AccountState
 
 COMPONENT: Final = "risk_manager"
@@ -25,7 +26,7 @@ def acknowledged(
         component=COMPONENT,
         path=path,
         state=state,
-        reason=refusal or note,
+        reason=(refusal or note)[:TEXT_CHARACTERS_MAX],
     )
 
 
@@ -38,7 +39,7 @@ def halt_alert(halt: HaltRecord, state: AccountState, *, now: datetime) -> Alert
         severity=Severity.CRITICAL,
         component=COMPONENT,
         subject=halt.halt_id,
-        message=f"halted {scope} of {state.account}: {halt.trigger}: {halt.reason}"[:2_000],
+        message=f"halted {scope} of {state.account}: {halt.trigger}: {halt.reason}"[:TEXT_CHARACTERS_MAX],
         parameters={
             "trigger": halt.trigger.value,
             "reason": halt.reason[:500],
@@ -59,7 +60,7 @@ def resumption_alert(state: AccountState, *, now: datetime) -> AlertRaised:
         severity=Severity.INFO,
         component=COMPONENT,
         subject=f"{state.account}|{state.revision}",
-        message=f"resumed {state.account} to {state.state} by {state.issuer}: {state.reason}"[:2_000],
+        message=f"resumed {state.account} to {state.state} by {state.issuer}: {state.reason}"[:TEXT_CHARACTERS_MAX],
         parameters={"state": state.state.value, "reason": state.reason[:500], "issuer": state.issuer},
         account=state.account,
     )

@@ -86,16 +86,18 @@ class EmergencyWatch:
         self._reconciled_at[envelope.event.account] = envelope.event.began_at
 
     async def on_dead_letter(self, envelope: Envelope[MessageDeadLettered], records: RiskRecords) -> Sequence[Event]:
-        """Halt every account when a message about money or control could not be used."""
+        """Halt every account when a message about money or control could not be used; once while that halt stands."""
         letter = envelope.event
         if letter.topic not in _HALTING_TOPICS:
             return ()
+        kind = f"poison-{letter.topic}-"
         events: list[Event] = []
         for account in self._accounts:
+            standing = [halt.halt_id for halt in (await records.state(account)).halts if halt.halt_id.startswith(kind)]
             events += await self._governor.trip(
                 StopTrigger.SYSTEM_ERROR,
                 account=account,
-                halt_id=f"poison-{letter.topic}-{letter.partition}-{letter.offset}",
+                halt_id=standing[0] if standing else f"{kind}{letter.partition}-{letter.offset}",
                 reason=f"{letter.component} cannot use {letter.topic}/{letter.partition}@{letter.offset}: "
                 f"{letter.reason}"[:2_000],
                 at=letter.occurred_at,

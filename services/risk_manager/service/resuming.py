@@ -4,6 +4,7 @@ from datetime import datetime
 
 from libs.common.contracts.events import ControlCommanded
 from services.risk_manager.domain.resuming import ResumeRefusal, resume_refusal
+from services.risk_manager.domain.telling import told
 from services.risk_manager.domain.trading_state import AccountState, TransitionRefusal
 from services.risk_manager.service.policy import Conditions
 from services.risk_manager.service.ports import RiskRecords
@@ -39,4 +40,4 @@ def told_resumption(before: AccountState, after: AccountState) -> str:
     """Return which halts a RESUME settled and which are still latched."""
     remaining = [halt.halt_id for halt in after.halts]
     cleared = [halt.halt_id for halt in before.halts if halt.halt_id not in remaining]
-    return f"cleared: {', '.join(cleared)}" + (f"; still latched: {', '.join(remaining)}" if remaining else "")
+    return f"cleared: {told(cleared)}" + (f"; still latched: {told(remaining)}" if remaining else "")

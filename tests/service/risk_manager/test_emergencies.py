@@ -208,6 +208,25 @@ async def test_poison_on_a_topic_about_money_halts(topic: str, state: TradingSta
     assert len(station.governor.known["main"].halts) == (state is TradingState.HALTED)
 
 
+async def test_poison_halts_once_a_topic_while_that_halt_stands() -> None:
+    station = Station()
+    letters = [
+        MessageDeadLettered(
+            occurred_at=NOW, component="order", topic=topic, partition=0, offset=offset, value_bytes=1, reason="bad"
+        )
+        for offset in (5, 6)
+        for topic in ("fills", "orders.approved")
+    ]
+
+    for letter in letters:
+        await station.apply(lambda records, letter=letter: station.watch.on_dead_letter(enveloped(letter), records))  # type: ignore[misc]  # the letter is bound
+
+    assert [halt.halt_id for halt in station.governor.known["main"].halts] == [
+        "poison-fills-0-5",
+        "poison-orders.approved-0-5",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "halts"),
     [

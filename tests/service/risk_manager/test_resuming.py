@@ -42,6 +42,34 @@ async def test_the_answer_names_what_was_cleared_and_what_is_still_latched() -> 
     assert [halt.halt_id for halt in office.records.states["main"].halts] == ["eth"]
 
 
+@pytest.mark.parametrize(
+    ("clears", "reason"),
+    [
+        ((), "NO_HALT_IS_NAMED: latched: "),
+        (tuple(f"{number:02}-{'x' * 197}" for number in range(100)), "HALT_IS_UNKNOWN: 00-xxx"),
+        (tuple(f"{number:02}-{'h' * 97}" for number in range(50)), "cleared: 00-hhh"),
+    ],
+)
+async def test_an_answer_about_many_halts_names_the_first_and_counts_the_others(
+    clears: tuple[str, ...], reason: str
+) -> None:
+    halts = [HaltRecord(halt_id=f"{number:02}-{'h' * 97}", account="main", halted_at=NOW) for number in range(100)]
+    office = halted_office(*halts)
+
+    answer = await office.acknowledged(a_command("RESUME", clears=clears))
+
+    assert answer.reason.startswith(reason)
+    assert answer.reason.endswith(", and 95 more" if not answer.accepted else ", and 45 more")
+    assert len(office.records.states["main"].halts) == (50 if answer.accepted else 100)
+
+
+async def test_an_answer_is_cut_where_it_would_not_fit() -> None:
+    office = halted_office(WHOLE)
+    office.conditions.differing = [a_difference(found="9" * 1_000) for _ in range(5)]
+
+    assert len((await office.acknowledged(a_command("RESUME", clears=("whole",)))).reason) == 2_000
+
+
 async def test_a_halt_that_came_after_the_person_looked_keeps_its_latch() -> None:
     office = halted_office(WHOLE)
     command = a_command("RESUME", clears=("whole",))
