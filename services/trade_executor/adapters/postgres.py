@@ -172,8 +172,8 @@ class PostgresRecords(PostgresDifferences):
         if await self.order(order.intent_id) is None:
             await self.insert(order)
             return
-        state = state_values(order)
-        await self._transaction.execute(update_statement("orders", tuple(state)), order.intent_id, *state.values())
+        for table, values in (("orders", state_values(order)), ("order_intents", request_values(order, self._doubt))):
+            await self._transaction.execute(update_statement(table, tuple(values)), order.intent_id, *values.values())
 
     async def remember_published(self, records: Sequence[RawRecord]) -> None:
         """Take published events back into the outbox."""

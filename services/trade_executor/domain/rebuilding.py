@@ -68,6 +68,8 @@ def rebuilt(update: OrderUpdated, known: ExecutorOrder | None, exits: Exits, lis
         order,
         status=status,
         revision=update.revision,
+        order_type=OrderType(update.order_type),
+        quantity=update.quantity,
         signed_at_ms=order.signed_at_ms if signed_at is None else epoch_ms(signed_at),
         filled_quantity=update.filled_quantity,
         filled_amount=update.filled_amount,

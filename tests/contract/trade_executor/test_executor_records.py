@@ -217,6 +217,31 @@ async def test_the_request_of_an_exit_is_fixed_when_its_turn_comes(transact: Tra
     assert await transact(lambda records: records.order(waiting.intent_id)) == requested
 
 
+async def test_a_restored_order_replaces_what_is_known_with_the_request_that_was_sent(transact: Transact):
+    entry = an_entry(status=OrderStatus.FILLED)
+    waiting = a_sell(entry, 2, role=Role.EXIT, approved=True, signed_at_ms=None, stop_price=None)
+    forgotten = a_sell(entry, 3, status=OrderStatus.ACCEPTED)
+    await insert(transact, entry, waiting)
+    requested = waiting.changed(
+        NOW,
+        status=OrderStatus.SUBMITTED,
+        quantity=waiting.quantity * 2,
+        order_type=OrderType.MARKET,
+        signed_at_ms=1_767_614_409_000,
+    )
+
+    for order in (requested, forgotten):
+        await transact(partial(_restore, order))
+
+    assert await transact(lambda records: records.order(waiting.intent_id)) == requested
+    assert await transact(lambda records: records.order(forgotten.intent_id)) == forgotten
+    assert await transact(lambda records: records.unresolved("main")) == [requested]
+
+
+async def _restore(order: ExecutorOrder, records: Records) -> None:
+    await records.restore(order)
+
+
 async def test_that_a_request_was_answered_changes_nothing_else(transact: Transact):
     order = an_entry()
     await insert(transact, order)

@@ -13,6 +13,7 @@ from libs.common.contracts.topics import TopicName
 from libs.common.contracts.vocabulary import OrderStatus as Told
 from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.records import RawRecord
+from libs.exchange.orders.port import NewOrder
 from libs.exchange.user_stream.events import BalanceTransferred
 from services.trade_executor.domain.rebuilding import latest, rebuilt
 from services.trade_executor.service.streaming import StreamReader
@@ -140,3 +141,28 @@ async def test_a_database_that_knows_everything_is_left_alone(exchange: FakeExch
 
     assert not executor.latch.added
     assert not executor.tables.remembered
+
+
+async def test_an_exit_that_was_sent_after_the_backup_is_looked_for_with_the_quantity_it_was_sent_with(
+    executor: Executor, exchange, clock
+):
+    await executor.approve(an_approval(clock))
+    leaving = an_exit(clock)
+    await executor.receive(leaving)  # it waits for the end of the protection
+    earlier = a_copy(executor.tables)
+    waiting = executor.order(leaving.intent_id)
+    await executor.settle()
+    sent = next(
+        event
+        for event in executor.events(OrderUpdated)
+        if event.intent_id == leaving.intent_id and event.revision == waiting.revision + 1
+    )
+
+    order = rebuilt(sent.model_copy(update={"quantity": waiting.quantity * 2}), waiting, (None, None), None)
+    successor = await restored(executor, earlier)
+
+    assert waiting.is_unsent
+    assert order.is_unresolved
+    assert order.quantity == waiting.quantity * 2
+    assert len(exchange.sent(NewOrder)) == 2  # the entry and the exit, once
+    assert successor.order(leaving.intent_id).filled_quantity == executor.order(leaving.intent_id).quantity
