@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -78,7 +78,7 @@ class OperatorKey:
                     hint=f"chmod 600 {path}",
                 )
             private_key = load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ConfigurationError(
                 where=str(path), expected="an unencrypted Ed25519 key in PEM", found=str(error)
             ) from error
@@ -94,6 +94,7 @@ class OperatorKey:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
+        _sync_directory(path.parent)
 
     def sign(self, message: bytes) -> str:
         """Return the signature of `message`, base64."""
@@ -142,6 +143,9 @@ class Operator(BaseModel):
 
 
 _FILE: Final = TypeAdapter(dict[str, Operator])
+_FILE_MODE: Final = 0o644
+"""Public keys are no secret; whoever may write the file decides who commands."""
+_EXPECTED: Final = "a JSON object of operators by key id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,29 +162,33 @@ class Operators:
             ConfigurationError: The file cannot be read, or a key id is not its key's fingerprint.
         """
         try:
-            by_key_id = _FILE.validate_json(path.read_bytes())
+            content = path.read_bytes()
         except FileNotFoundError:
             return cls({})
-        except (OSError, ValidationError) as error:
-            raise ConfigurationError(
-                where=str(path), expected="a JSON object of operators by key id", found=str(error)[:500]
-            ) from error
-        for key_id, operator in by_key_id.items():
-            if key_id != _fingerprint(operator.public_key):
-                raise ConfigurationError(
-                    where=f"{path}: {key_id}", expected=_fingerprint(operator.public_key), found=key_id
-                )
-        return cls(by_key_id)
+        except OSError as error:
+            raise ConfigurationError(where=str(path), expected=_EXPECTED, found=str(error)) from error
+        return cls(_parsed(content, path))
 
     def save(self, path: Path) -> None:
-        """Replace the file at once, so that no reader ever sees half of it."""
-        content = {
+        """Replace the file at once, so that no reader ever sees half of it and no power failure brings a key back.
+
+        Raises:
+            ConfigurationError: No service could read it; the file is left as it is.
+        """
+        operators = {
             key_id: operator.model_dump(mode="json", exclude_defaults=True)
             for key_id, operator in self.by_key_id.items()
         }
+        content = (json.dumps(operators, indent=2, sort_keys=True) + "\n").encode()
+        _parsed(content, path)
         draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        with draft.open("wb") as file:
+            os.fchmod(file.fileno(), _FILE_MODE)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
+        _sync_directory(path.parent)
 
     def with_key(
         self,
@@ -200,7 +208,7 @@ class Operators:
         operator = self.by_key_id[key_id]
         if operator.revoked_at is not None:
             return self
-        revoked = operator.model_copy(update={"revoked_at": at, "revoked_reason": reason})
+        revoked = Operator.model_validate({**operator.model_dump(), "revoked_at": at, "revoked_reason": reason})
         return Operators({**self.by_key_id, key_id: revoked})
 
     def find(self, key_id: str) -> Operator | None:
@@ -216,3 +224,24 @@ class Operators:
 
 def _fingerprint(public_key_text: str) -> str:
     return hashlib.sha256(public_key_text.encode()).hexdigest()[:16]
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Operator]:
+    try:
+        by_key_id = _FILE.validate_json(content)
+    except ValidationError as error:
+        raise ConfigurationError(where=str(path), expected=_EXPECTED, found=str(error)[:500]) from error
+    for key_id, operator in by_key_id.items():
+        fingerprint = _fingerprint(operator.public_key)
+        if key_id != fingerprint:
+            raise ConfigurationError(where=f"{path}: {key_id}", expected=fingerprint, found=key_id)
+    return by_key_id
+
+
+def _sync_directory(directory: Path) -> None:
+    """Force the names in a directory to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

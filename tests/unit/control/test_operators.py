@@ -1,11 +1,15 @@
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from libs.common.control.operators import OperatorKey, OperatorRole, Operators
+from libs.common.control.operators import Operator, OperatorKey, OperatorRole, Operators
 from libs.common.errors import ConfigurationError
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def test_a_saved_key_is_readable_by_its_owner_only_and_signs_as_before(tmp_path: Path) -> None:
@@ -73,8 +77,47 @@ def test_a_revoked_key_is_unknown() -> None:
     key = OperatorKey.generate()
     operators = Operators({}).with_key(key, issuer="alice")
 
-    revoked = operators.without(key.key_id, at=datetime(2026, 1, 5, tzinfo=UTC))
+    revoked = operators.without(key.key_id, at=NOW)
     assert revoked.find(key.key_id) is None
+
+
+def test_a_revocation_that_no_service_could_read_is_not_made() -> None:
+    key = OperatorKey.generate()
+
+    with pytest.raises(ValidationError, match="2000"):
+        Operators({}).with_key(key, issuer="alice").without(key.key_id, at=NOW, reason="x" * 2_001)
+
+
+def test_what_no_service_could_read_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "operators.json"
+    Operators({}).with_key(OperatorKey.generate(), issuer="alice").save(path)
+    before = path.read_bytes()
+    unreadable = Operator.model_construct(public_key="AAAA", issuer="")
+
+    with pytest.raises(ConfigurationError, match="operators by key id"):
+        Operators({"a": unreadable}).save(path)
+
+    assert path.read_bytes() == before
+
+
+def test_the_operators_are_on_the_disk_before_they_are_in_force_and_only_their_owner_changes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "operators.json"
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    umask = os.umask(0)
+    try:
+        Operators({}).with_key(OperatorKey.generate(), issuer="alice").save(path)
+    finally:
+        os.umask(umask)
+
+    assert synced == [(".operators.json.draft", False), (tmp_path.name, True)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("content", ["[]", '{"a": 1}', "not json"])
