@@ -73,15 +73,16 @@ def late_fill(account: str, symbol: str, client_order_id: str, status: str) -> D
     )
 
 
-def restored(account: str, *, events: int, orders: int, epoch: int) -> Difference:
+def restored(account: str, *, events: int, orders: int, unreadable: int, epoch: int) -> Difference:
     """Return that the database was put back to an earlier moment; what it had forgotten has been taken back."""
+    left_out = f"; {unreadable} events could not be read" if unreadable else ""
     return Difference(
         account=account,
         kind=Kind.RESTORED,
         subject=f"epoch {epoch}",
         symbol=None,
         expected="a database that knows what was published",
-        found=f"an earlier one: {events} events and {orders} orders were taken back",
+        found=f"an earlier one: {events} events and {orders} orders were taken back{left_out}",
     )
 
 

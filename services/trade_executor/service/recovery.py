@@ -13,6 +13,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import BalancesAdjusted, OrderFilled, OrderUpdated
+from libs.common.errors import InvalidMessageError
 from libs.common.messaging.records import RawRecord
 from libs.trading.orders import OrderStatus
 from services.trade_executor.domain.differences import StoredDifference
@@ -79,7 +80,7 @@ class Recovery:
 
     async def _take_back(self, records: Records, *, forgotten: Sequence[RawRecord]) -> Sequence[Event]:
         """Bring the orders and transfers up to what was told; the exchange tells the executions anew."""
-        told = [record.decoded().event for record in forgotten]
+        told = _decoded(forgotten)
         updates = [event for event in told if isinstance(event, OrderUpdated)]
         orders = await self._rebuild(records, updates, [event for event in told if isinstance(event, OrderFilled)])
         for event in told:
@@ -87,10 +88,15 @@ class Recovery:
                 await records.book(_movement(event))
         await records.remember_published(forgotten)
         now = self._clock.now()
-        _LOG.error("The database is older than what was published", events=len(told), orders=orders)
+        unreadable = len(forgotten) - len(told)
+        _LOG.error(
+            "The database is older than what was published", events=len(told), orders=orders, unreadable=unreadable
+        )
         events: list[Event] = []
         for account in self._accounts:
-            difference = restored(account, events=len(told), orders=orders, epoch=self._transactions.epoch)
+            difference = restored(
+                account, events=len(told), orders=orders, unreadable=unreadable, epoch=self._transactions.epoch
+            )
             await records.add_difference(difference, now)
             events.append(system_error(account, "restored", f"{difference}; see trader reconcile show", now))
         return events
@@ -108,6 +114,23 @@ class Recovery:
                 await records.set_chain_open(order.chain_id, is_open=True)  # planning closes what needs nothing
             changed += 1
         return changed
+
+
+def _decoded(records: Sequence[RawRecord]) -> Sequence[Event]:
+    """Return the events of those that can be understood; the exchange knows what the others told."""
+    events: list[Event] = []
+    for record in records:
+        try:
+            events.append(record.decoded().event)
+        except InvalidMessageError as error:
+            _LOG.error(
+                "A published event cannot be taken back",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=str(error),
+            )
+    return events
 
 
 async def _open_differences(account: str, records: Records) -> Sequence[StoredDifference]:

@@ -2,6 +2,7 @@
 
 import copy
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -166,3 +167,19 @@ async def test_an_exit_that_was_sent_after_the_backup_is_looked_for_with_the_qua
     assert order.quantity == waiting.quantity * 2
     assert len(exchange.sent(NewOrder)) == 2  # the entry and the exit, once
     assert successor.order(leaving.intent_id).filled_quantity == executor.order(leaving.intent_id).quantity
+
+
+async def test_an_event_that_cannot_be_read_is_left_out_and_told(executor: Executor, exchange, clock):
+    earlier = a_copy(executor.tables)
+    await executor.approve(an_approval(clock))
+    told = executor.events(OrderUpdated)
+    successor = Executor(exchange=exchange, clock=clock, tables=earlier, epoch=9)
+    records = [as_published(event, offset) for offset, event in enumerate(told)]
+    successor.published.records = [replace(records[0], value=b"{}"), *records[1:]]
+
+    await successor.start()
+
+    ((_, row),) = successor.tables.differences.items()
+    assert row.found.endswith("; 1 events could not be read")
+    assert len(successor.tables.remembered) == len(records)
+    assert len(successor.working(an_approval(clock).intent_id)) == 2
