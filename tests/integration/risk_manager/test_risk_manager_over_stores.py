@@ -145,7 +145,10 @@ async def test_signals_are_answered_and_a_halt_survives_a_kill_until_it_is_resum
         return len(await stack.in_redis.read()) == len(await stack.in_files.read()) == 1
 
     async def acknowledged() -> bool:
-        published = "SELECT count(*) FROM risk_manager.outbox WHERE topic = 'control.acks' AND published_at IS NOT NULL"
+        published = """
+            SELECT count(*) FROM risk_manager.outbox
+            WHERE headers ->> 'event_type' = 'CommandAcknowledged' AND published_at IS NOT NULL
+        """
         return await stack.row(published) == {"count": 3}
 
     async def no_latch() -> bool:
