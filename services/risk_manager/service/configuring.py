@@ -106,6 +106,11 @@ class ConfigurationKeeper:
         await self._keep(following, records)
         return following
 
+    async def restore(self, records: RiskRecords) -> None:
+        """Take up the stored version where its commit was never answered."""
+        if (stored := await records.configuration()) is not None:
+            records.after_commit(lambda: self._take_up(stored))
+
     def _following(
         self,
         stored: ConfigurationVersion | None,

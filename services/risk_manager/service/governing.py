@@ -87,17 +87,19 @@ class Governor:
                 reason="" if armed else f"live trading needs TRADER_LIVE_ARMED to name {account}",
                 now=now,
             )
-            if before is None or after.revision != before.revision:
-                events += await self._keep(after, before, records)
-            else:
-                self._remember(after)
+            events += await self._keep(after, before, records)
         return events
 
     async def restore(self, records: RiskRecords) -> Sequence[Event]:
-        """Write again what the database lost of the halts in force: nobody cleared them, or it would be known here."""
+        """Write again what the database lost of the halts in force, and take up what is stored but not known here.
+
+        A commit whose answer was lost may have taken effect: then the stored revision is the higher one.
+        """
         for account, known in self.known.items():
             stored = await records.find_state(account)
-            if stored is None or {halt.halt_id for halt in known.halts} - {halt.halt_id for halt in stored.halts}:
+            if stored is not None and stored.revision > known.revision:
+                self._take_up(stored, records)
+            elif stored is None or {halt.halt_id for halt in known.halts} - {halt.halt_id for halt in stored.halts}:
                 _log.error("Stored halts were lost and are written again", account=account)
                 await records.save_state(known)
         return ()
@@ -113,6 +115,9 @@ class Governor:
         refusal = self.refusal_of(command, history)
         if refusal is CommandRefusal.REPLAYED:
             _log.warning("A command came again", command_id=str(command.command_id), path=path)
+            self._take_up(await records.state(command.account), records)
+            if command.command == "CONFIGURE":
+                await self._configuring.restore(records)
             return ()
         if refusal is not None:
             return await self._refuse(command, refusal, "", path, records)
@@ -124,7 +129,7 @@ class Governor:
             return await self._refuse(command, outcome[0], outcome[1], path, records)
         await records.save_command(command, refusal=None, path=path, at=self._clock.now())
         note = told_resumption(before, outcome) if command.command == "RESUME" else ""
-        events = await self._keep(outcome, before, records) if outcome is not before else []
+        events = await self._keep(outcome, before, records)
         events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now(), note=note))
         if command.command == "HALT":
             events += await self._after_halt(HaltRecord.of(command), outcome, records, may_liquidate=True)
@@ -144,10 +149,14 @@ class Governor:
             envelope = Envelope(event=command, event_id=command.command_id, recorded_at=command.occurred_at)
             return await self.on_command(envelope, records, path)
         events: list[Event] = []
-        for account in self._accounts if halt.account is None else (halt.account,):
-            if account in self._accounts and not await records.is_settled(account, halt.halt_id):
+        for account in self._covered(halt):
+            if not await records.is_settled(account, halt.halt_id):
                 events += await self.halt(halt.model_copy(update={"account": account}), records)
         return events
+
+    async def is_settled(self, halt: HaltRecord, records: RiskRecords) -> bool:
+        """Tell whether a halt was latched and cleared before, in every account that it covers."""
+        return all([await records.is_settled(account, halt.halt_id) for account in self._covered(halt)])
 
     async def trip(
         self,
@@ -187,9 +196,9 @@ class Governor:
         if not may_liquidate:  # what is stored as liquidating is sold until nothing is left
             halt = halt.model_copy(update={"liquidate": False})
         after = before.halted_by(halt, now=self._clock.now())
-        if after is before:
-            return ()
         events = await self._keep(after, before, records)
+        if after is before:
+            return events
         return [*events, *await self._after_halt(halt, after, records, may_liquidate=may_liquidate)]
 
     async def set_cause(
@@ -198,7 +207,7 @@ class Governor:
         """Reduce an account for the moment, or lift what reduced it."""
         before = await records.state(account)
         after = before.with_cause(cause, present=present, reason=reason, now=self._clock.now())
-        return () if after is before else await self._keep(after, before, records)
+        return await self._keep(after, before, records)
 
     def refusal_of(self, command: ControlCommanded, history: CommandHistory) -> CommandRefusal | None:
         """Return why a command must be refused, or None."""
@@ -248,10 +257,22 @@ class Governor:
             events += await self._liquidate(halt, state, records)
         return events
 
+    def _covered(self, halt: HaltRecord) -> list[str]:
+        return [account for account in self._accounts if halt.account in (None, account)]
+
     async def _keep(self, after: AccountState, before: AccountState | None, records: RiskRecords) -> list[Event]:
+        if after is before:
+            self._take_up(after, records)
+            return []
         await records.save_state(after)
         records.after_commit(lambda: self._remember(after))
         return [after.announced(previous=before.state if before is not None else None)]
+
+    def _take_up(self, stored: AccountState, records: RiskRecords) -> None:
+        """Remember a stored state that is newer than the known one: its commit was never answered."""
+        known = self.known.get(stored.account)
+        if known is None or stored.revision > known.revision:
+            records.after_commit(lambda: self._remember(stored))
 
     def _remember(self, state: AccountState) -> None:
         self.known[state.account] = state

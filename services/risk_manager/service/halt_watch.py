@@ -126,7 +126,15 @@ class HaltWatch:
 
     async def _drop_settled(self, view: LatchView) -> None:
         known = self._known()
-        settled = [halt.halt_id for halt in view.records if halt.halt_id not in known and self._concerns_us(halt)]
+        unknown = [halt for halt in view.records if halt.halt_id not in known and self._concerns_us(halt)]
+        settled: list[str] = []
+
+        async def confirm(records: RiskRecords) -> Sequence[Event]:
+            settled.extend([halt.halt_id for halt in unknown if await self._governor.is_settled(halt, records)])
+            return ()
+
+        if unknown:
+            await self._apply(confirm)
         if settled:
             await self._try(self._redis.remove(settled), "drop settled halts from Redis")
             await self._try(self._file.remove(settled), "drop settled halts from the directory")

@@ -25,6 +25,7 @@ from libs.common.contracts.events import (
 from libs.common.contracts.vocabulary import OrderStatus, Role, Side, StopTrigger
 from libs.common.control.commands import CommandHistory, issue_command
 from libs.common.control.operators import OperatorKey, Operators
+from libs.common.errors import RetryableError
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
@@ -200,6 +201,12 @@ class FakeRecords(RiskRecords):
         for effect in effects:
             effect()
         return list(events)
+
+    async def transact_unanswered(self, work: Coroutine[Any, Any, Sequence[Event]]) -> None:
+        """Run work whose commit takes effect, and then lose the connection."""
+        await work
+        self._effects.clear()
+        raise RetryableError("the connection was lost")
 
     def after_commit(self, effect: Callable[[], None]) -> None:
         self._effects.append(effect)

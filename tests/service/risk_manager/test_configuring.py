@@ -13,7 +13,7 @@ from libs.common.contracts.event import Event
 from libs.common.contracts.events import CommandAcknowledged, ConfigurationChanged, OrderApproved
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey, Operators
-from libs.common.errors import ConfigurationError
+from libs.common.errors import ConfigurationError, RetryableError
 from libs.policy import configured_strategy
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.governing import Governor
@@ -153,6 +153,19 @@ async def test_a_change_holds_from_the_next_decision_on_and_is_told_with_its_aut
     assert (before.configuration_version, after.configuration_version) == (1, 2)
     assert before.quantity == Decimal("0.00399")  # 10 000 USDT x 2 % at the collar, in steps of 0.00001
     assert after.quantity == Decimal("0.00199")  # 1 %
+
+
+async def test_a_change_whose_commit_was_never_answered_is_in_force_when_it_comes_again():
+    office = Office()
+    await office.started()
+    command = enveloped(a_command("CONFIGURE", changes={"risk_management.position_size_pct": "1"}))
+    with pytest.raises(RetryableError):
+        await office.records.transact_unanswered(office.governor.on_command(command, office.records))
+
+    assert await office.records.transact(office.governor.on_command(command, office.records)) == []
+
+    assert office.live.version == 2
+    assert office.live.current.risk_management.position_size_pct == 1
 
 
 @pytest.mark.parametrize(

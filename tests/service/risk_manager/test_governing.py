@@ -1,4 +1,6 @@
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from libs.common.contracts.events import (
 from libs.common.contracts.vocabulary import AlertType, StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey
+from libs.common.errors import RetryableError
 from services.risk_manager.domain.trading_state import ReducingCause
 from services.risk_manager.service.exposure import held
 from services.risk_manager.service.governing import Governor
@@ -360,6 +363,52 @@ async def test_a_halt_of_every_account_halts_each() -> None:
     await office.latched(HaltRecord(halt_id="file-1", halted_at=NOW))
 
     assert {state.state for state in office.governor.known.values()} == {TradingState.HALTED}
+
+
+@pytest.mark.parametrize("command", ["HALT", "START"])
+async def test_a_command_that_comes_again_makes_known_what_its_unanswered_commit_stored(command: str) -> None:
+    office = Office()
+    await office.begun()
+    envelope = enveloped(a_command(command))
+    with pytest.raises(RetryableError):
+        await office.records.transact_unanswered(office.governor.on_command(envelope, office.records))
+
+    assert await office.commanded(envelope.event) == []
+
+    assert office.state() is (TradingState.HALTED if command == "HALT" else TradingState.ACTIVE)
+
+
+async def test_a_cause_and_a_trip_whose_commits_were_never_answered_are_known_at_the_next_attempt() -> None:
+    office = Office(start=StartPolicy(starts_active=True))
+    await office.begun()
+
+    async def reduced() -> Sequence[Event]:
+        return await office.governor.set_cause(
+            "main", ReducingCause.EQUITY_IS_STALE, present=True, reason="stale", records=office.records
+        )
+
+    async def tripped() -> Sequence[Event]:
+        return await office.governor.trip(
+            StopTrigger.SYSTEM_ERROR, account="main", halt_id="h", reason="poison", at=NOW, records=office.records
+        )
+
+    for attempt, state in ((reduced, TradingState.REDUCING), (tripped, TradingState.HALTED)):
+        with pytest.raises(RetryableError):
+            await office.records.transact_unanswered(attempt())
+        assert await office.records.transact(attempt()) == []
+        assert office.state() is state
+
+
+async def test_halts_that_the_database_lost_stay_known_whatever_comes_again() -> None:
+    office = Office()
+    await office.begun()
+    halt = a_command("HALT")
+    await office.commanded(halt)
+    office.records.states["main"] = replace(office.records.states["main"], halts=())
+
+    await office.commanded(halt)
+
+    assert office.halts() == (str(halt.command_id),)
 
 
 async def test_a_rolled_back_transaction_leaves_the_known_state_as_it_was() -> None:

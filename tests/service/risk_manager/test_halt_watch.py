@@ -1,5 +1,6 @@
 # ruff: noqa: ARG001, ARG002 - fakes have the signatures of what they stand for
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,7 @@ class Tower:
         self.redis, self.file, self.writer = FakeLatch(), FakeLatch(), FakePermitWriter()
         self.events: list[Event] = []
         self.database_is_away = False
+        self.answer_is_lost = False
         self.is_owner = True
         self.differing: tuple[str, ...] = ()
         configuration = a_configuration()
@@ -128,6 +130,8 @@ class Tower:
         async def run() -> Sequence[Event]:
             return await work(self.records)
 
+        if self.answer_is_lost:
+            await self.records.transact_unanswered(run())
         self.events += await self.records.transact(run())
 
     async def ready(self) -> "Tower":
@@ -219,6 +223,52 @@ async def test_a_settled_halt_disappears_from_both_latches() -> None:
 
     assert tower.redis.records == tower.file.records == {}
     assert tower.state() is TradingState.REDUCING
+
+
+@pytest.mark.parametrize("place", ["redis", "file"])
+async def test_a_latched_halt_whose_commit_was_never_answered_stays_latched_and_halts(place: str) -> None:
+    tower = await Tower().ready()
+    await getattr(tower, place).add(HaltRecord.of(a_command("HALT")))
+    tower.answer_is_lost = True
+    with pytest.raises(RetryableError):
+        await tower.watch.look()
+    tower.answer_is_lost = False
+
+    await tower.watch.look()
+    await tower.permits.renew()
+
+    assert tower.state() is TradingState.HALTED
+    assert len(tower.redis.records) == len(tower.file.records) == 1
+    assert tower.writer.granted == {}
+
+
+async def test_a_latched_halt_that_nobody_cleared_is_never_dropped() -> None:
+    tower = await Tower().ready()
+    await tower.file.add(HaltRecord.of(a_command("HALT")))
+    await tower.watch.look()
+    tower.governor.known["main"] = replace(tower.governor.known["main"], halts=())
+
+    await tower.watch.look()
+
+    assert len(tower.redis.records) == len(tower.file.records) == 1
+
+
+@pytest.mark.parametrize("command", ["HALT", "RESUME"])
+async def test_a_command_whose_commit_was_never_answered_is_known_after_the_next_look_at_the_rows(command: str) -> None:
+    tower = await Tower().ready()
+    halt = a_command("HALT")
+    if command == "RESUME":
+        await tower.apply(lambda records: tower.governor.on_command(enveloped(halt), records))
+    unanswered = a_command("RESUME", clears=(str(halt.command_id),)) if command == "RESUME" else halt
+    tower.answer_is_lost = True
+    with pytest.raises(RetryableError):
+        await tower.apply(lambda records: tower.governor.on_command(enveloped(unanswered), records))
+    tower.answer_is_lost = False
+
+    await tower.apply(tower.governor.restore)
+
+    assert tower.governor.known == tower.records.states
+    assert tower.state() is (TradingState.HALTED if command == "HALT" else TradingState.REDUCING)
 
 
 async def test_a_stored_halt_that_the_latches_lost_is_asserted_again() -> None:
