@@ -107,7 +107,7 @@ def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
 
 
 def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
-    if chain.entry.is_over and chain.covered > chain.held:
+    if chain.entry.is_over and chain.covered > chain.held + _commission_of_sells(chain):
         return CancelWorking(chain.working_sells)  # sent with an entry that did not bring what they sell
     exposed = sellable(chain, chain.held - chain.covered, listing)
     if exposed == 0 or not chain.entry.is_over:
@@ -116,6 +116,12 @@ def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime)
         return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
     refused = _refusals_in_a_row(chain)
     return _patience(refused, exposed, now) or _cover(chain, exposed, refused, state)
+
+
+def _commission_of_sells(chain: Chain) -> Decimal:
+    """Return what the sells cost of the asset held: a protection in the middle of filling is none too large for it."""
+    trades = [fill.trade for fill in chain.fills if fill.trade.side is Side.SELL]
+    return sum((trade.commission for trade in trades if trade.commission_asset == chain.base), Decimal(0))
 
 
 def _patience(refused: Sequence[ExecutorOrder], exposed: Decimal, now: datetime) -> Step | None:

@@ -99,6 +99,24 @@ async def test_a_reached_target_ends_the_position_with_an_alert(executor: Execut
     executor.check()
 
 
+async def test_a_target_that_fills_in_part_keeps_its_stop_though_the_fee_is_taken_in_coins(
+    executor: Executor, exchange: FakeExchange, clock
+):
+    await executor.approve(an_approval(clock))
+    (oco,) = exchange.sent(NewOco)
+
+    exchange.execute(oco.above_client_order_id, quantity=Decimal("0.004"), price=Decimal(51_000))
+    fee_in_quote, fee_in_coins = exchange.executions[-1], Decimal("0.000004")
+    exchange.executions[-1] = replace(fee_in_quote, commission=fee_in_coins, commission_asset="BTC")
+    exchange.held["USDT"] += fee_in_quote.commission
+    exchange.held["BTC"] -= fee_in_coins
+    await executor.stream(oco.above_client_order_id)
+
+    assert len(executor.working(an_approval(clock).intent_id)) == 2
+    assert len(exchange.sent(NewOco)) == 1
+    executor.check()
+
+
 async def test_a_stop_that_fills_in_part_is_completed_at_the_market(executor: Executor, exchange: FakeExchange, clock):
     approval = an_approval(clock)
     await executor.approve(approval)
