@@ -13,6 +13,9 @@ STALLED_S_MAX: Final = 60.0
 BEATING_S_MAX: Final = 10.0
 """Without any heartbeat in this time it is Kafka that is silent, which says nothing of the recorder."""
 
+INSTANCES_MAX: Final = 16
+"""The recorder, its hot standbys and their former lives; whoever has been silent for longest is forgotten."""
+
 
 class AuditProgress:
     """Remembers when the recorder was last seen to record."""
@@ -34,9 +37,11 @@ class AuditProgress:
         self._beat_at_s = now_s
         if beat.component != AUDIT:
             return
-        if beat.handled > self._handled.get(beat.instance, 0):
+        if beat.handled > self._handled.pop(beat.instance, beat.handled):  # a first beat is no progress
             self._recorded_at_s = now_s
-        self._handled = {beat.instance: beat.handled}
+        self._handled[beat.instance] = beat.handled
+        if len(self._handled) > INSTANCES_MAX:
+            del self._handled[next(iter(self._handled))]
 
     def stalled_for_s(self, *, now_s: float) -> float:
         """Return for how long it has recorded nothing although there was something; 0 while it may be on its way."""

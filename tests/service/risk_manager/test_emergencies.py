@@ -396,6 +396,29 @@ async def test_a_restarted_recorder_counts_from_nothing_and_is_heard() -> None:
     assert station.state() is TradingState.ACTIVE
 
 
+@pytest.mark.parametrize("is_standby_first", [True, False])
+async def test_an_audit_log_that_stands_still_beside_a_hot_standby_halts(
+    is_standby_first: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    station = Station()
+    beats = [an_audit_beat(0, instance="host:2"), an_audit_beat(5_000)]
+    for _ in range(80):
+        for beat in beats if is_standby_first else reversed(beats):
+            await station.watch.on_heartbeat(enveloped(beat))
+        await station.wait(1)
+
+    assert station.state() is TradingState.HALTED
+
+
+async def test_an_audit_log_that_goes_on_beside_many_former_recorders_is_no_emergency() -> None:
+    station = Station()
+    for count in range(90):
+        await station.watch.on_heartbeat(enveloped(an_audit_beat(7, instance=f"former:{count}")))
+        await beating(station, 1, handled=count)
+
+    assert station.state() is TradingState.ACTIVE
+
+
 async def test_the_differences_are_those_of_the_account() -> None:
     station = Station()
     difference = OpenDifference(difference_id="1", symbol=None, subject="s", expected="1", found="2")
