@@ -133,10 +133,17 @@ class ConfigurationKeeper:
         )
 
     async def _active(self, records: RiskRecords) -> list[str]:
-        """Return the accounts that may open positions: their limits are tightened at once, and loosened never."""
+        """Return the accounts that may open positions, or will as soon as what reduces them for the moment lifts.
+
+        Their limits are tightened at once, and loosened never.
+        """
         accounts = self._live.current.exchange.accounts
         states = [await records.find_state(account) for account in accounts]
-        return [state.account for state in states if state is not None and state.state is TradingState.ACTIVE]
+        return [
+            state.account
+            for state in states
+            if state is not None and state.wants_active and state.state is not TradingState.HALTED
+        ]
 
     async def _keep(self, version: ConfigurationVersion, records: RiskRecords) -> None:
         await records.save_configuration(version)

@@ -15,6 +15,7 @@ from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import ConfigurationError, RetryableError
 from libs.policy import configured_strategy
+from services.risk_manager.domain.trading_state import ReducingCause
 from services.risk_manager.service.configuring import ConfigurationKeeper
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.judging import SignalJudge
@@ -186,6 +187,16 @@ async def test_a_limit_is_not_loosened_while_any_account_may_open_positions(chan
 
     assert why.startswith("LOOSENING_NEEDS_REDUCING: ")
     assert "while second may open positions; `trader stop` first" in why
+
+
+async def test_a_limit_is_not_loosened_while_an_account_is_reduced_only_for_the_moment():
+    office = Office()
+    await office.started()
+    an_active_account(office.records, causes=frozenset({ReducingCause.EQUITY_IS_STALE}))
+
+    why = await office.refused(risk_management__daily_loss_limit_pct="5")
+
+    assert why.startswith("LOOSENING_NEEDS_REDUCING: ")
 
 
 async def test_a_halted_account_lets_limits_be_loosened():
