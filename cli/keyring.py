@@ -6,12 +6,15 @@ revocation needs nothing that runs.
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from cli.errors import CommandError, ExitStatus
+from cli.output import tell
 from cli.place import Place
+from libs.common.contracts.events.control import CommandName
 from libs.common.control.operators import Operator, OperatorKey, Operators
 from libs.common.errors import ConfigurationError
 from libs.embedded.directory import DataDirectory
@@ -21,6 +24,11 @@ FIRST_ISSUER: Final = "operator"
 
 KEY_FILE_VARIABLE: Final = "TRADER_OPERATOR_KEY_FILE"
 """Names the key to sign with, where it is not the data directory's own."""
+
+_MAY_NOT: Final = 0
+_MAY: Final = 1
+_GOVERNS: Final = 2
+"""What a key can do about a command; one that governs may give every other command, too."""
 
 
 def operators_file(root: Path) -> Path:
@@ -77,26 +85,61 @@ def find_key(operators: Operators, name_or_id: str) -> tuple[str, Operator]:
     )
 
 
-def signing_key(place: Place) -> tuple[OperatorKey, str]:
-    """Return the key that commands are signed with, and the name that they must carry.
+def signing_key(place: Place, command: CommandName, account: str) -> tuple[OperatorKey, str]:
+    """Return the key that a command is signed with, and the name that the command must carry.
 
-    The variable's key, else the stack's first one, else, where that was revoked, another one of this directory. A
-    halt must never fail here for want of a readable operators file: the services judge.
+    The variable's key; else, of this directory, the first that governs (the stack's own before others), else that may
+    command this, else that can be read: the services judge. A halt must never fail here: where the variable's key may
+    not halt it takes one of the directory, and where none can be read, one that nobody knows.
 
     Raises:
-        ConfigurationError: There is no such key.
+        ConfigurationError: No key can be read, and it is no halt.
     """
     try:
         accepted = Operators.load(operators_file(place.directory.root)).accepted
     except ConfigurationError:
         accepted = {}
-    named = os.environ.get(KEY_FILE_VARIABLE)
-    key = OperatorKey.load(Path(named or place.endpoints["operator_key_file"]))
-    if named is None and key.key_id not in accepted:
-        for path in sorted(place.secrets.glob("operator-*.pem")):
-            other = OperatorKey.load(path)
-            if other.key_id in accepted:
-                key = other
-                break
+    enough = _GOVERNS if os.environ.get(KEY_FILE_VARIABLE) is None else _MAY
+    usable: list[tuple[int, OperatorKey]] = []
+    unusable: list[ConfigurationError] = []
+    doubts: list[str] = []
+    for path in _key_files(place, command):
+        try:
+            key = OperatorKey.load(path)
+        except ConfigurationError as error:
+            unusable.append(error)
+            doubts.append(str(error))
+            continue
+        authority = _authority(accepted.get(key.key_id), command, account)
+        usable.append((authority, key))
+        if authority >= enough:
+            break
+        if authority < _MAY:
+            doubts.append(f"{path}: expected an accepted key that may {command} {account}, found {key.key_id}")
+    if not usable and command != "HALT":
+        raise unusable[0]
+    for doubt in doubts:
+        tell(f"warning: {doubt}")
+    if not usable:
+        tell("warning: no key can be read: the halt goes out unsigned, which stops trading and sells nothing")
+        usable.append((_MAY_NOT, OperatorKey.generate()))
+    _, key = max(usable, key=itemgetter(0))  # the first of equals
     operator = accepted.get(key.key_id)
     return key, operator.issuer if operator is not None else FIRST_ISSUER
+
+
+def _key_files(place: Place, command: CommandName) -> Iterator[Path]:
+    if (named := os.environ.get(KEY_FILE_VARIABLE)) is not None:
+        yield Path(named)
+        if command != "HALT":
+            return
+    yield Path(place.endpoints["operator_key_file"])
+    yield from sorted(place.secrets.glob("operator-*.pem"))
+
+
+def _authority(operator: Operator | None, command: CommandName, account: str) -> int:
+    if operator is None:
+        return _MAY_NOT
+    if operator.governs:
+        return _GOVERNS
+    return _MAY if operator.may(command, account) else _MAY_NOT

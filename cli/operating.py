@@ -111,7 +111,7 @@ async def operate(
     """
     clock = SystemClock()
     started_s = clock.monotonic_s()
-    key, issuer = signing_key(place)
+    key, issuer = signing_key(place, command, account)
     signed = issue_command(
         command,
         account=account,

@@ -12,9 +12,11 @@ from cli.commands.keys import list_keys, new, revoke
 from cli.errors import CommandError, ExitStatus
 from cli.keyring import KEY_FILE_VARIABLE, signing_key
 from cli.place import Place
+from libs.common.contracts.events.control import CommandName
 from libs.common.control.commands import CommandHistory, CommandRefusal, issue_command, verify
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.control.operators_file import OperatorsFile
+from libs.common.errors import ConfigurationError
 from libs.embedded.directory import DataDirectory
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -91,13 +93,13 @@ def test_commands_are_signed_with_another_key_of_the_directory_once_the_first_is
 ) -> None:
     monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
     place = a_place(directory)
-    assert signing_key(place)[1] == "operator"
+    assert signing_key(place, "STOP", "main")[1] == "operator"
     new("alice", role="operator", account=None, data_dir=directory.root)
-    assert signing_key(place)[1] == "operator"
+    assert signing_key(place, "STOP", "main")[1] == "operator"
 
     revoke("operator", "rotated", data_dir=directory.root)
 
-    assert signing_key(place)[1] == "alice"
+    assert signing_key(place, "STOP", "main")[1] == "alice"
 
 
 def test_a_variable_names_the_key_to_sign_with(directory: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +107,7 @@ def test_a_variable_names_the_key_to_sign_with(directory: DataDirectory, monkeyp
     new("alice", role="operator", account=None, out=elsewhere, data_dir=directory.root)
     monkeypatch.setenv(KEY_FILE_VARIABLE, str(elsewhere))
 
-    key, issuer = signing_key(a_place(directory))
+    key, issuer = signing_key(a_place(directory), "HALT", "main")
 
     assert (key.key_id, issuer) == (OperatorKey.load(elsewhere).key_id, "alice")
 
@@ -113,7 +115,74 @@ def test_a_variable_names_the_key_to_sign_with(directory: DataDirectory, monkeyp
 def test_a_broken_operators_file_does_not_prevent_a_halt(directory: DataDirectory) -> None:
     (directory.root / "operators.json").write_text("{")
 
-    assert signing_key(a_place(directory))[1] == "operator"
+    assert signing_key(a_place(directory), "HALT", "main")[1] == "operator"
+
+
+@pytest.mark.parametrize("command", ["HALT", "STOP"])
+def test_after_a_lost_key_was_revoked_and_deleted_its_successor_signs(
+    directory: DataDirectory, command: CommandName, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new("alice", role="operator", account=None, data_dir=directory.root)
+    new("zoe", role="operator", account=None, data_dir=directory.root)
+    revoke("operator", "lost", data_dir=directory.root)
+    (directory.secrets / "operator.pem").unlink()
+    (directory.secrets / "operator-alice.pem").chmod(0o644)
+
+    assert signing_key(a_place(directory), command, "main")[1] == "zoe"
+    told = capsys.readouterr().err
+    assert "operator.pem: expected" in told
+    assert "chmod 600" in told
+
+
+def test_a_key_that_may_command_goes_before_one_that_may_not(directory: DataDirectory) -> None:
+    place = a_place(directory)
+    new("alice", role="watchdog", account=None, data_dir=directory.root)
+    new("bob", role="operator", account=["other"], data_dir=directory.root)
+    new("carol", role="operator", account=["main"], data_dir=directory.root)
+    new("zoe", role="operator", account=None, data_dir=directory.root)
+    revoke("operator", "lost", data_dir=directory.root)
+
+    assert signing_key(place, "START", "main")[1] == "zoe"
+    (directory.secrets / "operator-zoe.pem").unlink()
+    assert signing_key(place, "START", "main")[1] == "carol"
+    assert signing_key(place, "HALT", "main")[1] == "alice"
+
+
+def test_a_halt_needs_no_key_and_says_so_where_there_is_none(
+    directory: DataDirectory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(directory.root / "mislaid.pem"))
+    (directory.secrets / "operator.pem").unlink()
+    operators = Operators.load(directory.root / "operators.json")
+
+    key, _ = signing_key(a_place(directory), "HALT", "main")
+
+    assert operators.find(key.key_id) is None
+    assert "goes out unsigned" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match=r"mislaid\.pem"):
+        signing_key(a_place(directory), "STOP", "main")
+
+
+def test_a_halt_is_signed_by_the_variables_key_as_long_as_it_may_halt(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = directory.root / "dog.pem"
+    new("dog", role="watchdog", account=None, out=elsewhere, data_dir=directory.root)
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(elsewhere))
+    assert signing_key(a_place(directory), "HALT", "main")[1] == "dog"
+
+    revoke("dog", "lost", data_dir=directory.root)
+
+    assert signing_key(a_place(directory), "HALT", "main")[1] == "operator"
+    assert "dog.pem: expected an accepted key that may HALT main" in capsys.readouterr().err
+
+
+def test_a_halt_is_signed_by_the_directory_where_the_variables_key_is_mislaid(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(directory.root / "mislaid.pem"))
+
+    assert signing_key(a_place(directory), "HALT", "main")[1] == "operator"
 
 
 @pytest.mark.parametrize(
