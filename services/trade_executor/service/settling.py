@@ -18,7 +18,7 @@ from libs.common.observability import metrics
 from libs.exchange.orders.port import Balance, OrderReport
 from libs.trading.money import exact, plain
 from libs.trading.orders import OrderStatus
-from services.trade_executor.domain.differences import Difference, Kind, StoredDifference, judge
+from services.trade_executor.domain.differences import Difference, Kind, StoredDifference, Subject, judge
 from services.trade_executor.domain.findings import balance_differences, movements, order_differences
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.difference_ports import Acceptance, Movement
@@ -28,6 +28,9 @@ from services.trade_executor.service.standing import Standing
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long after its expiry an acceptance waits for balances that stand still."""
+
+QUERY_LAG: Final = timedelta(seconds=3)
+"""How long the exchange may not find an order that it has accepted: looks that agree on it are this far apart."""
 
 MISSING: Final = "ACCEPTED_AS_MISSING"
 
@@ -65,6 +68,7 @@ class Settler:
         self._after_commit = after_commit
         self._clock = clock
         self._gaps: Mapping[str, Decimal] | None = None
+        self._missing_since: Mapping[Subject, datetime] = {}
         self.open: Sequence[StoredDifference] = ()
         """The open differences as they were committed last."""
         self.is_waiting = False
@@ -75,12 +79,13 @@ class Settler:
         now = self._clock.now()
         found = await self._found(records, look)
         gaps = {one.subject: one.changes[one.subject] for one in found if one.kind is Kind.BALANCE}
+        missing_since = {one.key: self._missing_since.get(one.key, now) for one in look.missing}
         before = self._gaps
         undecided = {
             (Kind.BALANCE, asset)
             for asset in {*gaps, *(before or {}), *look.balances}
             if before is None or gaps.get(asset) != before.get(asset)
-        }
+        } | {key for key, since in missing_since.items() if now - since < QUERY_LAG}
         events = await self._keep_rows(records, found, undecided, now)
         now_by_key = {one.key: one for one in found}
         waiting = False
@@ -89,7 +94,7 @@ class Settler:
             waiting = waiting or answer is None
             events.extend(answer or ())
         rows = await records.open_differences(self._account)
-        self._after_commit(lambda: self._remember(gaps, rows, waiting=waiting))
+        self._after_commit(lambda: self._remember(gaps, missing_since, rows, waiting=waiting))
         return events
 
     async def _found(self, records: Records, look: Look) -> Sequence[Difference]:
@@ -103,7 +108,7 @@ class Settler:
         ]
 
     async def _keep_rows(
-        self, records: Records, found: Sequence[Difference], undecided: set[tuple[Kind, str]], now: datetime
+        self, records: Records, found: Sequence[Difference], undecided: set[Subject], now: datetime
     ) -> list[Event]:
         verdict = judge(await records.open_differences(self._account), found, undecided)
         await records.settle_differences(verdict.explained, "EXPLAINED", now)
@@ -221,8 +226,15 @@ class Settler:
             reason=text[:2_000],
         )
 
-    def _remember(self, gaps: Mapping[str, Decimal], rows: Sequence[StoredDifference], *, waiting: bool) -> None:
-        self._gaps, self.open, self.is_waiting = gaps, rows, waiting
+    def _remember(
+        self,
+        gaps: Mapping[str, Decimal],
+        missing_since: Mapping[Subject, datetime],
+        rows: Sequence[StoredDifference],
+        *,
+        waiting: bool,
+    ) -> None:
+        self._gaps, self._missing_since, self.open, self.is_waiting = gaps, missing_since, rows, waiting
         metrics.DIFFERENCES.labels(account=self._account).set(len(rows))
         if any(row.kind.stops_everything for row in rows):
             self._standing.foreign.add(self._account)

@@ -257,7 +257,7 @@ async def test_an_accepted_missing_order_ends_and_its_position_is_protected_agai
     for leg in lost:
         del exchange.orders[leg.client_order_id]
     exchange.lists.clear()
-    await look(executor, 1)
+    await look(executor)
 
     for row in list(executor.tables.differences.values()):
         assert await accept(executor, row.id) == ""

@@ -125,9 +125,29 @@ async def test_an_order_that_the_exchange_does_not_know_is_a_difference(executor
     for leg in executor.working(approval.intent_id):
         del exchange.orders[leg.client_order_id]
 
-    await executor.reconciler.reconcile()
+    for _ in range(2):
+        clock.advance(10)
+        await executor.reconciler.reconcile()
 
     assert {kind for kind, _ in executor.tables.differences} == {"MISSING_ORDER"}
+
+
+async def test_an_order_that_the_exchange_does_not_find_at_once_is_none(executor: Executor, exchange, clock):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    late = {
+        leg.client_order_id: exchange.orders.pop(leg.client_order_id) for leg in executor.working(approval.intent_id)
+    }
+
+    for _ in range(2):  # one after the other, as when the stream is connected again
+        clock.advance(1)
+        await executor.reconciler.reconcile()
+    exchange.orders.update(late)
+    clock.advance(10)
+    await executor.reconciler.reconcile()
+
+    assert not executor.tables.differences
+    assert not executor.latch.added
 
 
 async def test_what_the_account_traded_before_is_not_ours(exchange: FakeExchange, clock: FakeClock):
