@@ -20,6 +20,8 @@ ACCOUNT_PATTERN: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 STRATEGY_PATTERN: Final = re.compile(r".{1,60}")
 SYMBOL_PATTERN: Final = re.compile(r"[A-Z0-9]{2,12}/[A-Z0-9]{2,12}")
 NEAR_ENOUGH: Final = 0.6
+REASON_LENGTH_MAX: Final = 2_000
+"""What an event can carry."""
 
 
 def check_scope(
@@ -55,6 +57,18 @@ def check_scope(
         elif not form.fullmatch(value):
             message = f"{option}: expected {what} such as {example}, found {value}"
             raise CommandError(_followed(message, consequence), status=ExitStatus.USAGE)
+
+
+def check_reason(reason: str, *, consequence: str = "") -> None:
+    """Check that a reason says something and can be kept.
+
+    Raises:
+        CommandError: It is empty or too long.
+    """
+    found = "an empty text" if not reason.strip() else f"{len(reason)}" if len(reason) > REASON_LENGTH_MAX else ""
+    if found:
+        message = f"--reason: expected a reason of up to {REASON_LENGTH_MAX} characters, found {found}"
+        raise CommandError(_followed(message, consequence), status=ExitStatus.USAGE)
 
 
 def check_choice(option: str, value: str, choices: Iterable[str], *, what: str, consequence: str = "") -> None:

@@ -13,6 +13,8 @@ import typer
 from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Reason
 from cli.output import emit_json, emit_rows, tell
+from cli.place import Place
+from cli.scope import check_reason, check_scope
 
 if TYPE_CHECKING:
     from libs.common.control.operators import Operator, Operators
@@ -49,6 +51,8 @@ def new(
     if role not in tuple(OperatorRole):
         raise CommandError(f"--role: expected {' or '.join(OperatorRole)}, found {role}", status=ExitStatus.USAGE)
     directory = DataDirectory(data_dir)
+    for each in account or ():
+        check_scope(Place(directory, {}), account=each, consequence="No key was made.")
     path = out or directory.secrets / f"operator-{name}.pem"
     key = OperatorKey.generate()
 
@@ -59,10 +63,11 @@ def new(
                 hint="`trader keys list` shows them.",
                 status=ExitStatus.USAGE,
             )
-        key.save(path)
-        return operators.with_key(
+        changed = operators.with_key(
             key, issuer=name, role=OperatorRole(role), accounts=tuple(account or ()), at=SystemClock().now()
         )
+        key.save(path)
+        return changed
 
     try:
         operators = change_operators(directory, enrol)
@@ -105,8 +110,7 @@ def revoke(
     from libs.common.clock import SystemClock  # noqa: PLC0415
     from libs.embedded.directory import DataDirectory  # noqa: PLC0415
 
-    if not reason.strip():
-        raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
+    check_reason(reason, consequence="Nothing was revoked.")
     found: dict[str, str] = {}
 
     def revoked(operators: "Operators") -> "Operators":

@@ -8,7 +8,7 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Reason
 from cli.output import emit_json, emit_rows, tell
 from cli.place import Place, find_place, run
-from cli.scope import check_scope
+from cli.scope import check_reason, check_scope
 
 reconcile = typer.Typer(help="The books against the exchange.", no_args_is_help=True)
 
@@ -52,8 +52,7 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Take what the exchange holds into the books: signed, audited, and refused if it has changed meanwhile."""
-    if not reason.strip():
-        raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
+    check_reason(reason, consequence="Nothing was accepted.")
     place = find_place(data_dir)
     account = run(_account_of(place, difference))
     if account is None:

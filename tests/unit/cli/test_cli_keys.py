@@ -196,17 +196,43 @@ def test_a_key_that_cannot_be_meant_is_refused(directory: DataDirectory, name: s
     assert refused.value.status is ExitStatus.USAGE
 
 
+@pytest.mark.parametrize(
+    ("account", "configuration", "message"),
+    [("Main", None, "an account such as main, found Main"), ("nosuch", "{}", r"of this stack \(main\), found nosuch")],
+)
+def test_a_key_for_an_account_that_cannot_be_meant_is_not_made(
+    directory: DataDirectory, account: str, configuration: str | None, message: str
+) -> None:
+    if configuration is not None:
+        (directory.run / "configuration.json").write_text(configuration)
+
+    with pytest.raises(CommandError, match=message) as refused:
+        new("alice", role="operator", account=["main", account], data_dir=directory.root)
+
+    assert refused.value.status is ExitStatus.USAGE
+    assert not (directory.secrets / "operator-alice.pem").exists()
+
+
 def test_an_existing_key_file_is_never_overwritten(directory: DataDirectory) -> None:
     with pytest.raises(CommandError, match="expected a new file"):
         new("alice", out=directory.secrets / "operator.pem", data_dir=directory.root)
 
 
-@pytest.mark.parametrize(("key", "reason", "message"), [("nobody", "x", "name or id"), ("operator", " ", "--reason")])
+@pytest.mark.parametrize(
+    ("key", "reason", "message"),
+    [
+        ("nobody", "x", "name or id"),
+        ("operator", " ", "found an empty text. Nothing was revoked"),
+        ("operator", "x" * 2_001, "up to 2000 characters, found 2001"),
+    ],
+)
 def test_a_revocation_that_cannot_be_meant_is_refused(
     directory: DataDirectory, key: str, reason: str, message: str
 ) -> None:
-    with pytest.raises(CommandError, match=message):
+    with pytest.raises(CommandError, match=message) as refused:
         revoke(key, reason, data_dir=directory.root)
+
+    assert refused.value.status is ExitStatus.USAGE
 
 
 def test_a_key_is_revoked_once(directory: DataDirectory) -> None:
