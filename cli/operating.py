@@ -71,6 +71,11 @@ class Outcome:
         return next((answer.reason for answer in self.answers if not answer.accepted), None)
 
     @property
+    def is_latched(self) -> bool:
+        """Tell whether it is a halt that holds although its signature may be refused: a latch has it."""
+        return self.command.command == "HALT" and not {"file", "redis"}.isdisjoint(self.paths)
+
+    @property
     def note(self) -> str:
         """What came of it, where whoever accepted it said so."""
         return next((answer.reason for answer in self.answers if answer.accepted and answer.reason), "")

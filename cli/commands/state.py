@@ -11,7 +11,7 @@ from cli.errors import CommandError, ExitStatus
 from cli.options import DEFAULT_DATA_DIR, Account, AsJson, DataDir, Reason, Symbol
 from cli.output import emit_json, emit_pairs, tell
 from cli.place import Place, find_place, run
-from cli.scope import check_scope, told_scope
+from cli.scope import check_reason, check_scope, told_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,8 +153,7 @@ def _command(
     scope: str = "",
     verified_within_s: float = 0.0,
 ) -> None:
-    if not reason.strip():
-        raise CommandError("--reason: expected a reason, found an empty text", status=ExitStatus.USAGE)
+    check_reason(reason, consequence=NOTHING_DONE[command])
     from cli.operating import operate  # noqa: PLC0415 - the libraries behind it cost half a second
 
     place = find_place(data_dir)
@@ -192,6 +191,12 @@ def _report(outcome: "Outcome", scope: str, *, as_json: bool) -> None:
         emit_json(content)
     for path, reason in outcome.failed_paths.items():
         tell(f"warning: the path over {path} failed: {reason}")
+    if outcome.refusal is not None and outcome.is_latched:
+        unsold = ", not liquidated" if outcome.command.liquidate else ""
+        raise CommandError(
+            f"{scope} is halted unsigned{unsold}; the signature was refused: {outcome.refusal}",
+            hint="`trader status` shows the state, `trader keys list` whose commands are accepted.",
+        )
     if outcome.refusal is not None:
         raise CommandError(f"{name} was refused: {outcome.refusal}", hint="`trader status` shows why.")
     if outcome.missing:
@@ -226,7 +231,7 @@ def _results(outcome: "Outcome") -> dict[str, Any]:
         case "RESUME":
             latched = outcome.note.partition("still latched: ")[2]
             return {
-                "cleared": list(outcome.command.clears) if outcome.refusal is None else [],
+                "cleared": list(outcome.command.clears) if not outcome.missing and outcome.refusal is None else [],
                 "still_latched": latched.split(", ") if latched else [],
             }
         case _:

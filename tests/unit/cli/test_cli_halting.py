@@ -22,7 +22,13 @@ KEY = OperatorKey.generate()
 
 
 def an_outcome(
-    command: CommandName = "HALT", *, note: str = "", clears: tuple[str, ...] = (), **changes: Any
+    command: CommandName = "HALT",
+    *,
+    note: str = "",
+    clears: tuple[str, ...] = (),
+    liquidate: bool = False,
+    refused: bool = False,
+    **changes: Any,
 ) -> Outcome:
     signed = issue_command(
         command,
@@ -33,6 +39,7 @@ def an_outcome(
         command_id=uuid.UUID(int=1),
         now=NOW,
         clears=clears,
+        liquidate=liquidate,
     )
     answers = [
         CommandAcknowledged(
@@ -40,7 +47,7 @@ def an_outcome(
             command_id=signed.command_id,
             command=command,
             account="main",
-            accepted=True,
+            accepted=not refused or component == "trade_executor",
             component=component,
             path="kafka",
             state=TradingState.HALTED,
@@ -83,3 +90,30 @@ def test_a_resume_says_what_it_cleared_and_what_is_still_latched(capsys: pytest.
     content = json.loads(capsys.readouterr().out)
     assert (content["cleared"], content["still_latched"]) == (["a"], ["b", "c"])
     assert "flat" not in content
+
+
+@pytest.mark.parametrize(("liquidate", "told"), [(True, "halted unsigned, not liquidated;"), (False, "unsigned;")])
+def test_a_latched_halt_whose_signature_is_refused_is_told_as_a_halt(*, liquidate: bool, told: str) -> None:
+    outcome = an_outcome(note="UNKNOWN_KEY", refused=True, liquidate=liquidate)
+
+    with pytest.raises(CommandError, match=told) as failed:
+        _report(outcome, "everything of main", as_json=True)
+
+    assert "the signature was refused: UNKNOWN_KEY" in failed.value.message
+
+
+def test_a_halt_that_only_kafka_carried_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="HALT was refused: UNKNOWN_KEY"):
+        _report(an_outcome(note="UNKNOWN_KEY", refused=True, paths=["kafka"]), "everything of main", as_json=False)
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_resume_that_nobody_answered_has_cleared_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = an_outcome("RESUME", clears=("a",), answers=(), acknowledged_ms=None)
+
+    with pytest.raises(CommandError, match="expected an answer of risk_manager") as failed:
+        _report(outcome, "a of main", as_json=True)
+
+    assert failed.value.status is ExitStatus.TIMED_OUT
+    assert json.loads(capsys.readouterr().out)["cleared"] == []
