@@ -128,11 +128,14 @@ class Governor:
         if isinstance(outcome, tuple):
             return await self._refuse(command, outcome[0], outcome[1], path, records)
         await records.save_command(command, refusal=None, path=path, at=self._clock.now())
+        halt = self._halt_of(command)
         note = told_resumption(before, outcome) if command.command == "RESUME" else ""
+        if command.liquidate and not halt.liquidate:
+            note = "halted without selling anything: this key may only halt"
         events = await self._keep(outcome, before, records)
         events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now(), note=note))
         if command.command == "HALT":
-            events += await self._after_halt(HaltRecord.of(command), outcome, records, may_liquidate=True)
+            events += await self._after_halt(halt, outcome, records, may_liquidate=True)
         elif command.command == "RESUME":
             events.append(resumption_alert(outcome, now=self._clock.now()))
         return events
@@ -225,7 +228,7 @@ class Governor:
         now, reason, issuer = self._clock.now(), command.reason, command.issuer
         match command.command:
             case "HALT":
-                return before.halted_by(HaltRecord.of(command), now=now)
+                return before.halted_by(self._halt_of(command), now=now)
             case "RESUME":
                 return await resumed(command, before, records, conditions=self._conditions, now=now)
             case "START":
@@ -234,6 +237,12 @@ class Governor:
                 return before.stopped(reason=reason, issuer=issuer, now=now)
             case "CONFIGURE" | "RECONCILE_ACCEPT":  # change no account's state
                 return before
+
+    def _halt_of(self, command: ControlCommanded) -> HaltRecord:
+        """Return the halt that a command asks for; it sells only where its key may also let trading go on."""
+        operator = self._operators().find(command.key_id)
+        may_sell = operator is not None and operator.may("RESUME", command.account)
+        return HaltRecord.of(command).model_copy(update={"liquidate": command.liquidate and may_sell})
 
     async def _configured(
         self, command: ControlCommanded, state: AccountState, path: HaltPath, records: RiskRecords

@@ -16,7 +16,7 @@ from libs.common.contracts.events import (
 )
 from libs.common.contracts.vocabulary import AlertType, StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
-from libs.common.control.operators import OperatorKey
+from libs.common.control.operators import OperatorKey, OperatorRole, Operators
 from libs.common.errors import RetryableError
 from services.risk_manager.domain.trading_state import ReducingCause
 from services.risk_manager.service.exposure import held
@@ -45,7 +45,12 @@ class Office:
     """A governor over fakes."""
 
     def __init__(
-        self, *, start: StartPolicy | None = None, accounts: tuple[str, ...] = ("main",), **sections: Any
+        self,
+        *,
+        start: StartPolicy | None = None,
+        accounts: tuple[str, ...] = ("main",),
+        operators: Operators = OPERATORS,
+        **sections: Any,
     ) -> None:
         self.records, self.conditions, self.clock = FakeRecords(), FakeConditions(), a_clock()
         configuration = a_configuration(exchange={"accounts": accounts}, **sections)
@@ -60,7 +65,7 @@ class Office:
         self.governor = Governor(
             configuration=configuration,
             configuring=a_keeper(configuration),
-            operators=lambda: OPERATORS,
+            operators=lambda: operators,
             conditions=self.conditions,
             liquidate=self.judge.liquidate,
             start=start or StartPolicy(),
@@ -331,6 +336,22 @@ async def test_a_halt_with_liquidate_sells_under_its_own_halt_epoch() -> None:
     (order,) = of(OrderApproved, await office.commanded(a_command("HALT", liquidate=True)))
 
     assert (order.role, order.halt_epoch) == ("LIQUIDATION", 1)
+
+
+async def test_a_key_that_may_only_halt_sells_nothing_and_is_told_so() -> None:
+    watchdog = OperatorKey.generate()
+    office = Office(operators=OPERATORS.with_key(watchdog, issuer="watchdog", role=OperatorRole.WATCHDOG))
+    await office.begun()
+    await office.records.save_position(held(a_position()), at=NOW)
+    command = a_command("HALT", liquidate=True, issuer="watchdog", key=watchdog)
+
+    events = await office.commanded(command)
+
+    (answer,) = of(CommandAcknowledged, events)
+    assert (answer.accepted, answer.state) == (True, TradingState.HALTED)
+    assert answer.reason == "halted without selling anything: this key may only halt"
+    assert of(OrderApproved, events) == []
+    assert not office.records.states["main"].halts[0].liquidate
 
 
 @pytest.mark.parametrize(("liquidate_on", "sales"), [((), 0), ((StopTrigger.DAILY_LOSS_EXCEEDED,), 1)])
