@@ -216,6 +216,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 ("resolver", resolver.run),
                 ("halting", halting.run),
                 ("clearing", clearing.run),
+                ("acceptances", acceptances.run),
                 ("dispatcher", dispatcher.run),
                 (
                     "reconciliation news",

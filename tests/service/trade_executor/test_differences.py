@@ -17,6 +17,7 @@ from libs.exchange.user_stream.events import BalanceTransferred
 from libs.trading.market import OrderType, Side
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id
+from services.trade_executor.service.accepting import WAITING_MAX
 from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
@@ -67,6 +68,7 @@ async def accept(executor: Executor, difference: int | None, key: OperatorKey = 
         difference=difference,
     )
     await executor.acceptances.on_command(an_envelope(command.model_copy(update=changes), executor.clock))
+    await executor.acceptances.act_on_waiting()
     await executor.reconciler.reconcile()
     return answer_to(executor, command.command_id)
 
@@ -141,6 +143,26 @@ async def test_what_grew_since_has_a_new_id_and_the_old_one_cannot_be_accepted(e
     assert "SUPERSEDED" in refusal
     assert the_difference(executor) != old
     assert executor.tables.ledger["BTC"] == Decimal("0.05")
+
+
+async def test_what_grows_under_new_ids_keeps_its_halt_until_that_is_resumed(executor: Executor, exchange, clock):
+    resting = replace(
+        by_hand(clock, quantity="0.01"), order_type=OrderType.LIMIT, price=Decimal(40_000), time_in_force="GTC"
+    )
+    exchange._accept(resting)
+    for _ in range(8):
+        exchange.execute("by-hand", Decimal("0.001"))
+        await look(executor, 1)
+    (halt,) = executor.latch.added
+    assert halt.scope_symbol == SYMBOL
+    assert the_difference(executor) == 8
+
+    await executor.set_state("ACTIVE", revision=2, halts=(halt.halt_id,))
+    await executor.set_state("ACTIVE", revision=3)
+    exchange.execute("by-hand", Decimal("0.001"))
+    await look(executor, 1)
+
+    assert len({latched.halt_id for latched in executor.latch.added}) == 2
 
 
 async def test_an_acceptance_waits_while_balances_move(executor: Executor, exchange):
@@ -395,9 +417,39 @@ async def test_a_command_counts_once_and_never_after_a_newer_one(executor: Execu
     await executor.acceptances.on_command(envelope)
     assert await accept(executor, the_difference(executor), now=older) == "OLD_SEQUENCE"
     await executor.acceptances.on_command(envelope)
+    await executor.acceptances.act_on_waiting()
 
     assert answer_to(executor, command.command_id) == ""
     assert executor.tables.ledger["BTC"] == Decimal("1.05")
+
+
+async def test_hearing_a_command_waits_for_nothing_and_what_nobody_signed_takes_no_place(executor: Executor, exchange):
+    exchange.held["BTC"] += 1
+    await look(executor)
+    command = issue_command(
+        "RECONCILE_ACCEPT",
+        account=ACCOUNT,
+        reason="a gift",
+        issuer="operator",
+        key=KEY,
+        command_id=uuid.uuid4(),
+        now=executor.clock.now(),
+        difference=the_difference(executor),
+    )
+    executor.transactions.failures = 1
+    forged = command.model_copy(update={"command_id": uuid.uuid4()})
+
+    for _ in range(WAITING_MAX - 1):
+        await executor.acceptances.on_command(an_envelope(forged, executor.clock))
+    await executor.acceptances.on_command(an_envelope(command, executor.clock))
+    for _ in range(WAITING_MAX):
+        await executor.acceptances.on_command(an_envelope(command, executor.clock))
+    assert not executor.tables.acceptances
+    await executor.acceptances.act_on_waiting()
+    await executor.reconciler.reconcile()
+
+    assert answer_to(executor, forged.command_id) == "BAD_SIGNATURE"
+    assert answer_to(executor, command.command_id) == ""
 
 
 async def test_a_standby_and_other_accounts_are_none_of_our_business(exchange: FakeExchange, clock: FakeClock):
@@ -421,5 +473,6 @@ async def test_a_standby_and_other_accounts_are_none_of_our_business(exchange: F
         )
     )
 
+    await standby.acceptances.act_on_waiting()
     assert not standby.tables.acceptances
     assert not owner.tables.acceptances

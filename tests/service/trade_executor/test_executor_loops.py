@@ -11,7 +11,7 @@ from typing import Any
 
 from libs.common.control.commands import issue_command
 from libs.common.control.halts import HaltRecord, LatchView
-from libs.common.control.operators import OperatorKey
+from libs.common.control.operators import OperatorKey, Operators
 from libs.exchange.orders.port import NewOco, NewOrder
 from libs.exchange.user_stream.events import StreamConnected, UserEvent
 from libs.trading.market import OrderType, Side
@@ -227,3 +227,22 @@ async def test_a_change_of_the_state_cancels_entries_unless_it_allows_them_and_p
     await executor.halting.act_on_waiting()
 
     assert exchange.orders[resting.client_order_id].status is OrderStatus.CANCELED
+
+
+async def test_an_acceptance_is_written_down_as_it_comes(executor: Executor, clock: FakeClock):
+    key = OperatorKey.generate()
+    executor.operators = Operators({}).with_key(key, issuer="me")
+    command = issue_command(
+        "RECONCILE_ACCEPT",
+        account=ACCOUNT,
+        reason="a gift",
+        issuer="me",
+        key=key,
+        command_id=uuid.uuid4(),
+        now=clock.now(),
+        difference=1,
+    )
+
+    async with running(executor.acceptances.run()):
+        await executor.acceptances.on_command(an_envelope(command, clock))
+        await until(lambda: command.command_id in executor.tables.acceptances)
