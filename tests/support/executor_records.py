@@ -14,6 +14,7 @@ from libs.common.contracts.event import Event
 from libs.common.errors import RetryableError
 from libs.common.messaging.cause import Cause
 from libs.common.messaging.records import RawRecord
+from libs.common.messaging.sealing import CommittedUnseenError
 from libs.exchange.orders.port import TradeReport
 from libs.trading.market import Side
 from libs.trading.orders import OrderStatus
@@ -174,12 +175,18 @@ class FakeRecords(FakeDifferences):
 
 
 class FakeTransactions:
-    """An owner whose transactions take effect wholly or not at all."""
+    """An owner whose transactions take effect wholly or not at all.
+
+    Attributes:
+        failures: How many transactions from now on fail before they take effect.
+        losses: How many of those that tell something, or lead to something, take effect without an answer.
+    """
 
     def __init__(self, tables: Tables, *, epoch: int) -> None:
         self.tables = tables
         self.epoch = epoch
         self.failures = 0
+        self.losses = 0
         self._actions: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -193,8 +200,12 @@ class FakeTransactions:
         draft = copy.copy(self.tables)
         for name, value in vars(self.tables).items():
             setattr(draft, name, copy.copy(value))
-        draft.events.extend(await work(FakeRecords(draft)))
+        told = await work(FakeRecords(draft))
+        draft.events.extend(told)
         vars(self.tables).update(vars(draft))
+        if self.losses and (told or self._actions):
+            self.losses -= 1
+            raise CommittedUnseenError("trade_executor", positions={})
         actions, self._actions = self._actions, []
         for action in actions:
             action()

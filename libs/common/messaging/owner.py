@@ -24,7 +24,7 @@ from libs.common.messaging.ownership import Ownership
 from libs.common.messaging.polling import PartitionPoller
 from libs.common.messaging.positions import Position, Positions, StoredPositions
 from libs.common.messaging.records import RawRecord
-from libs.common.messaging.sealing import seal
+from libs.common.messaging.sealing import CommittedUnseenError, seal
 from libs.common.observability import metrics
 from libs.common.observability.health import Progress
 from libs.common.storage.postgres import Database
@@ -116,7 +116,8 @@ class Owner(Generic[R]):
         """Run `work` in a transaction of its own: an input that did not come from Kafka.
 
         Raises:
-            RetryableError: The database is away; whether the transaction took effect is unknown.
+            RetryableError: The database is away; nothing that anybody was to be told of took effect.
+            CommittedUnseenError: Whether it took effect is unknown: the process is to start again.
             OwnershipLostError: Another process owns the role now.
         """
         await self._transact(work, cause=cause or Cause.none())
@@ -203,18 +204,24 @@ class Owner(Generic[R]):
         """Run `work`, and store with its effects what it answers and where reading continues."""
         async with self._one_at_a_time:
             self._after_commit.clear()
+            may_go_unseen = False
             try:
                 async with self._session.transaction() as transaction:
                     events = await work(self._bind(transaction))
+                    places = positions()
+                    # Another attempt of a record finds its position moved; of any other input, nothing left to do.
+                    may_go_unseen = not places and bool(events or self._after_commit)
                     rows = await seal(
                         transaction,
                         role=self._role,
                         epoch=self.epoch,
-                        positions=positions(),
+                        positions=places,
                         envelopes=enclose_all(events, cause=cause, now=self._clock.now()),
                     )
-            except RetryableError:
+            except RetryableError as error:
                 self._relay.look()  # it may have committed all the same
+                if may_go_unseen:
+                    raise CommittedUnseenError(self._role, positions={}) from error
                 raise
             actions, self._after_commit = self._after_commit, []
             for action in actions:  # what is done comes before what is told: an order leaves before its event

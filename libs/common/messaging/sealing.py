@@ -65,17 +65,20 @@ class OutboxRow:
 
 
 class CommittedUnseenError(TraderError):
-    """The transaction that is tried again had committed, and only its answer was lost.
+    """A transaction had committed, or may have, and its answer was lost.
 
     What the process keeps in memory beside the database is behind it: the restart reads it again.
     """
 
     def __init__(self, role: str, *, positions: Positions) -> None:
         places = ", ".join(f"{topic}/{partition}:{at.next_offset}" for (topic, partition), at in positions.items())
-        super().__init__(
-            f"{role}: expected to move on to {places}, found that it had been done; the transaction had committed "
-            "although the connection failed: start again from what is stored"
+        found = (
+            f"expected to move on to {places}, found that it had been done; the transaction had committed although the "
+            "connection failed"
+            if positions
+            else "expected the answer to a commit, found none; it may have taken effect"
         )
+        super().__init__(f"{role}: {found}: start again from what is stored")
 
 
 async def seal(

@@ -1,7 +1,7 @@
 """Reach the books from outside a handler: write down what happened, however long the database is away, and read.
 
 What the exchange said is true whether or not we can record it, so the attempt is repeated until it succeeds; only a
-newer owner ends it.
+newer owner ends it, or a commit of which nobody knows whether it took effect.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ async def persist(transactions: Transactions, work: Work, *, cause: Cause | None
 
     Raises:
         OwnershipLostError: Another process writes now; its recovery finds the same facts.
+        CommittedUnseenError: It may be committed, and what was to follow is lost; the next start's recovery finds both.
     """
     attempt = 0
     while True:

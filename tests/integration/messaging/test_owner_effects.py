@@ -77,6 +77,50 @@ async def test_a_commit_whose_answer_was_lost_is_not_repeated(installation: Inst
     assert await installation.next_offset() == 1
 
 
+async def test_a_commit_of_other_inputs_whose_answer_was_lost_ends_the_owner(installation: Installation) -> None:
+    database = await ForgetfulDatabase.connect(installation.dsn, application="one")
+    assert isinstance(database, ForgetfulDatabase)
+    done: list[str] = []
+
+    async def work(tally: Tally) -> Sequence[Event]:
+        owner.after_commit(lambda: done.append("never"))
+        await tally.add("main", Decimal(7))
+        return ()
+
+    owner = await installation.owner_of(database)
+    try:
+        async with running(owner.run()):
+            await eventually(partial(_is_owner, owner))
+            database.losses = 1
+            with pytest.raises(CommittedUnseenError):
+                await owner.apply(work)
+    finally:
+        await database.close()
+
+    assert await installation.tally() == 7
+    assert done == []
+
+
+async def test_a_look_that_goes_unanswered_may_be_repeated(installation: Installation) -> None:
+    database = await ForgetfulDatabase.connect(installation.dsn, application="one")
+    assert isinstance(database, ForgetfulDatabase)
+
+    async def look(tally: Tally) -> Sequence[Event]:
+        await tally.transaction.fetchval("SELECT count(*) FROM tally")
+        return ()
+
+    owner = await installation.owner_of(database)
+    try:
+        async with running(owner.run()):
+            await eventually(partial(_is_owner, owner))
+            database.losses = 1
+            with pytest.raises(RetryableError):
+                await owner.apply(look)
+            await owner.apply(look)
+    finally:
+        await database.close()
+
+
 async def test_a_retryable_error_commits_nothing_and_the_message_is_tried_again(installation: Installation) -> None:
     attempts = 0
 

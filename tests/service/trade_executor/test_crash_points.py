@@ -7,6 +7,7 @@ import pytest
 from libs.common.contracts import vocabulary
 from libs.common.contracts.events import AlertRaised, OrderFilled, OrderUpdated
 from libs.common.contracts.vocabulary import AlertType
+from libs.common.messaging.sealing import CommittedUnseenError
 from libs.exchange.orders.port import NewOco, NewOrder
 from libs.trading.orders import OrderStatus
 from services.trade_executor.service.errands import Send
@@ -65,6 +66,25 @@ async def test_cp2_a_crash_between_commit_and_send_ends_as_not_accepted(
     (answer,) = successor.final_answers(approval.intent_id)
     assert answer.status is vocabulary.OrderStatus.QUARANTINED
     assert not exchange.requests
+    successor.check()
+
+
+async def test_cp5_an_entry_whose_commit_is_not_answered_ends_the_process_and_the_next_one_protects_it(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    approval = an_approval(clock)
+    await executor.receive(approval)
+    executor.transactions.losses = 1
+
+    with pytest.raises(CommittedUnseenError):
+        await executor.settle()
+    assert executor.order(approval.intent_id).status is OrderStatus.FILLED
+    assert not exchange.sent(NewOco)
+    successor = await executor.restarted()
+    await successor.advance(120)
+
+    assert exchange.sent(NewOco)
+    assert [order.quantity for order in successor.working(approval.intent_id)] == [HELD - HELD % Decimal("0.00001")] * 2
     successor.check()
 
 
