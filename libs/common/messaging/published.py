@@ -22,13 +22,14 @@ WINDOW_RECORDS: Final = 100
 """Read at every start; more only where the outbox does not know them."""
 FORGOTTEN_RECORDS_MAX: Final = 100_000
 OUTBOX_ROWS_MAX: Final = 20_000
-"""Of each account: how many rows may not be published yet for the last published one to be found."""
+"""Of each account and topic: how many rows may not be published yet for the last published one to be found."""
 READ_DEADLINE_S: Final = 30.0
 
 _KNOWN: Final = """
     SELECT event_id FROM (
-        SELECT headers ->> 'event_id' AS event_id FROM outbox WHERE account = $1 ORDER BY sequence DESC LIMIT $3
-    ) AS latest WHERE event_id = ANY ($2)
+        SELECT headers ->> 'event_id' AS event_id FROM outbox WHERE account = $1 AND topic = $2
+        ORDER BY sequence DESC LIMIT $4
+    ) AS latest WHERE event_id = ANY ($3)
 """
 _REMEMBER: Final = """
     WITH entry AS (
@@ -54,7 +55,7 @@ class RestoredTooFarError(TraderError):
     def __init__(self, topic: TopicName) -> None:
         super().__init__(
             f"{topic}: expected an outbox that lacks at most {FORGOTTEN_RECORDS_MAX} published events, found more; "
-            "the database was restored to a moment too long ago: see docs/runbook.md"
+            'the database was restored to a moment too long ago: see "A restored database" in docs/runbook.md'
         )
 
 
@@ -121,13 +122,13 @@ class PublishedEvents:
         return [record for record in window if record.offset < end]
 
     async def _known(self, window: Sequence[RawRecord]) -> frozenset[str]:
-        by_account: dict[str, list[str]] = {}
+        by_origin: dict[tuple[str, TopicName], list[str]] = {}
         for record in window:
-            by_account.setdefault(record.key, []).append(_event_id(record))
+            by_origin.setdefault((_storable(record.key), record.topic), []).append(_event_id(record))
         known: set[str] = set()
         async with self._database.connection() as connection:
-            for account, event_ids in by_account.items():
-                rows = await connection.fetch(_KNOWN, account, event_ids, OUTBOX_ROWS_MAX)
+            for (account, topic), event_ids in by_origin.items():
+                rows = await connection.fetch(_KNOWN, account, topic.value, event_ids, OUTBOX_ROWS_MAX)
                 known.update(row["event_id"] for row in rows)
         return frozenset(known)
 
@@ -136,13 +137,22 @@ async def remember_published(transaction: Transaction, records: Sequence[RawReco
     """Take records back into the outbox, as published: the next start knows them again."""
     await transaction.execute(
         _REMEMBER,
-        [record.key or NO_ACCOUNT for record in records],
+        [_storable(record.key) or NO_ACCOUNT for record in records],
         [record.topic.value for record in records],
-        [record.key for record in records],
-        [record.value.decode() for record in records],
-        [{name: content.decode() for name, content in record.headers} for record in records],
+        [_storable(record.key) for record in records],
+        [_text(record.value) for record in records],
+        [{_storable(name): _text(content) for name, content in record.headers} for record in records],
     )
 
 
 def _event_id(record: RawRecord) -> str:
-    return next((content.decode(errors="replace") for name, content in record.headers if name == "event_id"), "")
+    return next((_text(content) for name, content in record.headers if name == "event_id"), "")
+
+
+def _text(content: bytes) -> str:
+    return _storable(content.decode(errors="replace"))
+
+
+def _storable(text: str) -> str:
+    """Return it without the one character that Postgres does not store."""
+    return text.replace("\x00", "\ufffd")

@@ -81,6 +81,35 @@ async def test_only_what_the_outbox_does_not_know_is_forgotten_and_only_until_it
     assert all(row["published_at"] is not None for row in rows)
 
 
+async def test_a_topic_on_which_nothing_happened_for_long_is_known_however_much_was_told_on_others(
+    database: Database, cluster: Kafka, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(published, "OUTBOX_ROWS_MAX", 5)
+    events = PublishedEvents(database=database, kafka=cluster, topics=TOPICS)
+    await publish(cluster, range(1, 4))
+    told = await events.forgotten()
+    others = [
+        replace(told[0], topic=TopicName.FILLS, headers=(("event_id", f"fill {number}".encode()),))
+        for number in range(6)
+    ]
+
+    async with database.transaction() as transaction:
+        await remember_published(transaction, [*told, *others])
+
+    assert await events.forgotten() == []
+
+
+async def test_a_record_that_nobody_can_read_is_remembered_like_any_other(database: Database, cluster: Kafka):
+    await publish(cluster, range(1, 3))
+    events = PublishedEvents(database=database, kafka=cluster, topics=TOPICS)
+    told = await events.forgotten()
+
+    async with database.transaction() as transaction:
+        await remember_published(transaction, [replace(told[0], value=b"\x00\xff"), told[1]])
+
+    assert await events.forgotten() == []
+
+
 async def test_a_database_from_too_long_ago_refuses_the_start(
     database: Database, cluster: Kafka, monkeypatch: pytest.MonkeyPatch
 ):

@@ -130,6 +130,10 @@ GRANT SELECT ON reading.differences TO reader;
 """
 
 
+# Whether what was published is still known is asked for each topic, however long ago that was.
+PUBLISHED = "CREATE INDEX outbox_by_topic ON trade_executor.outbox (account, topic, sequence)"
+
+
 def upgrade() -> None:
     """Make differences exact and durable, and give both ledgers what moves balances without an order."""
     execute(DIFFERENCES)
@@ -137,8 +141,10 @@ def upgrade() -> None:
     execute(MOVEMENTS.format(schema="position_manager"))
     execute(FROM_TRANSFERS)
     execute(VIEWS)
+    execute(PUBLISHED)
 
 
 def downgrade() -> None:
     """Return to differences that only tell, and to transfers as they were."""
+    execute("DROP INDEX trade_executor.outbox_by_topic")
     execute(BEFORE)
