@@ -14,7 +14,7 @@ from libs.common.clock import Clock, epoch_ms
 from libs.common.contracts.vocabulary import StopTrigger
 from libs.common.control.halting import HaltPath, issue_halt
 from libs.common.control.halts import HaltRecord
-from services.trade_executor.domain.differences import StoredDifference
+from services.trade_executor.domain.differences import StoredDifference, Subject
 from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.events import COMPONENT
 
@@ -39,14 +39,16 @@ class DifferenceHalts:
         self._brake = brake
         self._latches = latches
         self._clock = clock
+        self._named: dict[tuple[str, Subject], HaltRecord] = {}
         self._latched: set[str] = set()
 
     async def hold(self, rows: Sequence[StoredDifference]) -> None:
-        """Latch the halts of these open differences."""
+        """Latch the halts of these open differences; one that grows under new ids keeps the halt of the first."""
         if len(self._latched) > LATCHED_MAX:
             self._latched.clear()  # to latch again changes nothing
+            self._named.clear()
         for row in rows:
-            halt = halt_of(row)
+            halt = self._halt_for(row)
             if halt is None or halt.halt_id in self._latched:
                 continue
             self._brake.on_halt(halt)
@@ -56,6 +58,16 @@ class DifferenceHalts:
                 self._latched.add(halt.halt_id)
             else:
                 _LOG.error("The halt of a difference could not be latched", difference=row.id, failed=receipt.failed)
+
+    def _halt_for(self, row: StoredDifference) -> HaltRecord | None:
+        """Return the halt that stands for what a row is about, unless it was resumed: then the row's own."""
+        known = self._named.get((row.account, row.key))
+        if known is not None and not self._brake.is_settled(known.halt_id):
+            return known
+        halt = halt_of(row)
+        if halt is not None:
+            self._named[row.account, row.key] = halt
+        return halt
 
 
 def halt_of(row: StoredDifference) -> HaltRecord | None:
