@@ -71,13 +71,17 @@ class Brake:
             return "HALTED_IN_PART"
         return None
 
-    def is_in_force(self, halt_id: str) -> bool:
-        """Tell whether a halt was heard of and is not settled, as far as anybody said."""
-        return any(halt.halt_id == halt_id for halt in self._halts) or self._is_stated(halt_id)
-
     def is_settled(self, halt_id: str) -> bool:
         """Tell whether the risk manager had a halt and has it no more: hearing of it again means nothing."""
         return halt_id in self._stated and not self._is_stated(halt_id)
+
+    def is_over(self, halt_id: str) -> bool:
+        """Tell whether a halt is known to hold no more; a latch that cannot be read says nothing."""
+        is_readable = self._latch.file_readable and self._latch.redis_readable
+        return self.is_settled(halt_id) or (is_readable and not self._is_in_force(halt_id))
+
+    def _is_in_force(self, halt_id: str) -> bool:
+        return any(halt.halt_id == halt_id for halt in self._halts) or self._is_stated(halt_id)
 
     def _is_stated(self, halt_id: str) -> bool:
         return any(halt_id in state.halts for state in self._states.values())

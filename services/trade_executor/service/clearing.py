@@ -43,6 +43,7 @@ class _Clearance:
 
     Attributes:
         halts: Those that wait for it, by id.
+        wanted: How often halts were added: what is found out meanwhile is about those before.
         fence_ms: Sweeps that began by then prove nothing; None while the exchange's time is unknown.
         proven: The symbols of which no entry is left, with when the sweep that proved it began.
         is_clear: Whether that is all of them.
@@ -50,6 +51,7 @@ class _Clearance:
 
     account: str
     halts: dict[str, HaltRecord] = field(default_factory=dict)
+    wanted: int = 0
     fence_ms: int | None = None
     proven: dict[str, int] = field(default_factory=dict)
     is_clear: bool = False
@@ -96,10 +98,11 @@ class Clearing:
         """Return the markets whose entries some halts stop; a strategy may be in any."""
         return tuple(symbol for symbol in self._symbols if any(halt.scope_symbol in (None, symbol) for halt in halts))
 
-    def want(self, account: str, halt: HaltRecord, *, cancelled: int = 0) -> None:
-        """Prove that a halt holds, from now on."""
+    def want(self, account: str, halts: Sequence[HaltRecord], *, cancelled: int = 0) -> None:
+        """Prove that halts hold, from now on."""
         clearance = self._clearances.setdefault(account, _Clearance(account))
-        clearance.halts[halt.halt_id] = halt
+        clearance.halts.update({halt.halt_id: halt for halt in halts})
+        clearance.wanted += 1
         clearance.cancelled += cancelled
         clearance.fence_ms = self._fence(account)
         clearance.proven.clear()
@@ -125,7 +128,7 @@ class Clearing:
 
     async def _advance(self, clearance: _Clearance) -> None:
         for halt_id in list(clearance.halts):
-            if not self._brake.is_in_force(halt_id):
+            if self._brake.is_over(halt_id):
                 del clearance.halts[halt_id]
         try:
             if clearance.halts and not clearance.is_clear:
@@ -143,15 +146,19 @@ class Clearing:
         if clearance.fence_ms is None:
             clearance.fence_ms = self._fence(clearance.account)
         symbols = self.symbols_of(halts)
+        wanted = clearance.wanted
         unproven = [symbol for symbol in symbols if symbol not in clearance.proven]
         sweep = await self._sweeper.sweep(clearance.account, unproven)
         clearance.cancelled += sweep.cancelled
-        if clearance.halts.keys() - {halt.halt_id for halt in halts}:
+        if clearance.wanted != wanted:
             return  # another halt came meanwhile: its fence is later
         if sweep.empty:
             clearance.attempts = 0
         self._note(clearance, sweep)
-        if not clearance.proven.keys() >= set(symbols) or await self._are_unknown(clearance):
+        is_proven = clearance.proven.keys() >= set(symbols) and not await self._are_unknown(clearance)
+        if clearance.wanted != wanted:
+            return
+        if not is_proven:
             self._later(clearance, sweep.retry_in_s)
             return
         clearance.is_clear = True
@@ -176,8 +183,12 @@ class Clearing:
     async def _look_at_sales(self, clearance: _Clearance) -> None:
         """Tell of every halt whose positions are gone."""
         clearance.due_s = self._clock.monotonic_s() + SALE_LOOK_S
+        wanted = clearance.wanted
         for halt in tuple(clearance.halts.values()):
-            if not await self._held(clearance.account, halt):
+            held = await self._held(clearance.account, halt)
+            if clearance.wanted != wanted:
+                return  # nothing is proven any more
+            if not held:
                 await self._tell(clearance, (halt,), flat=True)
                 clearance.halts.pop(halt.halt_id, None)
 

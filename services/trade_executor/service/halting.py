@@ -7,7 +7,7 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal
 
@@ -35,23 +35,24 @@ LATCH_INTERVAL_S: Final = 0.2
 PERMIT_INTERVAL_S: Final = 1.0
 PERMIT_SILENCE_S: Final = 10.0
 HALTS_REMEMBERED_MAX: Final = 10_000
-ACTIONS_MAX: Final = 1_000
+HALTS_WAITING_MAX: Final = 1_000
+"""Of an account; what is beyond comes again with the next look at the latch."""
 
 _LOG: Final = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Action:
-    """Something heard that calls for action.
+    """What an account calls for: everything that was heard since the last action, at once.
 
     Attributes:
-        halt: Set when it is a halt, with the way it came.
+        cancel: Entries may not stay, whatever the trading state.
+        halts: Each with the way it came.
     """
 
     account: str
     cancel: bool = False
-    halt: HaltRecord | None = None
-    path: Path = "kafka"
+    halts: list[tuple[HaltRecord, Path]] = field(default_factory=list)
 
 
 class Halting:
@@ -86,21 +87,19 @@ class Halting:
         self._acted: OrderedDict[str, None] = OrderedDict()
         self._permitted_at_s = dict.fromkeys(self._accounts, clock.monotonic_s())
         self._is_owner = False
-        self._work: dict[str, asyncio.Queue[_Action]] = {
-            account: asyncio.Queue(ACTIONS_MAX) for account in self._accounts
-        }
+        self._waiting: dict[str, _Action] = {}
+        self._arrived = {account: asyncio.Event() for account in self._accounts}
 
     async def run(self) -> None:
         """Act on what was heard, each account in order and none waiting for another, for ever."""
         async with asyncio.TaskGroup() as tasks:
-            for work in self._work.values():
-                tasks.create_task(self._act_on(work))
+            for account in self._accounts:
+                tasks.create_task(self._keep_acting(account))
 
     async def act_on_waiting(self) -> None:
         """Act on everything that was heard so far."""
-        for work in self._work.values():
-            while not work.empty():
-                await self.act(work.get_nowait())
+        for account in self._accounts:
+            await self._act_on_waiting(account)
 
     def take_over(self) -> None:
         """Act from now on: until then a standby only listens."""
@@ -133,7 +132,7 @@ class Halting:
         before = self._brake.state(change.account)
         self._brake.on_state(change)
         if self._is_owner and change.account in self._accounts and self._brake.state(change.account) != before:
-            self._work[change.account].put_nowait(_Action(change.account))
+            self._call_for_action(change.account)
 
     async def look_at_latch(self) -> None:
         """Look at the latch once, and act on halts that no message brought."""
@@ -150,38 +149,52 @@ class Halting:
                 self._permitted_at_s[account] = now_s
             elif now_s - self._permitted_at_s[account] >= PERMIT_SILENCE_S and self._is_owner:
                 self._permitted_at_s[account] = now_s  # look again after as long a time
-                self._work[account].put_nowait(_Action(account, cancel=True))
+                self._call_for_action(account).cancel = True
 
     async def cancel_entries(self, account: str) -> int:
         """Cancel this installation's open entries of an account once, and return how many were cancelled."""
         return (await self._sweeper.sweep(account, self._symbols)).cancelled
 
-    async def _act_on(self, work: "asyncio.Queue[_Action]") -> None:
+    def _call_for_action(self, account: str) -> _Action:
+        """Have something done about an account soon, and return what: there is room to add to it."""
+        self._arrived[account].set()
+        return self._waiting.setdefault(account, _Action(account))
+
+    async def _keep_acting(self, account: str) -> None:
         while True:
-            await self.act(await work.get())
+            await self._arrived[account].wait()
+            self._arrived[account].clear()
+            await self._act_on_waiting(account)
+
+    async def _act_on_waiting(self, account: str) -> None:
+        while (action := self._waiting.pop(account, None)) is not None:
+            await self._act(action)
 
     def _stop(self, halt: HaltRecord, path: Path) -> None:
         if path == "kafka":
             self._brake.on_halt(halt)
         if not self._is_owner or halt.halt_id in self._acted or self._brake.is_settled(halt.halt_id):
             return
+        actions = [self._call_for_action(account) for account in self._accounts if halt.account in (None, account)]
+        if any(len(action.halts) >= HALTS_WAITING_MAX for action in actions):
+            return
         self._acted[halt.halt_id] = None
         while len(self._acted) > HALTS_REMEMBERED_MAX:
             self._acted.popitem(last=False)
-        for account in self._accounts:
-            if halt.account in (None, account):
-                self._work[account].put_nowait(_Action(account, cancel=True, halt=halt, path=path))
+        for action in actions:
+            action.halts.append((halt, path))
 
-    async def act(self, action: "_Action") -> None:
+    async def _act(self, action: _Action) -> None:
         """Cancel entries where they may not stay, plan what else changes, and answer the command."""
-        account, halt = action.account, action.halt
-        if halt is not None:
-            sweep = await self._sweeper.sweep(account, self._clearing.symbols_of((halt,)))
-            self._clearing.want(account, halt, cancelled=sweep.cancelled)
+        account, halts = action.account, [halt for halt, _ in action.halts]
+        is_active = self.state(account) is vocabulary.TradingState.ACTIVE
+        everywhere = action.cancel or not is_active
+        sweep = await self._sweeper.sweep(account, self._symbols if everywhere else self._clearing.symbols_of(halts))
+        if halts:
+            self._clearing.want(account, halts, cancelled=sweep.cancelled)
+        for halt, path in action.halts:
             if halt.command is not None:
-                await self._acknowledge(halt.command, account, action.path, sweep.cancelled)
-        elif action.cancel or self._brake.state(account).value != vocabulary.TradingState.ACTIVE:
-            await self.cancel_entries(account)
+                await self._acknowledge(halt.command, account, path, sweep.cancelled)
         chains = await self._open_chains(account)
         for chain_id in chains:
             await self._dispatcher.plan(chain_id)  # exits that may no longer be sent give way to protection

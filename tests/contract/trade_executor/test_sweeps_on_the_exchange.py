@@ -91,7 +91,7 @@ class Bench:
         """Halt, and sweep until it is verified."""
         halt = HaltRecord(halt_id="halt", account=ACCOUNT, halted_at=SystemClock().now())
         self.brake.on_latch(LatchView(records=(halt,)))
-        self.clearing.want(ACCOUNT, halt)
+        self.clearing.want(ACCOUNT, [halt])
         async with asyncio.timeout(DEADLINE_S):
             while not self.tables.events:
                 await self.clearing.step()

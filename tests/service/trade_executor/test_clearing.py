@@ -1,6 +1,7 @@
 """A halt is verified by a sweep that cannot have missed an order in flight."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -12,11 +13,12 @@ from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import RetryableError
 from libs.trading.orders import OrderStatus
+from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.clearing import FENCE_MARGIN_MS
 from tests.service.trade_executor.test_stopping import a_resting_entry
 from tests.support.clock import FakeClock
 from tests.support.executor import Executor, an_approval, an_envelope, an_exit
-from tests.support.executor_records import ACCOUNT
+from tests.support.executor_records import ACCOUNT, FakeRecords
 from tests.support.fake_exchange import SYMBOL, Answer, FakeExchange
 
 FENCE_S = (1_000 + FENCE_MARGIN_MS) / 1_000  # the receive window and what the clock may be off
@@ -168,6 +170,42 @@ async def test_two_halts_are_each_verified(executor: Executor) -> None:
     await pass_time(executor, 5)
 
     assert swept(executor) == [("halt-1", False, 0), ("halt-2", False, 0)]
+
+
+async def test_a_halt_that_comes_while_the_books_are_asked_is_verified_by_a_sweep_of_its_own(
+    executor: Executor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard_at: list[datetime] = []
+    unresolved = FakeRecords.unresolved
+
+    async def interrupted(records: FakeRecords, account: str) -> Sequence[ExecutorOrder]:
+        found = await unresolved(records, account)
+        if not heard_at:
+            heard_at.append(clock.now())
+            executor.halting._stop(a_halt("halt-2"), "kafka")
+            await executor.halting.act_on_waiting()
+        return found
+
+    await halted(executor, a_halt())
+    monkeypatch.setattr(FakeRecords, "unresolved", interrupted)
+
+    await pass_time(executor, 10)
+
+    assert sorted(swept(executor)) == [("halt-1", False, 0), ("halt-2", False, 0)]
+    for event in executor.events(AccountSwept):
+        assert (event.swept_at - heard_at[0]).total_seconds() > FENCE_S
+        assert event.swept_at <= event.occurred_at
+
+
+async def test_a_latch_that_cannot_be_read_for_a_moment_ends_no_verification(executor: Executor) -> None:
+    await halted(executor, a_halt())
+    executor.latch.view = LatchView(file_readable=False)
+    await pass_time(executor, 0.5)
+
+    await halted(executor, a_halt())
+    await pass_time(executor, 5)
+
+    assert swept(executor) == [("halt-1", False, 0)]
 
 
 async def test_a_liquidating_halt_is_flat_only_when_everything_in_its_scope_is_sold(

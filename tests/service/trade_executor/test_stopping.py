@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from libs.common.contracts import vocabulary
-from libs.common.contracts.events import CommandAcknowledged
+from libs.common.contracts.events import AccountSwept, CommandAcknowledged
 from libs.common.control.commands import issue_command
 from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.operators import Operator, OperatorKey, Operators
@@ -14,6 +14,7 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id
+from services.trade_executor.service.halting import HALTS_WAITING_MAX
 from tests.support.clock import FakeClock
 from tests.support.executor import Executor, an_approval, an_envelope, an_exit
 from tests.support.executor_records import ACCOUNT
@@ -265,3 +266,23 @@ async def test_a_state_of_an_older_revision_is_ignored(executor: Executor):
     await executor.set_state("ACTIVE", revision=4)
 
     assert executor.brake.state(ACCOUNT) == "HALTED"
+
+
+async def test_any_number_of_halts_is_swept_for_at_once(executor: Executor, exchange: FakeExchange, clock: FakeClock):
+    halts = tuple(a_halt(halt_id=f"halt-{number}") for number in range(HALTS_WAITING_MAX + 1))
+    executor.latch.view = LatchView(records=halts, in_files=frozenset(halt.halt_id for halt in halts))
+    resting = a_resting_entry(clock)
+    exchange._accept(resting)
+    asked = len(exchange.requests)
+
+    await executor.halting.look_at_latch()
+    await executor.halting.act_on_waiting()
+
+    assert exchange.orders[resting.client_order_id].status is OrderStatus.CANCELED
+    assert len(exchange.requests) - asked < 10
+    await executor.advance(1)
+    await executor.halting.act_on_waiting()  # the one that did not fit
+    for _ in range(20):
+        await executor.advance(0.25)
+        await executor.clearing.step()
+    assert {event.halt_id for event in executor.events(AccountSwept)} == {halt.halt_id for halt in halts}
