@@ -147,8 +147,8 @@ class SimulatedConnection:
                 for (topic, partition), (following, event_id) in schema.offsets.items()
             ]
         if query == published._KNOWN:
-            account, event_ids, rows_max = parameters
-            latest = [row for row in schema.outbox if row.account == account][-rows_max:]
+            account, topic, event_ids, rows_max = parameters
+            latest = [row for row in schema.outbox if row.account == account and row.topic == topic][-rows_max:]
             return [{"event_id": row.headers["event_id"]} for row in latest if row.headers["event_id"] in event_ids]
         if query == reconciliation._DIFFERENCES:
             return self._database.postgres.open_differences(parameters[0])
