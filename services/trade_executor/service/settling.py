@@ -110,7 +110,9 @@ class Settler:
     async def _keep_rows(
         self, records: Records, found: Sequence[Difference], undecided: set[Subject], now: datetime
     ) -> list[Event]:
-        verdict = judge(await records.open_differences(self._account), found, undecided)
+        rows = await records.open_differences(self._account)
+        known = {row.key for row in rows}
+        verdict = judge(rows, found, undecided)
         await records.settle_differences(verdict.explained, "EXPLAINED", now)
         await records.settle_differences(verdict.superseded, "SUPERSEDED", now)
         for difference_id, difference in verdict.seen_again.items():
@@ -118,7 +120,7 @@ class Settler:
         events: list[Event] = []
         for difference in verdict.opened:
             added = await records.add_difference(difference, now)
-            if added is not None:
+            if added is not None and difference.key not in known:  # what only grew was told of
                 text = f"difference {added}: {difference}; see trader reconcile show"
                 events.append(system_error(self._account, f"difference-{added}", text, now))
         return events

@@ -156,6 +156,7 @@ async def test_what_grows_under_new_ids_keeps_its_halt_until_that_is_resumed(exe
     (halt,) = executor.latch.added
     assert halt.scope_symbol == SYMBOL
     assert the_difference(executor) == 8
+    assert len([alert for alert in executor.events(AlertRaised) if alert.subject.startswith("difference-")]) == 1
 
     await executor.set_state("ACTIVE", revision=2, halts=(halt.halt_id,))
     await executor.set_state("ACTIVE", revision=3)
