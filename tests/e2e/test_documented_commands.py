@@ -26,7 +26,12 @@ DOCUMENTED = list(
         if line.startswith("trader ")
     )
 )
-READING = [line for line in DOCUMENTED if trader_arguments(line)[0] not in STARTED_BY_THE_FIXTURE | CHANGING]
+ACCEPTING = [line for line in DOCUMENTED if trader_arguments(line)[:2] == ["reconcile", "accept"]]
+READING = [
+    line
+    for line in DOCUMENTED
+    if trader_arguments(line)[0] not in STARTED_BY_THE_FIXTURE | CHANGING and line not in ACCEPTING
+]
 FILLED_ENTRY = "SELECT intent_id FROM orders WHERE role = 'ENTRY' AND status = 'FILLED' LIMIT 1"
 
 
@@ -107,8 +112,8 @@ def test_documented_exit_statuses_hold(stack: StackUnderTest, tmp_path: Path):
     assert "did you mean 'engine'" in plain("config", "validate", str(unknown_key), status=4)
 
 
-def test_a_trade_by_hand_is_found_by_the_documented_check(stack: StackUnderTest):
-    """Comes last: afterwards books and exchange differ, as the runbook describes."""
+def test_a_trade_by_hand_is_found_by_the_documented_check_and_settled_as_documented(stack: StackUnderTest):
+    """Comes last: books and exchange differ for a while, as the runbook describes."""
     sell_by_hand(stack, symbol="BTCUSDT", quantity="0.001")
 
     violations = stack.ask("invariants", status=6)["violations"]
@@ -119,6 +124,15 @@ def test_a_trade_by_hand_is_found_by_the_documented_check(stack: StackUnderTest)
         seconds=40,
         what="an alarm about the difference",
     )
+    (difference,) = until(lambda: stack.ask("reconcile", "show")["differences"], seconds=40, what="the difference")
+    accepting, *again = [
+        [str(difference["id"]) if argument == "7" else argument for argument in trader_arguments(line)]
+        for line in ACCEPTING
+    ]
+    stack.trader(*accepting)
+    assert stack.ask("reconcile", "show")["differences"] == []
+    for arguments in again:
+        stack.trader(*arguments, status=1)
 
 
 def accepts_a_directory(arguments: list[str]) -> bool:
