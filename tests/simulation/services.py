@@ -60,10 +60,10 @@ SERVE: Final[Mapping[str, Callable[[Any], Awaitable[None]]]] = {
 HEALTH_PORT: Final = "health:1"
 
 
-class BoundLedger(FakeLedger):
-    """The position manager's tables within a transaction of the owner."""
+class Bound:
+    """Tables within a transaction of the owner: what is set on it is set on them."""
 
-    def __init__(self, tables: FakeLedger, after_commit: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, tables: Any, after_commit: Callable[[Callable[[], None]], None]) -> None:
         vars(self).update(vars(tables))
         self._tables = tables
         self._later = after_commit
@@ -77,21 +77,12 @@ class BoundLedger(FakeLedger):
         self._later(effect)
 
 
-class BoundRiskRecords(FakeRiskRecords):
-    """The risk manager's tables within a transaction of the owner."""
+class BoundLedger(Bound, FakeLedger):
+    """The position manager's tables."""
 
-    def __init__(self, tables: FakeRiskRecords, after_commit: Callable[[Callable[[], None]], None]) -> None:
-        vars(self).update(vars(tables))
-        self._tables = tables
-        self._later = after_commit
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name not in {"_tables", "_later"}:
-            setattr(self._tables, name, value)
-
-    def after_commit(self, effect: Callable[[], None]) -> None:
-        self._later(effect)
+class BoundRiskRecords(Bound, FakeRiskRecords):
+    """The risk manager's tables."""
 
 
 class SimulatedRuntime(Runtime[Any]):

@@ -101,5 +101,8 @@ AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$
 Name = Annotated[str, StringConstraints(max_length=200)]
 """What something is called: a component, a strategy, an order at the exchange."""
 
-Text = Annotated[str, StringConstraints(max_length=2_000)]
+TEXT_CHARACTERS_MAX: Final = 2_000
+"""Whoever tells what others have said cuts it to this: an event that cannot be made ends its process."""
+
+Text = Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS_MAX)]
 """Free text for people, bounded."""

@@ -9,7 +9,7 @@ from libs.common.clock import epoch_ms, from_epoch_ms
 from libs.common.contracts.codec import decode, oversized
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import MessageDeadLettered
-from libs.common.contracts.fields import TIME_MAX
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX, TIME_MAX
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import InvalidMessageError
 from libs.common.messaging.kafka import VALUE_BYTES_KEPT_MAX, CutValue, Kafka
@@ -81,5 +81,5 @@ class RawRecord:
             value=base64.b64encode(self.value[:VALUE_BYTES_KEPT_MAX]).decode(),
             value_bytes=self.value_bytes,
             reason=error.reason,
-            detail=str(error)[:2_000],
+            detail=str(error)[:TEXT_CHARACTERS_MAX],
         )

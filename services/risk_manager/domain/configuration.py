@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from libs.common.configuration import SourcedConfiguration
 from libs.common.contracts.events import ConfigurationChanged
-from services.risk_manager.domain.telling import TEXT_CHARACTERS_MAX
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 
 
 class ChangeRefusal(StrEnum):

@@ -8,6 +8,7 @@ from typing import Final
 
 from libs.common.clock import epoch_ms
 from libs.common.contracts.events import OrderApproved, OrderRefused, SignalGenerated
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.control.halts import HaltRecord
 from libs.trading import market as core_market
@@ -156,8 +157,8 @@ def refusal_of(signal: SignalGenerated, account: str, refusal: Refusal, *, now: 
         side=signal.side,
         role=signal.role,
         reason=refusal.reason,
-        limit=refusal.limit[:2_000],
-        observed=refusal.observed[:2_000],
+        limit=refusal.limit[:TEXT_CHARACTERS_MAX],
+        observed=refusal.observed[:TEXT_CHARACTERS_MAX],
     )
 
 
@@ -175,7 +176,7 @@ def sale_of(
         role=Role.LIQUIDATION,
         account=position.account,
         reference_price=bid or (position.cost / position.quantity).quantize(_PRICE_DIGITS),
-        reasons=(f"{halt.trigger}: {halt.reason}"[:2_000],),
+        reasons=(f"{halt.trigger}: {halt.reason}"[:TEXT_CHARACTERS_MAX],),
     )
 
 

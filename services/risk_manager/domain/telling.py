@@ -4,8 +4,6 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Final
 
-TEXT_CHARACTERS_MAX: Final = 2_000
-"""What a `Text` of the contracts holds."""
 TOLD_MAX: Final = 5
 """Two lists of names of the greatest length still fit into one answer."""
 

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Final
 
 from libs.common.contracts.events import AlertRaised, CommandAcknowledged, ControlCommanded
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity, TradingState
 from libs.common.control.halting import HaltPath
 from libs.common.control.halts import HaltRecord
-from services.risk_manager.domain.telling import TEXT_CHARACTERS_MAX
 from services.risk_manager.domain.trading_state import AccountState
 
 COMPONENT: Final = "risk_manager"

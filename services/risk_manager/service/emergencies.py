@@ -11,6 +11,7 @@ from libs.common.clock import Clock, epoch_ms
 from libs.common.configuration import LiveConfiguration, SafetySection
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AccountReconciled, AlertRaised, HeartbeatSent, MessageDeadLettered
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.topics import TOPICS
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
 from services.risk_manager.domain.audit_progress import AuditProgress
@@ -99,7 +100,7 @@ class EmergencyWatch:
                 account=account,
                 halt_id=standing[0] if standing else f"{kind}{letter.partition}-{letter.offset}",
                 reason=f"{letter.component} cannot use {letter.topic}/{letter.partition}@{letter.offset}: "
-                f"{letter.reason}"[:2_000],
+                f"{letter.reason}"[:TEXT_CHARACTERS_MAX],
                 at=letter.occurred_at,
                 records=records,
             )
@@ -118,7 +119,7 @@ class EmergencyWatch:
                     StopTrigger.SYSTEM_ERROR,
                     account=account,
                     halt_id=f"alert-{envelope.event_id}",
-                    reason=f"{alert.component}: {alert.message}"[:2_000],
+                    reason=f"{alert.component}: {alert.message}"[:TEXT_CHARACTERS_MAX],
                     at=alert.occurred_at,
                     records=records,
                     symbol=alert.symbol if scope == "symbol" else None,
@@ -206,26 +207,20 @@ class EmergencyWatch:
             )
 
     async def _halt_for_crashes(self, account: str, component: str, crashes: int) -> None:
-        now = self._clock.now()
-        await self._apply(
-            lambda records: self._governor.trip(
-                StopTrigger.SYSTEM_ERROR,
-                account=account,
-                halt_id=f"crashes-{component}-{epoch_ms(now)}",
-                reason=f"{component} restarted {crashes} times in {self._safety.crashes_window_s} s",
-                at=now,
-                records=records,
-            )
-        )
+        reason = f"{component} restarted {crashes} times in {self._safety.crashes_window_s} s"
+        await self._halt(account, f"crashes-{component}", reason)
 
     async def _halt_for_audit(self, account: str, stalled_s: float) -> None:
+        await self._halt(account, _STALLED, f"the audit log has stood still for {stalled_s:.0f} s")
+
+    async def _halt(self, account: str, kind: str, reason: str) -> None:
         now = self._clock.now()
         await self._apply(
             lambda records: self._governor.trip(
                 StopTrigger.SYSTEM_ERROR,
                 account=account,
-                halt_id=f"{_STALLED}-{epoch_ms(now)}",
-                reason=f"the audit log has stood still for {stalled_s:.0f} s",
+                halt_id=f"{kind}-{epoch_ms(now)}",
+                reason=reason,
                 at=now,
                 records=records,
             )

@@ -9,6 +9,7 @@ from libs.common.clock import Clock
 from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, HeartbeatSent
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity
 from services.risk_manager.domain.peers import Peers
 from services.risk_manager.service.announcements import COMPONENT
@@ -60,7 +61,7 @@ class PeerWatch:
                 "files of the others"
                 if differing
                 else "all processes are the same program with the same configuration again"
-            )[:2_000],
+            )[:TEXT_CHARACTERS_MAX],
         )
 
         async def tell(_: RiskRecords) -> Sequence[Event]:

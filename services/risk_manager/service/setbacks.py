@@ -14,6 +14,7 @@ from typing import Final
 from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, EquityMarked, PositionChanged
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
 from libs.policy import limits_of
@@ -153,7 +154,7 @@ class _Setback:
             severity=Severity.CRITICAL,
             component=COMPONENT,
             subject=f"{account}|{self.cause}",
-            message=f"{account} opens no more positions: {self}; {_WHAT_TO_DO}"[:2_000],
+            message=f"{account} opens no more positions: {self}; {_WHAT_TO_DO}"[:TEXT_CHARACTERS_MAX],
             parameters={"state": TradingState.REDUCING.value, **self.parameters},
             account=account,
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from libs.common.clock import from_epoch_ms
 from libs.common.contracts import vocabulary
 from libs.common.contracts.events import AlertRaised, BalancesAdjusted, OrderFilled, OrderUpdated
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.messaging.cause import Cause
 from libs.exchange.orders.port import TradeReport
@@ -135,7 +136,7 @@ def system_error(
         severity=severity,
         component=COMPONENT,
         subject=subject[:200],
-        message=message[:2_000],
+        message=message[:TEXT_CHARACTERS_MAX],
         parameters={"detail": message[:500]},
         account=account,
     )

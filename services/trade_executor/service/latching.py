@@ -11,6 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from libs.common.clock import Clock, epoch_ms
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import StopTrigger
 from libs.common.control.halting import HaltPath, issue_halt
 from libs.common.control.halts import HaltRecord
@@ -72,13 +73,14 @@ class DifferenceHalts:
 
 def halt_of(row: StoredDifference) -> HaltRecord | None:
     """Return the halt of a difference: of its symbol, or of the account; None where no order can name the symbol."""
+    reason = f"{CAUSE}: {row.kind} {row.subject}: expected {row.expected}, found {row.found}"
     try:
         return HaltRecord(
             halt_id=f"difference-{row.account}-{row.id}-{epoch_ms(row.since)}",
             account=row.account,
             scope_symbol=row.symbol,
             trigger=StopTrigger.SYSTEM_ERROR,
-            reason=f"{CAUSE}: {row.kind} {row.subject}: expected {row.expected}, found {row.found}"[:2_000],
+            reason=reason[:TEXT_CHARACTERS_MAX],
             issuer=COMPONENT,
             halted_at=row.since,
         )

@@ -11,6 +11,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event, event_id_of
 from libs.common.contracts.events import AlertRaised
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
 from libs.common.control.halts import HaltRecord
 from libs.exchange.outcomes import Outcome, Verdict
@@ -73,7 +74,7 @@ class SelfHalt:
             severity=Severity.CRITICAL,
             component=COMPONENT,
             subject=f"{order.account}|{refused.reason}",
-            message=message[:2_000],
+            message=message[:TEXT_CHARACTERS_MAX],
             parameters={"halt": "account", "reason": refused.reason.upper(), "order": order.client_order_id},
             account=order.account,
             symbol=order.symbol,
@@ -83,7 +84,7 @@ class SelfHalt:
                 halt_id=f"alert-{event_id_of(alert, cause=None, ordinal=0)}",  # as the risk manager will name it
                 account=order.account,
                 trigger=StopTrigger.SYSTEM_ERROR,
-                reason=message[:2_000],
+                reason=message[:TEXT_CHARACTERS_MAX],
                 issuer=COMPONENT,
                 halted_at=alert.occurred_at,
             )

@@ -13,6 +13,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CommandAcknowledged
+from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.observability import metrics
 from libs.exchange.orders.port import Balance, OrderReport
@@ -225,7 +226,7 @@ class Settler:
             component=COMPONENT,
             path="kafka",
             state=self._state(),
-            reason=text[:2_000],
+            reason=text[:TEXT_CHARACTERS_MAX],
         )
 
     def _remember(
