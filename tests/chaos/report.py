@@ -17,6 +17,8 @@ class Outcome:
     """What became of a round.
 
     Attributes:
+        mishap: What happened besides, and whether it could; empty: nothing was to.
+        fault: The fault of the exchange, and whether it could be armed; empty: none was planned.
         at: When it struck.
         step: Where the order stood that it hit; None: no order was in flight.
         aimed: Whether the moment aimed at came.

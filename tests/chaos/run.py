@@ -62,7 +62,7 @@ class Run:
     async def _strike(self, planned: Round) -> Outcome:
         arena = self._arena
         struck_at, struck_s = arena.clock.now(), 0.0
-        frozen: list[asyncio.Task[None]] = []
+        mishaps: list[asyncio.Task[str]] = []
 
         async def strike() -> None:
             nonlocal struck_at, struck_s
@@ -71,15 +71,18 @@ class Run:
             for victim in planned.victims:
                 arena.kill(victim)
             if planned.mishap is not None:
-                frozen.append(asyncio.create_task(self._happen(planned.mishap)))
+                mishaps.append(asyncio.create_task(self._happen(planned.mishap)))
 
+        fault = ""
         if planned.fault is not None:
+            fault = planned.fault["kind"]
             try:
                 await arm(arena.tail.directory.parent, planned.fault)
             except (aiohttp.ClientError, OSError) as error:
-                say(f"  {planned.fault['kind']} was not armed: {error!r}")
+                fault += " (not armed)"
+                say(f"  {fault}: {error!r}")
         aimed = await take_aim(arena, planned.aim, strike)
-        await asyncio.gather(*frozen)
+        happened = await asyncio.gather(*mishaps)
         recovery_s = await arena.until_ready(planned.victims, since_s=struck_s, seconds=READY_S_MAX)
         recovered_at = arena.clock.now()
         trading_s, halts = await self.until_trading(recovered_at)
@@ -92,8 +95,8 @@ class Run:
             number=planned.number,
             aim=planned.aim,
             victims=planned.victims,
-            mishap=str(planned.mishap or ""),
-            fault=planned.fault["kind"] if planned.fault is not None else "",
+            mishap="".join(happened),
+            fault=fault,
             at=struck_at.isoformat(timespec="milliseconds"),
             aimed=aimed,
             active=active,
@@ -105,7 +108,8 @@ class Run:
             halts=halts,
         )
 
-    async def _happen(self, mishap: Mishap) -> None:
+    async def _happen(self, mishap: Mishap) -> str:
+        """Let something happen besides, and return what the report may say of it."""
         arena = self._arena
         try:
             match mishap.act:
@@ -121,6 +125,8 @@ class Run:
                     await arena.poison(mishap.target)
         except Exception as error:  # noqa: BLE001 - whom it was to happen to may just have been killed
             say(f"  {mishap} did not happen: {error!r}")
+            return f"{mishap} (did not happen)"
+        return str(mishap)
 
     async def until_trading(self, since: datetime) -> tuple[float, tuple[str, ...]]:
         """Wait until the exchange has taken an entry that it got after `since`; end explicit halts on the way."""
