@@ -44,6 +44,17 @@ KEY_RIGHTS: Final[Mapping[str, str]] = {
 }
 """Which of an account's keys at the exchange a service is given; the others get none."""
 
+PASSED_ON: Final = ("TRADER_LOG_LEVEL",)
+PASSED_ON_TO: Final[Mapping[str, tuple[str, ...]]] = {
+    "watchdog": (
+        "TRADER_WEBHOOK_URL",
+        "TRADER_WEBHOOK_URLS_FILE",
+        "TRADER_HEARTBEAT_URL",
+        "TRADER_HEARTBEAT_INTERVAL_S",
+    ),
+}
+"""Variables of `trader up` that services have, too: all of them, and some alone, since addresses may be secrets."""
+
 MIGRATION_S_MAX: Final = 60.0
 INSTALLATION_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -56,12 +67,14 @@ class Composition:
         configuration: What is traded.
         start_active: A fresh installation starts ACTIVE: only the demonstrations do.
         origins: Where each value of the configuration comes from, by dotted key.
+        variables: The environment of `trader up`.
     """
 
     stack: Stack
     configuration: TradingConfiguration
     start_active: bool
     origins: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -202,7 +215,8 @@ class Composition:
         }
 
     def _own_environment(self, name: str) -> dict[str, str]:
-        own: dict[str, str] = {}
+        passed_on = (*PASSED_ON, *PASSED_ON_TO.get(name, ()))
+        own = {variable: self.variables[variable] for variable in passed_on if variable in self.variables}
         if name in KEY_RIGHTS:
             own["TRADER_EXCHANGE_KEYS_FILE"] = str(self._keys_file(KEY_RIGHTS[name]))
         if name == "audit_recorder":

@@ -61,7 +61,11 @@ async def run_stack(data_dir: Path, plan: Plan, *, view: View) -> ExitStatus:
         async with open_stack(data_dir, on_event=view.on_event, on_fetch=view.on_fetch) as stack:
             log_to_file(stack.directory.log_file("supervisor"))
             composition = Composition(
-                stack=stack, configuration=plan.configuration, start_active=plan.start_active, origins=plan.origins
+                stack=stack,
+                configuration=plan.configuration,
+                start_active=plan.start_active,
+                origins=plan.origins,
+                variables=os.environ,
             )
             composition.prepare()
             await stack.start(composition.services(), composition.jobs())

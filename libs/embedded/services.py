@@ -18,8 +18,9 @@ from libs.embedded.stores.store import LOOPBACK
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 USAGE_STATUS = 2
-WITHHELD_PREFIX = "TRADER_CONFIG__"
-"""Variables that stand over configuration files: they are in the files that services are given, under the options."""
+WITHHELD_PREFIX = "TRADER_"
+"""Variables of ours are for the command; a service has those that it is given. What stands over configuration files
+is in the files that services are given, under the options."""
 _OK = b"200"
 
 
@@ -30,7 +31,7 @@ class Service:
     Attributes:
         name: Unique in the stack.
         command: What to run; `python -m module` is `python_module(module)`.
-        environment: Added to this process's own environment.
+        environment: Added to this process's own environment without the variables of ours: those must be given here.
         depends_on: Stores, jobs and services that come before it.
         health_port_variable: The environment variable that tells it its health port.
         ready_path: Answers 200 when it can do its work.

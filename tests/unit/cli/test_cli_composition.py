@@ -1,0 +1,65 @@
+"""Which process of a stack gets which environment variables."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.stack.composition import PASSED_ON, PASSED_ON_TO, Composition
+from libs.common.configuration import TradingConfiguration
+from libs.embedded.services import Service
+from libs.embedded.stack import External, open_stack
+from services.watchdog.settings import Settings
+
+ELSEWHERE = External(kafka="kafka.example:9092", postgres="postgresql://db.example/trader", redis="redis://r.example/0")
+DIRECT = {
+    "TRADER_WEBHOOK_URL": "https://example.com/hook",
+    "TRADER_WEBHOOK_URLS_FILE": "/etc/trader/webhooks",
+    "TRADER_HEARTBEAT_URL": "https://example.com/beat",
+    "TRADER_HEARTBEAT_INTERVAL_S": "30",
+}
+
+
+async def services_of(root: Path, variables: dict[str, str]) -> dict[str, Service]:
+    async with open_stack(root, external=ELSEWHERE) as stack:
+        composition = Composition(
+            stack=stack, configuration=TradingConfiguration(), start_active=False, variables=variables
+        )
+        return {service.name: service for service in composition.services()}
+
+
+async def test_the_direct_channel_and_the_outside_heartbeat_reach_the_watchdog_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = await services_of(tmp_path, DIRECT)
+
+    told = {name: service.environment for name, service in services.items() if service.environment.keys() & DIRECT}
+    assert told.keys() == {"watchdog"}
+    for name, value in told["watchdog"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert str(settings.webhook_url) == DIRECT["TRADER_WEBHOOK_URL"]
+    assert str(settings.webhook_urls_file) == DIRECT["TRADER_WEBHOOK_URLS_FILE"]
+    assert str(settings.heartbeat_url) == DIRECT["TRADER_HEARTBEAT_URL"]
+    assert settings.heartbeat_interval_s == 30
+
+
+async def test_an_operators_key_is_the_commands_own(tmp_path: Path) -> None:
+    services = await services_of(tmp_path, {"TRADER_OPERATOR_KEY_FILE": "/keys/alice.pem", "TRADER_DATA_DIR": "/data"})
+
+    given = {name for service in services.values() for name in service.environment}
+    assert not given & {"TRADER_OPERATOR_KEY_FILE", "TRADER_DATA_DIR"}
+
+
+async def test_a_log_level_is_that_of_every_service_of_ours(tmp_path: Path) -> None:
+    services = await services_of(tmp_path, {"TRADER_LOG_LEVEL": "DEBUG"})
+
+    levels = {name: service.environment.get("TRADER_LOG_LEVEL") for name, service in services.items()}
+    assert levels.pop("paper_exchange") is None  # its variables begin with PAPER_EXCHANGE_
+    assert set(levels.values()) == {"DEBUG"}
+
+
+async def test_what_is_not_set_is_not_passed_on(tmp_path: Path) -> None:
+    services = await services_of(tmp_path, {})
+
+    passed_on = {*PASSED_ON, *PASSED_ON_TO["watchdog"]}
+    assert not any(service.environment.keys() & passed_on for service in services.values())
