@@ -35,7 +35,7 @@ run: $(READY) ## Start the whole stack in the foreground, on the recorded market
 test: $(READY) ## Everything that CI runs: unit, contract, integration, end to end, coverage
 	@rm -f .coverage .coverage.*
 	$(MEASURE) -m pytest tests/unit tests/service tests/simulation tests/architecture -m "not sweep" -n 2 --timeout 300
-	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/simulation -n 2 -m sweep --timeout 300
+	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/service tests/simulation -n 2 -m sweep --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
 	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
 	@$(MAKE) --no-print-directory test-programs

@@ -38,6 +38,7 @@ def signals() -> Iterator[SignalGenerated]:
         yield event
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ["fixed_fraction", "volatility_target", "risk_per_trade"])
 async def test_every_extreme_is_approved_or_refused(method: str) -> None:
     quotes = [Quote("BTC/USDT", bid, ask, LEAST, MOST, epoch_ms(NOW)) for bid, ask in product(PRICES, PRICES)]

@@ -237,6 +237,7 @@ def test_the_shipped_candles_are_three_months_of_minutes_in_less_than_3_mb():
     assert SHIPPED.stat().st_size < 3_000_000
 
 
+@pytest.mark.sweep
 def test_shipped_candles_are_written_and_read_without_a_change():
     content = SHIPPED.read_bytes()
 

@@ -3,10 +3,13 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from libs.backtest.candles.convert import convert
 from libs.backtest.candles.shipped import load_candles, shipped_candles
 
 
+@pytest.mark.sweep
 def test_converting_the_shipped_candles_changes_nothing(tmp_path: Path):
     candles = shipped_candles()
     columns = (candles.open_at_ms, candles.open, candles.high, candles.low, candles.close, candles.volume)

@@ -31,6 +31,7 @@ def test_a_long_journal_replayed_again_and_again_gives_identical_trades():
     assert restarted.trades == straight.trades
 
 
+@pytest.mark.sweep
 @settings(max_examples=12, deadline=None)
 @given(seed=strategies.integers(0, 1 << 32), restart_every=strategies.integers(1, 80))
 def test_a_restart_at_any_moment_changes_no_trade(seed, restart_every):

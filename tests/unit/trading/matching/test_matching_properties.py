@@ -1,5 +1,6 @@
 """What must hold whatever clients and the market do."""
 
+import pytest
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -117,5 +118,5 @@ class AnyMarket(RuleBasedStateMachine):
                     assert fill.price <= limit if side is Side.BUY else fill.price >= limit
 
 
-TestAnyMarket = AnyMarket.TestCase
+TestAnyMarket = pytest.mark.sweep(AnyMarket.TestCase)
 TestAnyMarket.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
