@@ -48,9 +48,11 @@ class StackUnderTest:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
+        self._database = ""
 
     def start(self, *options: str) -> None:
         """Start it in the background; returns when it is ready."""
+        self._database = ""
         self.trader("up", "--detach", *options, seconds=START_S_MAX)
 
     def stop(self) -> None:
@@ -107,19 +109,16 @@ class StackUnderTest:
                 found.add(process.pid)
         return found
 
-    def kill(self, name: str) -> None:
-        """Kill a process of the stack without warning."""
-        os.kill(int(self.processes()[name]["pid"]), signal.SIGKILL)
-
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         os.kill(self.supervisor_pid(), signal.SIGINT)
 
     def query(self, statement: str, *parameters: Any) -> list[Mapping[str, Any]]:
         """Read the database under the reader's role."""
+        self._database = self._database or self.endpoints()["postgres"]
 
         async def read() -> list[Mapping[str, Any]]:
-            connection = await asyncpg.connect(self.endpoints()["postgres"])
+            connection = await asyncpg.connect(self._database)
             try:
                 return [dict(row) for row in await connection.fetch(statement, *parameters)]
             finally:
