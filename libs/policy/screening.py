@@ -11,10 +11,15 @@ PRICE_STEP: Final = Decimal("0.00000001")
 
 
 class Exits(NamedTuple):
-    """Where the protection of an entry stands."""
+    """Where the protection of an entry stands.
+
+    Attributes:
+        trailing_distance: How far below the highest price the stop follows it; None: it stays.
+    """
 
     stop_loss: Decimal
     take_profit: Decimal
+    trailing_distance: Decimal | None = None
 
 
 def exits_of(entry: Enter, close: Decimal, quality_min: int) -> Exits | tuple[str, ...]:
@@ -28,7 +33,12 @@ def exits_of(entry: Enter, close: Decimal, quality_min: int) -> Exits | tuple[st
     quality = entry.quality.value
     if quality < quality_min:
         return (f"quality {quality} below {quality_min}", *entry.quality.reasons)
-    exits = Exits(to_decimal(entry.stop_loss, PRICE_STEP), to_decimal(entry.take_profit, PRICE_STEP))
-    if not 0 < exits.stop_loss < close < exits.take_profit:
+    trailing = entry.trailing_distance
+    exits = Exits(
+        to_decimal(entry.stop_loss, PRICE_STEP),
+        to_decimal(entry.take_profit, PRICE_STEP),
+        None if trailing is None else to_decimal(trailing, PRICE_STEP),
+    )
+    if not 0 < exits.stop_loss < close < exits.take_profit or exits.trailing_distance == 0:
         return (HoldReason.STOPS_ARE_IMPOSSIBLE,)  # the finest price leaves no room between entry and exits
     return exits

@@ -1,8 +1,8 @@
 """A stop that follows the price up, and never comes down again.
 
-How it takes part: a strategy says how far it trails (`Enter.trailing_distance`), the position remembers the highest
-price since its entry, and whoever keeps the protection at the exchange asks after every new high where the stop belongs
-and replaces the resting order when the answer has changed.
+How it takes part: a strategy says how far it trails (`Enter.trailing_distance`), the position remembers where its stop
+belongs, and whoever keeps it asks after every closed candle, with the candle's high, whether that has changed. Because
+the stop only rises, a high below an earlier one changes nothing: nobody needs to remember the highest price.
 
 Invariant: the stop only rises, and to whole ticks; it stands `distance` below the highest price, or lower by less than
 a `step` or a tick.
@@ -10,8 +10,13 @@ a `step` or a tick.
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
 from libs.trading.money import exact, is_positive, round_down
+
+STEP_RATE: Final = Decimal("0.1")
+"""A stop is not moved for less than this part of its distance, so that a rise of one distance replaces about ten
+protections at the most, however many candles it takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,13 @@ class TrailingStop:
         for name in ("stop", "distance", "step", "tick"):
             if not is_positive(getattr(self, name)):
                 raise ValueError(f"{name}: expected a price above zero, found {getattr(self, name)}")
+
+    @classmethod
+    def following(cls, stop: Decimal, distance: Decimal, tick: Decimal) -> "TrailingStop":
+        """Return a stop that follows the price by steps of `STEP_RATE` of its distance, and of a tick at least."""
+        with exact():
+            step = distance * STEP_RATE
+        return cls(stop=stop, distance=distance, step=max(step, tick), tick=tick)
 
     def after(self, highest: Decimal) -> "TrailingStop":
         """Return where it stands once the price has been at `highest`; itself where it need not move."""

@@ -188,6 +188,7 @@ def _signal(
         reference_price=candle.close,
         stop_loss=exits.stop_loss if exits else None,
         take_profit=exits.take_profit if exits else None,
+        trailing_distance=exits.trailing_distance if exits else None,
         quality_score=quality,
         reasons=reasons,
         interval_s=candle.interval_s,

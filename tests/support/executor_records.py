@@ -35,6 +35,7 @@ class Tables(DifferenceTables):
     open_chains: dict[uuid.UUID, bool] = field(default_factory=dict)
     carried: dict[uuid.UUID, Decimal] = field(default_factory=dict)
     leftover: dict[uuid.UUID, Decimal] = field(default_factory=dict)
+    stops: dict[uuid.UUID, Decimal] = field(default_factory=dict)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     remembered: list[RawRecord] = field(default_factory=list)
@@ -84,8 +85,8 @@ class FakeRecords(FakeDifferences):
         orders.sort(key=lambda order: (order.intent_id != chain_id, order.created_at, order.client_order_id))
         fills = [fill for fill in self._tables.fills.values() if fill.intent_id in ids]
         fills.sort(key=lambda fill: fill.trade.trade_id)
-        carried = self._tables.carried.get(chain_id, Decimal(0))
-        return Chain(orders=orders, fills=fills, base=base, carried=carried) if orders else None
+        carried, moved_stop = self._tables.carried.get(chain_id, Decimal(0)), self._tables.stops.get(chain_id)
+        return Chain(orders, fills, base=base, carried=carried, moved_stop=moved_stop) if orders else None
 
     async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
         return [entry.chain_id for entry in self._entries(account, symbol) if self._tables.open_chains[entry.chain_id]]
@@ -104,6 +105,12 @@ class FakeRecords(FakeDifferences):
     async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
         self._tables.open_chains[chain_id] = is_open
         self._tables.leftover[chain_id] = leftover
+
+    async def move_stop(self, chain_id: uuid.UUID, stop_loss: Decimal) -> bool:
+        if chain_id not in self._tables.open_chains or self._tables.stops.get(chain_id, stop_loss - 1) >= stop_loss:
+            return False
+        self._tables.stops[chain_id] = stop_loss
+        return True
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         return self._orders(account, lambda order: order.is_unresolved)

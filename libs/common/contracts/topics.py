@@ -128,9 +128,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         name=TopicName.POSITIONS,
-        event_types=(events.PositionChanged,),
+        event_types=(events.PositionChanged, events.StopMoved),
         key="account",
-        description="Positions after each change.",
+        description="Positions after each change, and where their stops belong when those trail.",
     ),
     Topic(
         name=TopicName.ACCOUNT_EQUITY,

@@ -118,6 +118,7 @@ def approval(
         reference_price=setting.reference_price,
         stop_loss=_on_tick(signal.stop_loss, setting.instrument),
         take_profit=_on_tick(signal.take_profit, setting.instrument),
+        trailing_distance=signal.trailing_distance,
         expires_at=exchange_now + (LIQUIDATION_LIFETIME if signal.role is Role.LIQUIDATION else lifetime),
         halt_epoch=setting.state.halt_epoch,
         risk_epoch=risk_epoch,

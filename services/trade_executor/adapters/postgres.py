@@ -55,6 +55,9 @@ _ADD_FILL: Final = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
 """
 _OPEN_CHAIN: Final = "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)"
+_MOVE_STOP: Final = """
+    UPDATE chains SET stop_loss = $2 WHERE chain_id = $1 AND (stop_loss IS NULL OR stop_loss < $2)
+"""
 _DUSTY_CHAIN: Final = """
     SELECT chain_id FROM chains WHERE account = $1 AND symbol = $2 AND leftover > 0 AND NOT is_open
     ORDER BY opened_at DESC LIMIT 1
@@ -101,8 +104,9 @@ class PostgresRecords(PostgresDifferences):
         if not orders:
             return None
         rows = await self._transaction.fetch("SELECT * FROM fills WHERE chain_id = $1 ORDER BY trade_id", chain_id)
-        carried = await self._transaction.fetchval("SELECT carried FROM chains WHERE chain_id = $1", chain_id)
-        return Chain(orders=orders, fills=[fill_of(row) for row in rows], base=base, carried=carried or Decimal(0))
+        row = await self._transaction.fetchrow("SELECT carried, stop_loss FROM chains WHERE chain_id = $1", chain_id)
+        carried, moved_stop = row or (Decimal(0), None)
+        return Chain(orders, [fill_of(row) for row in rows], base=base, carried=carried, moved_stop=moved_stop)
 
     async def open_chains(self, account: str, symbol: str | None = None) -> Sequence[uuid.UUID]:
         """Return the chains that may still need something, oldest first."""
@@ -131,6 +135,10 @@ class PostgresRecords(PostgresDifferences):
             is_open,
             leftover,
         )
+
+    async def move_stop(self, chain_id: uuid.UUID, stop_loss: Decimal) -> bool:
+        """Remember where a chain's stop belongs; False: it stands there already, or higher, or there is no chain."""
+        return await self._transaction.execute(_MOVE_STOP, chain_id, stop_loss) != "UPDATE 0"
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         """Return the orders that may be at the exchange without our knowing."""

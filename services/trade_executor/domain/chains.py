@@ -24,12 +24,14 @@ class Chain:
     Attributes:
         base: The asset that is held.
         carried: Dust of closed chains that an exit of this one took over.
+        moved_stop: Where the position manager last said that its stop belongs; None: where the entry put it.
     """
 
     orders: Sequence[ExecutorOrder]
     fills: Sequence[RecordedFill]
     base: str
     carried: Decimal = _ZERO
+    moved_stop: Decimal | None = None
 
     @property
     def entry(self) -> ExecutorOrder:
@@ -40,6 +42,14 @@ class Chain:
     def chain_id(self) -> uuid.UUID:
         """The entry's intent."""
         return self.entry.intent_id
+
+    @property
+    def stop_loss(self) -> Decimal | None:
+        """Where its stop belongs; it only rises, also over what is remembered of its moves."""
+        if self.entry.stop_loss is None:
+            return None
+        known = (self.entry.stop_loss, self.moved_stop, *(order.stop_price for order in self.sells))
+        return max(stop for stop in known if stop is not None)
 
     @cached_property
     def held(self) -> Decimal:

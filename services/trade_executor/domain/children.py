@@ -36,13 +36,13 @@ def protection(
     Raises:
         ValueError: The entry has no stop.
     """
-    entry, instrument = chain.entry, listing.instrument
-    if entry.stop_loss is None:
+    entry, stop_loss, instrument = chain.entry, chain.stop_loss, listing.instrument
+    if stop_loss is None:
         message = f"entry {entry.client_order_id}: expected a stop, found none"
         raise ValueError(message)
     number = sum(1 for order in chain.sells if order.is_stop)
     blank = _Blank(entry, signed_at_ms, installation, now)
-    stop = _stop(blank, number, quantity, listing, entry.stop_loss)
+    stop = _stop(blank, number, quantity, listing, stop_loss)
     if entry.take_profit is None or not instrument.oco_allowed:
         return (stop,)
     target = _target(blank, number, quantity, listing, entry.take_profit)

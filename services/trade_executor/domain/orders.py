@@ -75,6 +75,7 @@ class ExecutorOrder:
     Attributes:
         chain_id: The entry whose position it opens, protects or closes; an entry is its own chain.
         approved: It answers an approval, which gets exactly one final answer; False: a child.
+        stop_loss: With an entry: where its position is first protected; `take_profit` and `trailing_distance` likewise.
         list_client_order_id: The order list of which it is a leg.
         reference_price: The price that an approval was decided at; None: a child, which was not.
         signed_at_ms: The exchange's time at which the request was signed; None while it certainly is unsent.
@@ -104,6 +105,7 @@ class ExecutorOrder:
     stop_price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    trailing_distance: Decimal | None = None
     reference_price: Decimal | None = None
     list_client_order_id: str | None = None
     signed_at_ms: int | None = None

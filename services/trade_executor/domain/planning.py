@@ -13,6 +13,7 @@ from typing import Final
 from libs.exchange.instruments import Listing
 from libs.exchange.refusals import REMEDIES, Reason, Remedy
 from libs.trading.market import OrderType, Side
+from libs.trading.money import round_to_tick
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role, TradingState, may_send
 from services.trade_executor.domain.chains import Chain
@@ -45,9 +46,14 @@ class ReadFills:
 
 @dataclass(frozen=True, slots=True)
 class CancelWorking:
-    """Cancel these sells, which may be the legs of one list."""
+    """Cancel these sells, which may be the legs of one list.
+
+    Attributes:
+        may_wait: They protect what they should: they stand until their successors can be sent at once.
+    """
 
     orders: Sequence[ExecutorOrder]
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
 def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
     if chain.entry.is_over and chain.covered > chain.held + _commission_of_sells(chain):
         return CancelWorking(chain.working_sells)  # sent with an entry that did not bring what they sell
+    if chain.entry.is_over and _stands_too_low(chain, listing):
+        return CancelWorking(chain.working_sells, may_wait=True)  # the stop was moved up: place it there
     exposed = sellable(chain, chain.held - chain.covered, listing)
     if exposed == 0 or not chain.entry.is_over:
         return Rest()
@@ -116,6 +124,15 @@ def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime)
         return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
     refused = _refusals_in_a_row(chain)
     return _patience(refused, exposed, now) or _cover(chain, exposed, refused, state)
+
+
+def _stands_too_low(chain: Chain, listing: Listing) -> bool:
+    """Whether a stop rests below where it would be placed now; one that has begun to sell is left alone."""
+    if chain.stop_loss is None:
+        return False
+    wanted = round_to_tick(chain.stop_loss, listing.instrument.price_tick)
+    stops = [order for order in chain.working_sells if order.is_stop and order.filled_quantity == 0]
+    return any(order.stop_price is not None and order.stop_price < wanted for order in stops)
 
 
 def _commission_of_sells(chain: Chain) -> Decimal:

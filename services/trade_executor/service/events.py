@@ -80,6 +80,7 @@ def order_filled(order: ExecutorOrder, trade: TradeReport, *, entry: ExecutorOrd
         maker=trade.maker,
         stop_loss=entry.stop_loss,
         take_profit=entry.take_profit,
+        trailing_distance=entry.trailing_distance,
     )
 
 

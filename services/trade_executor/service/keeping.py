@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from libs.common.clock import Clock
+from libs.common.clock import Clock, epoch_ms
 from libs.common.contracts.event import Event
 from libs.exchange.instruments import Listing
 from libs.exchange.limits import Purpose
@@ -88,8 +88,10 @@ class Keeper:
         match step:
             case Protect() | Sell():
                 events.extend(await self._prepare(records, chain, step, listing))
-            case CancelWorking(orders):
-                self._later(Cancel(orders))
+            case CancelWorking(orders, may_wait):
+                wait_s = self._wait_s(account, Protect) if may_wait else 0.0
+                at = self._clock.now() + timedelta(seconds=wait_s)
+                self._later(Cancel(orders) if wait_s == 0 else LookLater(account, chain_id, at))
             case ReadFills(order):
                 self._later(FetchFills(order))
             case Later(at):
@@ -101,11 +103,9 @@ class Keeper:
     async def _prepare(self, records: Records, chain: Chain, step: Protect | Sell, listing: Listing) -> Sequence[Event]:
         account, now = chain.entry.account, self._clock.now()
         signed_at_ms = self._venues.exchange_ms(account)
-        orders_max = 2 if isinstance(step, Protect) else 1  # a protection may be a list of two
-        wait_s = self._venues.wait_s(account, Purpose.REDUCTION, orders=orders_max)
+        wait_s = self._wait_s(account, type(step))
         if signed_at_ms is None or wait_s > 0:
-            at = now + timedelta(seconds=max(wait_s, CLOCK_RETRY_S))
-            self._later(LookLater(account, chain.chain_id, at))
+            self._later(LookLater(account, chain.chain_id, now + timedelta(seconds=max(wait_s, CLOCK_RETRY_S))))
             return []
         orders: tuple[ExecutorOrder, ...]
         if isinstance(step, Sell) and step.request is not None:
@@ -120,9 +120,15 @@ class Keeper:
             for order in orders:
                 await records.insert(order)
         await records.set_chain_open(chain.chain_id, is_open=True)
-        exposed_since_ms = max((fill.trade.at_ms for fill in chain.fills), default=None)
-        self._later(Send(orders, exposed_since_ms if isinstance(step, Protect) else None))
+        ahead_ms = signed_at_ms - epoch_ms(now)
+        self._later(Send(orders, _exposed_since_ms(chain, ahead_ms) if isinstance(step, Protect) else None))
         return [order_updated(order) for order in orders]
+
+    def _wait_s(self, account: str, step: type[Protect | Sell]) -> float:
+        """Return the seconds until the requests of a step may be sent; 0: now."""
+        orders_max = 2 if step is Protect else 1  # a protection may be a list of two
+        wait_s = self._venues.wait_s(account, Purpose.REDUCTION, orders=orders_max)
+        return wait_s if self._venues.exchange_ms(account) is not None else max(wait_s, CLOCK_RETRY_S)
 
     def _children(
         self, chain: Chain, step: Protect | Sell, listing: Listing, signed_at_ms: int
@@ -146,3 +152,10 @@ class Keeper:
 
     def _later(self, errand: Errand) -> None:
         self._after_commit(lambda: self._errands.put(errand))
+
+
+def _exposed_since_ms(chain: Chain, ahead_ms: int) -> int | None:
+    """Return when, on the exchange's time, the position was last filled or last lost a sell that had rested."""
+    lost = [order for order in chain.sells if order.is_over and order.exchange_order_id is not None]
+    since = (*(fill.trade.at_ms for fill in chain.fills), *(epoch_ms(order.updated_at) + ahead_ms for order in lost))
+    return max(since, default=None)

@@ -56,6 +56,10 @@ class Records(DifferenceRecords, Protocol):
         """Remember whether a chain may still need something, and what it holds when it does not."""
         ...
 
+    async def move_stop(self, chain_id: uuid.UUID, stop_loss: Decimal) -> bool:
+        """Remember where a chain's stop belongs; False: it stands there already, or higher, or there is no chain."""
+        ...
+
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         """Return the orders that may be at the exchange without our knowing."""
         ...

@@ -74,6 +74,7 @@ def an_entry(number: int = 1, **changes: Any) -> ExecutorOrder:
         "price": Decimal("50050.00"),
         "stop_loss": Decimal(49_500),
         "take_profit": Decimal(51_000),
+        "trailing_distance": Decimal("600.5"),
         "authority": Authority(
             halt_epoch=2,
             risk_epoch=3,
@@ -106,6 +107,7 @@ def a_sell(entry: ExecutorOrder, number: int, **changes: Any) -> ExecutorOrder:
         "stop_price": Decimal(49_500),
         "stop_loss": None,
         "take_profit": None,
+        "trailing_distance": None,
         "list_client_order_id": "ctO-test00-1",
         "status": OrderStatus.PREPARED,
         "created_at": NOW + timedelta(seconds=number),
@@ -172,6 +174,21 @@ async def test_what_is_not_there_is_none(transact: Transact):
     assert await transact(lambda records: records.dusty_chain("main", BTC)) is None
     assert await transact(lambda records: records.trade_cursor("main", BTC)) is None
     assert await transact(lambda records: records.ledger("main")) == {}
+
+
+async def test_a_chains_stop_is_moved_up_and_never_down(transact: Transact):
+    entry = an_entry()
+    await insert(transact, entry, an_entry(2))
+
+    async def move(stop: str, chain_id: uuid.UUID = entry.chain_id) -> object:
+        return await transact(lambda records: records.move_stop(chain_id, Decimal(stop)))
+
+    assert (await transact(lambda records: records.chain(entry.chain_id, base="BTC"))).moved_stop is None
+    assert [await move(stop) for stop in ("49600.5", "49600.5", "49600", "49700")] == [True, False, False, True]
+    assert await move("49600", uuid.UUID(int=9)) is False  # no chain of ours
+
+    assert (await transact(lambda records: records.chain(entry.chain_id, base="BTC"))).moved_stop == 49_700
+    assert (await transact(lambda records: records.chain(uuid.UUID(int=2), base="BTC"))).moved_stop is None
 
 
 async def test_an_intent_is_recorded_once(transact: Transact):

@@ -1,6 +1,12 @@
 """Every event type, by subject."""
 
-from libs.common.contracts.events.account import AccountReconciled, BalancesAdjusted, EquityMarked, PositionChanged
+from libs.common.contracts.events.account import (
+    AccountReconciled,
+    BalancesAdjusted,
+    EquityMarked,
+    PositionChanged,
+    StopMoved,
+)
 from libs.common.contracts.events.configuration import ConfigurationChanged
 from libs.common.contracts.events.control import (
     AccountSwept,
@@ -37,6 +43,7 @@ __all__ = [
     "QuoteChanged",
     "SignalGenerated",
     "SignalHeld",
+    "StopMoved",
     "TradePrinted",
     "TradingStateChanged",
 ]

@@ -1,5 +1,6 @@
 """Positions and equity as the position manager's ledger has them."""
 
+import uuid
 from datetime import date
 from typing import Literal
 
@@ -13,6 +14,7 @@ from libs.common.contracts.fields import (
     Name,
     NonNegative,
     Positive,
+    Price,
     Revision,
     Symbol,
     Text,
@@ -48,6 +50,34 @@ class PositionChanged(Event):
     @property
     def key(self) -> str:
         """Ordered per account."""
+        return self.account
+
+    @property
+    def natural_key(self) -> str:
+        """One event a revision."""
+        return f"{self.account}|{self.symbol}|{self.revision}"
+
+
+class StopMoved(Event):
+    """A trailing stop belongs higher now; whoever keeps the position's protection moves it there, and never back.
+
+    Attributes:
+        revision: The position's: it counts this change among the others.
+        entry_intent_id: The entry that opened the position.
+        stop_loss: Where it is to sell at a loss from now on.
+        highest: The price that the stop has followed.
+    """
+
+    account: AccountName
+    symbol: Symbol
+    revision: Revision
+    entry_intent_id: uuid.UUID
+    stop_loss: Price
+    highest: Price
+
+    @property
+    def key(self) -> str:
+        """Ordered per account, among the position's other changes."""
         return self.account
 
     @property

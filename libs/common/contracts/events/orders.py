@@ -29,6 +29,7 @@ class OrderApproved(Event):
         intent_id: The order's identity through its whole life; derived from account, signal and leg.
         limit_price: The worst acceptable price: entries are marketable limits within the collar; None: market order.
         stop_loss: Where the position is to be protected once it is bought; `take_profit` likewise.
+        trailing_distance: How far below the highest price the stop follows it then; None: it stays where it is.
         expires_at: After this, on the exchange's time, it must not be sent.
         halt_epoch: Number of halts seen when it was approved; the executor refuses if there was another since.
         risk_epoch: The approving risk manager's epoch.
@@ -47,6 +48,7 @@ class OrderApproved(Event):
     reference_price: Positive
     stop_loss: Price | None = None
     take_profit: Price | None = None
+    trailing_distance: Price | None = None
     expires_at: UtcTime
     halt_epoch: Number
     risk_epoch: Number
@@ -144,6 +146,7 @@ class OrderFilled(Event):
     Attributes:
         commission: In `commission_asset`, which may be the base, the quote or a third asset.
         commission_rate: Price of the commission asset in the quote currency, where it is a third one and known.
+        stop_loss: Where its entry wants the position protected, `take_profit` and `trailing_distance` likewise.
     """
 
     intent_id: uuid.UUID
@@ -164,6 +167,7 @@ class OrderFilled(Event):
     maker: bool = False
     stop_loss: Price | None = None
     take_profit: Price | None = None
+    trailing_distance: Price | None = None
 
     @property
     def key(self) -> str:

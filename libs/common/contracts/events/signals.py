@@ -16,6 +16,7 @@ class SignalGenerated(Event):
         account: Set when only this account is meant (exits of its position); None for every subscriber.
         reference_price: The price it was decided at.
         stop_loss: Where protection would sell at a loss; `take_profit` where at a gain. None on exits.
+        trailing_distance: How far below the highest price the stop follows it; None: it stays where it is.
         quality_score: The rule's own score from 0 to 100; not a probability.
         confidence_score: A calibrated probability from 0 to 100, or None where there is no model.
         reasons: Why, in stable words, most important first.
@@ -32,6 +33,7 @@ class SignalGenerated(Event):
     reference_price: Positive
     stop_loss: Price | None = None
     take_profit: Price | None = None
+    trailing_distance: Price | None = None
     quality_score: int | None = Field(default=None, ge=0, le=100)
     confidence_score: int | None = Field(default=None, ge=0, le=100)
     reasons: tuple[Text, ...] = ()
