@@ -17,14 +17,10 @@ class Settings(ServiceSettings):
         fence_ms: How long beyond its receive window an order that may have been sent is waited for. Less than the
             default is for exchanges that answer sooner than Binance promises: the tests' own.
         quarantine_s: How long an order that was not found then still counts.
-        entry_lists: Whether an entry and its exits are one order list where the symbol allows it (decision 0025);
-            otherwise the exits follow the entry's fill.
     """
 
     fence_ms: int = Field(default=DOUBT.fence_ms, ge=100, le=600_000)
     quarantine_s: float = Field(default=DOUBT.quarantine.total_seconds(), ge=0.1, le=3_600)
-
-    entry_lists: bool = False
 
     @property
     def doubt(self) -> Doubt:

@@ -64,7 +64,8 @@ class World(Trouble):
         length_s = int(plan.seconds + REST_S_MAX * 2 + PROBE_S_MAX * 2)
         self.exchange = SimulatedExchange(SimulatedClock(self.loop), seed, length_s=length_s)
         self.network = Network(self.machine, self.exchange, seed)
-        configuration = {**CONFIGURATION, "exchange": plan.exchange}
+        exchange = {"entry_lists": seed % 4 > 0, **plan.exchange}  # every fourth story is that of symbols without lists
+        configuration = {**CONFIGURATION, "exchange": exchange}
         self.system = System(self.machine, self.network, directory, configuration)
         self.witness = Witness(self.system, self.exchange, EXPOSURE_MAX)
         self._signals = 0

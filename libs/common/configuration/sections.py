@@ -116,6 +116,10 @@ class ExchangeSection(Section):
     accounts: tuple[AccountName, ...] = Field(default=("main",), min_length=1, max_length=20)
     recv_window_ms: int = Field(default=1_000, ge=100, le=5_000, description="The exchange refuses an older request.")
     approval_lifetime_s: int = Field(default=2, ge=1, le=60, description="An approval not sent by then is void.")
+    entry_lists: bool = Field(
+        default=True,
+        description="An entry and its exits are one order list where the symbol allows it, else they follow its fill.",
+    )
 
     @field_validator("accounts")
     @classmethod

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.clock import epoch_ms
+from libs.common.contracts import vocabulary
 from libs.common.contracts.events import OrderFilled, OrderUpdated
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
@@ -43,17 +44,16 @@ def exits_of(fills: Iterable[OrderFilled]) -> Mapping[UUID, Exits]:
 
 
 def list_ids(updates: Sequence[OrderUpdated], installation: str) -> Mapping[UUID, str]:
-    """Return the client id of the list of each leg: it is made from the upper leg's intent."""
-    uppers = {
-        (update.account, update.order_list_id): update.intent_id
-        for update in updates
-        if update.order_list_id is not None and update.order_type == OrderType.LIMIT_MAKER.value
-    }
+    """Return the client id of the list of each leg: it is made from its entry's intent, or else its upper leg's."""
+    listed = [update for update in updates if update.order_list_id is not None]
+    uppers = [update for update in listed if update.order_type == OrderType.LIMIT_MAKER.value]
+    entries = [update for update in listed if update.role is vocabulary.Role.ENTRY]
+    namers = {(update.account, update.order_list_id): update.intent_id for update in (*uppers, *entries)}
     return {
-        update.intent_id: list_client_order_id(upper, installation)
-        for update in updates
-        if update.order_list_id is not None
-        and (upper := uppers.get((update.account, update.order_list_id))) is not None
+        update.intent_id: list_client_order_id(namer, installation)
+        for update in listed
+        if update.role is not vocabulary.Role.ENTRY  # what it bought stays protected when it is cancelled
+        and (namer := namers.get((update.account, update.order_list_id))) is not None
     }
 
 

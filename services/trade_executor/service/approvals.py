@@ -52,7 +52,7 @@ class Approvals:
         installation: str,
         recv_window_ms: int,
         configuration_hash: Callable[[], str],
-        entry_lists: bool = False,
+        entry_lists: Callable[[], bool],
     ) -> None:
         self._venues = venues
         self._brake = brake
@@ -100,7 +100,7 @@ class Approvals:
 
     def _exits_of(self, entry: ExecutorOrder) -> Sequence[ExecutorOrder]:
         listing = self._venues.listing(entry.symbol)
-        if not self._entry_lists or listing is None:
+        if not self._entry_lists() or listing is None:
             return ()
         return exits_of(
             entry,
@@ -150,7 +150,7 @@ class Approvals:
         if violations:
             return f"FILTER_{violations[0].filter}"
         # An approval is void before the exchange's minute is over, so an entry does not wait for its budget.
-        orders_max = ORDERS_OF_A_LIST_MAX if self._entry_lists else 1
+        orders_max = ORDERS_OF_A_LIST_MAX if self._entry_lists() else 1
         wait_s = self._venues.wait_s(order.account, Purpose.ENTRY, orders=orders_max)
         return "RATE_BUDGET" if wait_s > 0 else None
 
@@ -195,7 +195,6 @@ class Approvals:
             price=approval.limit_price if is_entry else None,
             stop_loss=approval.stop_loss,
             take_profit=approval.take_profit,
-            trailing_distance=approval.trailing_distance,
             reference_price=approval.reference_price,
             authority=Authority(
                 expires_at=approval.expires_at,

@@ -22,7 +22,7 @@ async def an_entry(stack: Stack) -> dict[str, Any]:
 
 @pytest.mark.parametrize("contingency", ["OCO", "OTO"], ids=["exits after their entry", "one list"])
 async def test_an_approval_is_bought_protected_survives_a_kill_and_is_sold(stack: Stack, contingency: str):
-    stack.environment["TRADER_ENTRY_LISTS"] = str(contingency == "OTO")
+    stack.environment["TRADER_CONFIG__EXCHANGE__ENTRY_LISTS"] = str(contingency == "OTO").lower()
     async with stack.running(killed=True):
         entry = await an_entry(stack)
         legs = await stack.protection(entry["intent_id"])

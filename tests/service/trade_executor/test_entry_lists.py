@@ -26,7 +26,7 @@ def exchange(clock: FakeClock) -> FakeExchange:
 
 @pytest.fixture
 async def executor(exchange: FakeExchange, clock: FakeClock) -> Executor:
-    return await Executor(exchange=exchange, clock=clock, entry_lists=True).start()
+    return await Executor(exchange=exchange, clock=clock).start()
 
 
 def statuses(executor: Executor, clock: FakeClock) -> list[OrderStatus]:
@@ -285,8 +285,8 @@ async def test_what_is_too_little_to_sell_is_not_sent_as_a_list(executor, exchan
     assert entry.time_in_force == "IOC"
 
 
-async def test_without_lists_switched_on_the_exits_follow_their_entry(exchange, clock):
-    executor = await Executor(exchange=exchange, clock=clock).start()
+async def test_with_lists_switched_off_the_exits_follow_their_entry(exchange, clock):
+    executor = await Executor(exchange=exchange, clock=clock, entry_lists=False).start()
 
     await executor.approve(an_approval(clock))
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from libs.common.clock import epoch_ms
 from libs.common.contracts.codec import encode
 from libs.common.contracts.event import Event
@@ -14,7 +16,7 @@ from libs.common.contracts.topics import TopicName
 from libs.common.contracts.vocabulary import OrderStatus as Told
 from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.records import RawRecord
-from libs.exchange.orders.port import NewOrder
+from libs.exchange.orders.port import NewBracket, NewOrder
 from libs.exchange.user_stream.events import BalanceTransferred
 from services.trade_executor.domain.rebuilding import latest, rebuilt
 from services.trade_executor.service.streaming import StreamReader
@@ -93,7 +95,11 @@ def is_open(executor: Executor, chain_id: uuid.UUID) -> bool:
     return executor.tables.open_chains[chain_id]
 
 
-async def test_the_protection_of_a_forgotten_entry_can_be_closed_as_before(executor: Executor, exchange, clock):
+@pytest.mark.parametrize("lists", [0, 1], ids=["exits after their entry", "one list"])
+async def test_the_protection_of_a_forgotten_entry_can_be_closed_as_before(
+    executor: Executor, exchange, clock, lists: int
+):
+    exchange.listing = executor.venues.listings["BTC/USDT"] = replace(exchange.listing, oto_allowed=bool(lists))
     earlier = a_copy(executor.tables)
     entry = an_approval(clock)
     await executor.approve(entry)
@@ -109,6 +115,7 @@ async def test_the_protection_of_a_forgotten_entry_can_be_closed_as_before(execu
             known.list_client_order_id,
             known.client_order_id,
         )
+    assert len(exchange.sent(NewBracket)) == lists
     assert successor.order(entry.intent_id).stop_loss == entry.stop_loss
     assert successor.order(entry.intent_id).take_profit == entry.take_profit
     exchange.execute(next(leg for leg in successor.working(entry.intent_id) if leg.is_stop).client_order_id)
