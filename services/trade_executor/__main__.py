@@ -8,7 +8,13 @@ from random import SystemRandom
 from typing import Final
 
 from libs.common.contracts.event import Envelope
-from libs.common.contracts.events import ConfigurationChanged, ControlCommanded, OrderApproved, TradingStateChanged
+from libs.common.contracts.events import (
+    ConfigurationChanged,
+    ControlCommanded,
+    OrderApproved,
+    StopMoved,
+    TradingStateChanged,
+)
 from libs.common.contracts.topics import TopicName
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.control.latch_reader import LatchReader
@@ -44,6 +50,7 @@ from services.trade_executor.service.rules import Rules
 from services.trade_executor.service.self_halt import SelfHalt
 from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
+from services.trade_executor.service.stop_moves import StopMoves
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.sweeping import Sweeper
@@ -88,9 +95,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         owner: Owner[Records] = runtime.owner(
             database=database,
-            topics=(TopicName.ORDERS_APPROVED,),
+            topics=(TopicName.ORDERS_APPROVED, TopicName.POSITIONS),
             handlers={
-                OrderApproved: lambda envelope, records: approvals.on_approved(envelope, records)  # noqa: PLW0108 - made later
+                OrderApproved: lambda envelope, records: approvals.on_approved(envelope, records),  # noqa: PLW0108 - made later
+                StopMoved: lambda envelope, records: StopMoves(keeper=keeper).on_stop_moved(envelope, records),
             },
             bind=partial(PostgresRecords, doubt=settings.doubt),
             on_owned=on_owned,

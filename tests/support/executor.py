@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from libs.common.configuration import LiveConfiguration, TradingConfiguration
 from libs.common.contracts import vocabulary
 from libs.common.contracts.event import Envelope, Event
-from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdated, TradingStateChanged
+from libs.common.contracts.events import OrderApproved, OrderFilled, OrderUpdated, StopMoved, TradingStateChanged
 from libs.common.control.halts import HaltRecord, LatchView
 from libs.common.control.operators import Operators
 from libs.common.control.permit import Permit
@@ -36,6 +36,7 @@ from services.trade_executor.service.resolving import Resolver
 from services.trade_executor.service.self_halt import SelfHalt
 from services.trade_executor.service.settling import Settler
 from services.trade_executor.service.standing import Standing
+from services.trade_executor.service.stop_moves import StopMoves
 from services.trade_executor.service.strangers import Strangers
 from services.trade_executor.service.streaming import StreamReader
 from services.trade_executor.service.sweeping import Sweeper
@@ -140,6 +141,7 @@ class Executor:
             configuration_hash=lambda: "hash",
             entry_lists=lambda: entry_lists,
         )
+        self.stop_moves = StopMoves(keeper=self.keeper)
         self.resolver = Resolver(
             venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock
         )
@@ -281,6 +283,12 @@ class Executor:
         await self.receive(approval)
         await self.settle()
 
+    async def hear_of_stop(self, moved: StopMoved) -> None:
+        """Handle a moved stop and everything that follows from it at once."""
+        envelope = an_envelope(moved, self.clock)
+        await self.transactions.apply(lambda records: self.stop_moves.on_stop_moved(envelope, records))
+        await self.settle()
+
     async def settle(self) -> None:
         """Do errands until none is left; looks that are due later wait for `advance`."""
         while waiting := self.errands.waiting():
@@ -386,6 +394,19 @@ def an_approval(clock: FakeClock, **changes: Any) -> OrderApproved:
         **changes,
     }
     return OrderApproved.model_validate(fields)
+
+
+def a_move(clock: FakeClock, stop_loss: str = "50100", *, revision: int = 3, signal_id: str = "signal") -> StopMoved:
+    """The stop of `an_approval`'s position belongs higher now."""
+    return StopMoved(
+        occurred_at=clock.now(),
+        account=ACCOUNT,
+        symbol=SYMBOL,
+        revision=revision,
+        entry_intent_id=uuid.uuid5(uuid.NAMESPACE_OID, signal_id),
+        stop_loss=Decimal(stop_loss),
+        highest=Decimal(50_700),
+    )
 
 
 def an_exit(clock: FakeClock, **changes: Any) -> OrderApproved:

@@ -195,6 +195,7 @@ class Approvals:
             price=approval.limit_price if is_entry else None,
             stop_loss=approval.stop_loss,
             take_profit=approval.take_profit,
+            trailing_distance=approval.trailing_distance,
             reference_price=approval.reference_price,
             authority=Authority(
                 expires_at=approval.expires_at,
