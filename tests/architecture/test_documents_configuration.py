@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from cli.keyring import KEY_FILE_VARIABLE
+from cli.stack.composition import PASSED_ON, PASSED_ON_TO
 from libs.common.configuration import configuration_schema, load_configuration, parse_configuration
+from libs.embedded.stores.jars import CACHE_VARIABLE
 from tests.support.documents import README, README_KO, ROOT, blocks, named, rows
 
 SPECIFIED = {
@@ -57,6 +60,14 @@ def test_every_key_stands_in_the_readme_with_its_default(readme: Path):
     assert documented == expected
     assert cells["symbols"][1].strip("`") == '["BTC/USDT", "ETH/USDT"]'
     assert all(row[2] for row in cells.values())
+
+
+@pytest.mark.parametrize("readme", [README, README_KO], ids=named)
+def test_every_variable_that_reaches_a_service_or_names_a_key_stands_in_the_readme(readme: Path):
+    passed_on = {*PASSED_ON, *(variable for variables in PASSED_ON_TO.values() for variable in variables)}
+    first_cells = {row[0].strip("`") for row in rows(readme.read_text(encoding="utf-8"))}
+
+    assert first_cells >= passed_on | {KEY_FILE_VARIABLE, CACHE_VARIABLE}
 
 
 SECTIONS = {key.split(".")[0] for key, _ in keys_of(configuration_schema(), configuration_schema())}

@@ -27,10 +27,11 @@ DOCUMENTED = list(
     )
 )
 ACCEPTING = [line for line in DOCUMENTED if trader_arguments(line)[:2] == ["reconcile", "accept"]]
+KEEPING_KEYS = [line for line in DOCUMENTED if trader_arguments(line)[:2] in (["keys", "new"], ["keys", "revoke"])]
 READING = [
     line
     for line in DOCUMENTED
-    if trader_arguments(line)[0] not in STARTED_BY_THE_FIXTURE | CHANGING and line not in ACCEPTING
+    if trader_arguments(line)[0] not in STARTED_BY_THE_FIXTURE | CHANGING and line not in ACCEPTING + KEEPING_KEYS
 ]
 FILLED_ENTRY = "SELECT intent_id FROM orders WHERE role = 'ENTRY' AND status = 'FILLED' LIMIT 1"
 
@@ -60,6 +61,14 @@ def test_a_documented_reading_command_works(line: str, stack: StackUnderTest, or
     said = stack.trader(*arguments) if accepts_a_directory(arguments) else plain(*arguments)
 
     assert said.strip()
+
+
+def test_a_lost_key_is_replaced_as_documented_and_the_new_one_signs_what_follows(stack: StackUnderTest):
+    for line in KEEPING_KEYS:
+        stack.trader(*trader_arguments(line))
+
+    keys = {key["name"]: key["revoked_at"] is None for key in stack.ask("keys", "list")["keys"]}
+    assert keys == {"alice": True, "operator": False}
 
 
 def test_the_documented_halt_is_kept_until_the_documented_resume(stack: StackUnderTest):
