@@ -12,6 +12,8 @@ import structlog
 from libs.common.clock import Clock
 
 HEARTBEAT_S_MAX: Final = 5.0
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=HEARTBEAT_S_MAX, ceil_threshold=2 * HEARTBEAT_S_MAX)
+"""aiohttp rounds what reaches its threshold up to whole seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,9 +51,7 @@ class OutsideHeartbeat:
             return
         content = {"component": "watchdog", "at": self._clock.now().isoformat(), "targets": self._describe()}
         try:
-            async with self._session.post(
-                self._url, json=content, timeout=aiohttp.ClientTimeout(total=HEARTBEAT_S_MAX)
-            ) as response:
+            async with self._session.post(self._url, json=content, timeout=_TIMEOUT) as response:
                 response.raise_for_status()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Not the address: whoever knows it can keep the switch quiet.

@@ -119,9 +119,6 @@ class UserStream:
                     _LOG.warning("The user stream was refused", status=error.status)
                 except (aiohttp.ClientError, OSError, TimeoutError, RetryableError) as error:
                     _LOG.warning("The user stream was lost", reason=str(error) or type(error).__name__)
-                if self._connected and self._clock.monotonic_s() - self._connected_at_s >= CALM_S:
-                    self._backoff.reset()
-                self._connected = False
                 blocked_s = self._budget.wait_s(Purpose.REDUCTION, weight=CONNECT_WEIGHT)
                 await asyncio.sleep(max(self._backoff.next_s(), min(blocked_s, BLOCKED_S_MAX), held_s))
 
@@ -149,7 +146,14 @@ class UserStream:
         except* (aiohttp.ClientError, OSError, RetryableError) as group:
             raise StreamLostError(str(group.exceptions[0])) from group
         finally:
+            self._end()
             await socket.close()
+
+    def _end(self) -> None:
+        """Say so before the closing handshake, which a frozen exchange delays."""
+        if self._connected and self._clock.monotonic_s() - self._connected_at_s >= CALM_S:
+            self._backoff.reset()
+        self._connected = False
 
     async def _deliver(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for frame in socket:
@@ -194,16 +198,23 @@ class UserStream:
         opened_at_s = self._clock.monotonic_s()
         lifetime_s = LIFETIME_S * self._randomness.uniform(0.95, 1.0)
         while True:
-            await asyncio.sleep(PING_INTERVAL_S)
+            await asyncio.sleep(max(0.0, min(PING_INTERVAL_S, self._patience_s(opened_at_s))))
             now_s = self._clock.monotonic_s()
-            if now_s - self._heard_at_s > SILENCE_S_MAX:
-                raise StreamLostError(f"silent for more than {SILENCE_S_MAX:g} s")
-            if not self._connected and now_s - opened_at_s > SUBSCRIBE_DEADLINE_S:
+            if now_s - self._heard_at_s >= SILENCE_S_MAX:
+                raise StreamLostError(f"silent for {SILENCE_S_MAX:g} s")
+            if not self._connected and now_s - opened_at_s >= SUBSCRIBE_DEADLINE_S:
                 raise StreamLostError(f"subscription not acknowledged within {SUBSCRIBE_DEADLINE_S:g} s")
             if now_s - opened_at_s > lifetime_s:
                 raise StreamLostError("left before the exchange ends it, which it does after 24 hours")
             sequence += 1
             await socket.send_str(json.dumps({"id": f"ping-{sequence}", "method": "ping"}))
+
+    def _patience_s(self, opened_at_s: float) -> float:
+        """Return how long it may still stay silent, or unsubscribed."""
+        ends_at_s = self._heard_at_s + SILENCE_S_MAX
+        if not self._connected:
+            ends_at_s = min(ends_at_s, opened_at_s + SUBSCRIBE_DEADLINE_S)
+        return ends_at_s - self._clock.monotonic_s()
 
     def _subscription(self) -> str:
         parameters = {
