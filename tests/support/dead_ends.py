@@ -41,6 +41,7 @@ class Relay:
         self._connections.add(task)
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        writer.transport.abort()
         self._connections.discard(task)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
