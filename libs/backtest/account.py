@@ -22,6 +22,7 @@ class Trade(NamedTuple):
     Attributes:
         quantity: What was bought, the fee included.
         exit_price: Of the last sale.
+        stop_loss: Where the stop stood last.
         exit_kind: What the last sale was.
         pnl: Net of fees.
         candles: How many it was held for, the first included.
@@ -102,6 +103,11 @@ class Account:
         self._book(execution, at_ms)
         self.open_trade = begun
         return EXACT.subtract(execution.quantity, execution.fee)
+
+    def moved_stop(self, stop_loss: Decimal) -> None:
+        """Take note of where the stop stands now."""
+        if self.open_trade is not None:
+            self.open_trade = self.open_trade._replace(stop_loss=stop_loss)
 
     def sold(self, execution: Execution, *, at_ms: int, index: int) -> None:
         """Book a sale; the round trip ends with it if only dust is left."""

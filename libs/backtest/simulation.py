@@ -18,10 +18,12 @@ from libs.backtest.outcome import Halt, Outcome
 from libs.backtest.venue import FillKind, Venue
 from libs.common.configuration import TradingConfiguration
 from libs.common.contracts.vocabulary import StopTrigger
-from libs.policy import Exits, configured_strategy, exits_of
+from libs.policy import PRICE_STEP, Exits, configured_strategy, exits_of
 from libs.trading.instruments import Instrument
+from libs.trading.money import to_decimal
 from libs.trading.risk import DailyLoss, Refused, Role, TradingState
 from libs.trading.strategies import Enter, HoldReason, Strategy, Wish
+from libs.trading.trailing import TrailingStop
 
 
 def simulate(
@@ -73,6 +75,7 @@ class Simulation:
         self._exit_after_ms = None if exit_after_s is None else exit_after_s * 1000
         self._liquidates = StopTrigger.DAILY_LOSS_EXCEEDED in configuration.safety.liquidate_on
         self._done = 0
+        self._trailing: TrailingStop | None = None
         self._leave_at: int | None = None  # the candle at whose open the position is too old
         self._halted_until_ms = 0
         self._halts: list[Halt] = []
@@ -152,6 +155,10 @@ class Simulation:
         )
         if (sellable := self._instrument.floor_quantity(received)) > 0:
             self._venue.protect(sellable, wish.stop_loss, wish.take_profit)
+        self._trailing = None
+        if exits.trailing_distance is not None:
+            tick = self._instrument.price_tick
+            self._trailing = TrailingStop.following(wish.stop_loss, exits.trailing_distance, tick)
         if self._exit_after_ms is not None:
             self._leave_at = bisect_left(candles.open_at_ms, at_ms + self._exit_after_ms)
 
@@ -185,9 +192,14 @@ class Simulation:
                 self._hold(stretch_end if self._leave_at is None else min(stretch_end, self._leave_at))
 
     def _hold(self, end: int) -> None:
-        """Account for candles with a position, up to the first that fills its protection or halts trading."""
+        """Account for candles with a position, up to the first that fills or moves its protection or halts trading."""
         candles, begin = self._candles, self._done
         reached = self._first_reached(begin, end)
+        raising = self._first_raising(begin, end if reached is None else reached)
+        if raising is not None:
+            self._mark(raising + 1)
+            self._follow(raising)
+            return
         if self._mark(end if reached is None else reached) or reached is None:
             return
         execution = self._venue.pass_through(candles.open[reached], candles.high[reached], candles.low[reached])
@@ -195,6 +207,29 @@ class Simulation:
             self._account.sold(execution, at_ms=candles.open_at_ms[reached], index=reached)
             self._leave_at = self._leave_at if self._account.is_open else None
         self._mark(reached + 1)
+        self._follow(reached)
+
+    def _follow(self, index: int) -> None:
+        """Move the stop to where a candle that is over leads it; the position may have ended with it."""
+        if self._trailing is None or self._done != index + 1 or not self._account.is_open:
+            return
+        self._trailing = self._trailing.after(self._high_of(index))
+        self._account.moved_stop(self._trailing.stop)
+        self._venue.move_stop(self._trailing.stop)
+
+    def _first_raising(self, begin: int, end: int) -> int | None:
+        """Return the first candle that leads a trailing stop up."""
+        stop = self._trailing
+        if stop is None:
+            return None
+        nearly = float(stop.stop + stop.step + stop.distance - stop.tick)  # all that do have a higher high
+        for index, high in enumerate(self._candles.high[begin:end], begin):
+            if high > nearly and stop.after(self._high_of(index)) is not stop:
+                return index
+        return None
+
+    def _high_of(self, index: int) -> Decimal:
+        return to_decimal(self._candles.high[index], PRICE_STEP)
 
     def _first_reached(self, begin: int, end: int) -> int | None:
         """Return the first candle that touches stop or target."""

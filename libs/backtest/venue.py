@@ -119,6 +119,11 @@ class Venue:
         """Place stop and target; what touches one cancels the other."""
         self._protection = _Protection(quantity, self._ticks_of(stop), self._ticks_of(target))
 
+    def move_stop(self, stop: Decimal) -> None:
+        """Place stop and target anew, the stop here; the market may be beyond it already when the next candle opens."""
+        if self._protection is not None:
+            self._protection = self._protection._replace(stop_ticks=self._ticks_of(stop))
+
     def unprotect(self) -> None:
         """Cancel stop and target, if they stand."""
         self._protection = None

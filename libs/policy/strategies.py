@@ -20,8 +20,7 @@ def configured_strategy(
         where: Where the configuration comes from, for the reader of an error.
 
     Raises:
-        ConfigurationError: The strategy or one of its parameters is unknown, out of range, or asks for what nobody
-            would do: nothing moves a stop yet.
+        ConfigurationError: The strategy or one of its parameters is unknown or out of range.
     """
     section, risk = configuration.strategy, configuration.risk_management
     exits: dict[str, Any] = {
@@ -36,17 +35,8 @@ def configured_strategy(
         for name, value in (exits | section.parameters).items()
     }
     try:
-        strategy = create_strategy(
-            section.name, symbol, interval_s or configuration.engine.trading_interval, parameters
-        )
+        return create_strategy(section.name, symbol, interval_s or configuration.engine.trading_interval, parameters)
     except ValueError as error:
         raise ConfigurationError(
             where=f"{where}: strategy", expected="a known strategy and its parameters", found=str(error)
         ) from error
-    if strategy.parameters.trails:
-        raise ConfigurationError(
-            where=f"{where}: strategy.parameters",
-            expected="0 for trailing_stop_atr and trailing_stop_pct, because this version leaves a stop where it is",
-            found=f"a stop that trails by {strategy.parameters.stops}",
-        )
-    return strategy

@@ -11,6 +11,7 @@ import structlog
 from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import (
     BalancesAdjusted,
+    CandleClosed,
     ConfigurationChanged,
     OrderFilled,
     OrderUpdated,
@@ -25,7 +26,7 @@ from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys
 from services.position_manager.domain.marks import QuoteBoard
-from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper
+from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper, StopTrailer
 from services.position_manager.settings import Settings
 
 NAME: Final = "position_manager"
@@ -63,6 +64,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         accounts = Accounts()
         keeper = PositionKeeper(accounts=accounts, instruments=instruments)
+        trailer = StopTrailer(
+            accounts=accounts, instruments=instruments, interval_s=configuration.engine.trading_interval
+        )
         marker = EquityMarker(
             accounts=accounts,
             board=QuoteBoard(jump_rate_max=configuration.safety.jump_rate_max),
@@ -82,11 +86,12 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         owner: Owner[Ledger] = runtime.owner(
             database=database,
-            topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES),
+            topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES, TopicName.MARKET_CANDLES),
             handlers={
                 OrderFilled: keeper.on_fill,
                 BalancesAdjusted: keeper.on_balances_adjusted,
                 OrderUpdated: keeper.on_order_updated,
+                CandleClosed: trailer.on_candle,
             },
             bind=lambda transaction: PostgresLedger(
                 transaction, quote_asset=configuration.quote_asset, after_commit=owner.after_commit

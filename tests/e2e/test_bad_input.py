@@ -91,7 +91,7 @@ def a_configuration(path: Path, text: str) -> str:
         ),
         ('{"strategy": {"name": "macd_trend", "parameters": {"macd_fast": 26}}}', ("macd_fast", "less than macd_slow")),
         ('{"strategy": {"name": "consensus", "parameters": {"entry_score": 1.5}}}', ("entry_score", "from 0 to 1")),
-        ('{"strategy": {"parameters": {"trailing_stop_pct": 1}}}', ("strategy.parameters", "leaves a stop")),
+        ('{"strategy": {"parameters": {"trailing_stop_pct": 100}}}', ("trailing_stop_pct", "from 0 to 99")),
         ('{"engine": {"enable_paper_trading": false}}', ("enable_paper_trading", "expected true, found false")),
         ('{"market": {"source": "binance"}}', ("market.source", "no live feed yet")),
     ],

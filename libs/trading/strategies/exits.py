@@ -63,11 +63,6 @@ class ExitParameters(Parameters):
         is_possible = 0.0 < price - distances.stop_loss < price < price + distances.take_profit
         return distances if is_possible else None
 
-    @property
-    def trails(self) -> bool:
-        """Whether the stop follows the price."""
-        return (self.trailing_stop_atr if self.stops is Stops.ATR else self.trailing_stop_pct) > 0.0
-
 
 class Distances(NamedTuple):
     """How far the exits stand from the entry's price, in quote asset; `trailing` None: the stop stays."""

@@ -162,6 +162,8 @@ class PostgresLedger:
             position.fees_quote,
             holding.stop_loss,
             holding.take_profit,
+            holding.trailing_distance,
+            holding.trailing_stop,
             holding.entry_intent_id,
             holding.opened_at,
             holding.opened_revision,
@@ -169,6 +171,15 @@ class PostgresLedger:
             holding.pnl_at_close,
             position.entry_price if holding.is_open else None,
         )
+
+    async def note_high(self, symbol: str, closed_at: datetime, high: Decimal) -> None:
+        """Store the high of a decision candle, for fills that are told after it; an hour is kept."""
+        await self._transaction.execute(statements.NOTE_HIGH, symbol, closed_at, high)
+
+    async def highest_since(self, symbol: str, moment: datetime) -> Decimal | None:
+        """Return the highest of the stored highs of candles that closed after `moment`."""
+        highest: Decimal | None = await self._transaction.fetchval(statements.HIGHEST_SINCE, symbol, moment)
+        return highest
 
     async def save_lock(self, order: OrderUpdated, amount: Decimal) -> bool:
         """Store what a buy order locks; False when a newer revision of it is known."""
@@ -248,6 +259,8 @@ def _holding(row: Record) -> Holding:
         strategy=row["strategy"],
         stop_loss=row["stop_loss"],
         take_profit=row["take_profit"],
+        trailing_distance=row["trailing_distance"],
+        trailing_stop=row["trailing_stop"],
         entry_intent_id=row["entry_intent_id"],
         opened_at=opened_at,
         opened_revision=row["opened_revision"],

@@ -35,6 +35,8 @@ class Holding:
         revision: Rises by one with every change; 0 before the first.
         strategy: Whose entry opened it last.
         stop_loss: Where its protection sells at a loss, `take_profit` at a gain; None when flat.
+        trailing_distance: How far below the highest price its stop follows it; None: it stays.
+        trailing_stop: Where a stop that trails belongs; `stop_loss` follows when the exchange has accepted it there.
         entry_intent_id: The entry that opened it last: protection names it as its parent.
         opened_at: When it became more than dust; None while it is flat.
         opened_revision: The revision of that moment, which names the round trip.
@@ -48,6 +50,8 @@ class Holding:
     strategy: str = ""
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    trailing_distance: Decimal | None = None
+    trailing_stop: Decimal | None = None
     entry_intent_id: uuid.UUID | None = None
     opened_at: datetime | None = None
     opened_revision: int = 0
@@ -185,6 +189,13 @@ def _follow(
             stop_loss=fill.stop_loss or before.stop_loss,
             take_profit=fill.take_profit or before.take_profit,
         )
+        if fill.intent_id != before.entry_intent_id:  # its first fill
+            trails = fill.trailing_distance is not None and fill.stop_loss is not None
+            after = replace(
+                after,
+                trailing_distance=fill.trailing_distance if trails else None,
+                trailing_stop=fill.stop_loss if trails else None,
+            )
     flat = is_flat(position, instrument, fill.price)
     if not flat:
         return (after if before.is_open else replace(after, opened_at=fill.occurred_at, opened_revision=revision)), None
@@ -194,6 +205,8 @@ def _follow(
         after,
         stop_loss=None,
         take_profit=None,
+        trailing_distance=None,
+        trailing_stop=None,
         entry_intent_id=None,
         opened_at=None,
         round_trips=before.round_trips + 1,

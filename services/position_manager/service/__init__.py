@@ -1,9 +1,10 @@
-"""The handlers: bookings of fills, and the equity marks of every second."""
+"""The handlers: bookings of fills, stops that trail, and the equity marks of every second."""
 
 from services.position_manager.service.accounts import Accounts
 from services.position_manager.service.equity import EquityMarker
 from services.position_manager.service.fills import PositionKeeper
 from services.position_manager.service.ports import AccountBalances, Exchange, Holdings, Ledger, Snapshot
+from services.position_manager.service.trailing import StopTrailer
 
 __all__ = [
     "AccountBalances",
@@ -14,4 +15,5 @@ __all__ = [
     "Ledger",
     "PositionKeeper",
     "Snapshot",
+    "StopTrailer",
 ]

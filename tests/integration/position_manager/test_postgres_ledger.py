@@ -109,6 +109,46 @@ async def service(tables: Tables) -> Service:
     return await Service(tables).start()
 
 
+async def test_how_a_stop_trails_is_read_back_as_it_was_written(service: Service, tables: Tables):
+    await service.fill(stop_loss=Decimal(49_000), trailing_distance=Decimal("600.00000001"))
+
+    successor = await Service(tables).start()
+
+    known, read = (each.accounts.books["main"].holdings["BTC/USDT"] for each in (service, successor))
+    assert read == known
+    assert (read.trailing_stop, read.trailing_distance) == (Decimal(49_000), Decimal("600.00000001"))
+
+
+async def test_of_the_highs_those_are_kept_that_a_later_fill_may_ask_for(tables: Tables):
+    async def note(symbol: str, minute: int, high: str) -> None:
+        async def work(ledger: Ledger) -> list[Event]:
+            await ledger.note_high(symbol, NOON + timedelta(minutes=minute), Decimal(high))
+            return []
+
+        await tables.apply(work)
+
+    async def highest(minute: int) -> Decimal | None:
+        found = []
+
+        async def work(ledger: Ledger) -> list[Event]:
+            found.append(await ledger.highest_since("BTC/USDT", NOON + timedelta(minutes=minute)))
+            return []
+
+        await tables.apply(work)
+        return found[0]
+
+    for minute, high in ((1, "50"), (2, "70"), (3, "60.00000001"), (2, "65"), (5, "55"), (4, "58")):
+        await note("BTC/USDT", minute, high)
+    await note("ETH/USDT", 9, "99")
+
+    assert [await highest(minute) for minute in range(6)] == [70, 70, Decimal("60.00000001"), 58, 55, None]
+    assert len(await tables.rows("candle_highs")) == 5  # minute 1 is exceeded by a later one
+    await note("BTC/USDT", 62, "1")
+    assert [await highest(minute) for minute in (0, 2)] == [70, Decimal("60.00000001")]  # an hour, to the minute
+    await note("BTC/USDT", 63, "1")
+    assert await highest(0) == Decimal("60.00000001")
+
+
 async def test_a_restart_loads_exactly_what_was_in_memory(service):
     await service.pass_second("50000")
     await service.fill(Side.BUY, "0.12345", "50000.01", fee="0.00012345", fee_asset="BTC", stop_loss=Decimal(49_000))

@@ -42,7 +42,9 @@ def a_configuration(**sections: dict[str, Any]) -> TradingConfiguration:
     return parse_configuration({"risk_management": {"position_size_pct": 10}, **sections}, where="test")
 
 
-def an_entry(*, quality: int = 80, stop_loss: float = 9_900.0, take_profit: float = 10_200.0) -> Enter:
+def an_entry(
+    *, quality: int = 80, stop_loss: float = 9_900.0, take_profit: float = 10_200.0, trailing: float | None = None
+) -> Enter:
     return Enter(
         symbol="BTC/USDT",
         side=Side.BUY,
@@ -51,6 +53,7 @@ def an_entry(*, quality: int = 80, stop_loss: float = 9_900.0, take_profit: floa
         take_profit=take_profit,
         quality=QualityScore(quality, ()),
         reasons=(),
+        trailing_distance=trailing,
     )
 
 
@@ -106,6 +109,70 @@ def test_an_entry_is_sized_as_the_configuration_says(sizing: dict[str, str], qua
 
     assert outcome.open_trade is not None
     assert outcome.open_trade.quantity == Decimal(quantity)
+
+
+TRAILING = an_entry(trailing=60.0)
+"""Its stop is at 9 900 and follows the price at 60 USDT, in steps of 6."""
+
+
+def a_rise(*highs: float) -> list[Bar]:
+    return [(10_000.0, high, 10_000.0, 10_000.0) for high in highs]
+
+
+def test_a_trailing_stop_follows_the_highest_price_from_candle_to_candle():
+    rise = a_rise(10_005.0, 10_020.0, 10_010.0, 10_025.99, 10_026.0)
+
+    outcomes = [played([*QUIET, *rise[:count]], (LAST, TRAILING)) for count in range(1, len(rise) + 1)]
+
+    stops = [outcome.open_trade.stop_loss for outcome in outcomes if outcome.open_trade is not None]
+    assert stops == [9_945, 9_960, 9_960, 9_960, 9_966]  # the highest less 60, by 6 at least
+
+
+def test_a_trailing_stop_stands_from_the_candle_after_the_one_that_moved_it():
+    fall = (10_000.0, 10_000.0, 9_950.0, 9_950.0)
+    stands = played([*QUIET, (10_000.0, 10_020.0, 9_950.0, 10_000.0)], (LAST, TRAILING))
+    falls = played([*QUIET, *a_rise(10_020.0), fall], (LAST, TRAILING))
+
+    assert stands.open_trade is not None
+    [trade] = falls.trades
+    assert (trade.exit_kind, trade.exit_price, trade.stop_loss) == (FillKind.STOP_LOSS, 9_960, 9_960)
+
+
+def test_a_trailing_stop_that_the_market_has_fallen_beyond_sells_at_the_open():
+    [trade] = played([*QUIET, *a_rise(10_100.0), (10_000.0, 10_000.0, 9_990.0, 9_990.0)], (LAST, TRAILING)).trades
+
+    assert (trade.exit_price, trade.stop_loss) == (10_000, 10_040)  # 10 100 - 60, the candle opens below
+
+
+def test_a_candle_that_touches_the_target_and_does_not_take_it_moves_the_stop():
+    outcome = played([*QUIET, *a_rise(10_200.0)], (LAST, TRAILING))
+
+    assert outcome.open_trade is not None
+    assert outcome.open_trade.stop_loss == 10_140
+
+
+def test_a_position_that_is_sold_on_the_daily_loss_has_no_stop_to_move():
+    crash = (10_000.0, 10_080.0, 9_500.0, 9_500.0)
+    outcome = played(
+        [*QUIET, crash, *flat(9_500.0, 2)],
+        (LAST, an_entry(stop_loss=9_000.0, take_profit=11_000.0, trailing=700.0)),
+        configured={
+            "risk_management": {"position_size_pct": 50, "daily_loss_limit_pct": 1},
+            "safety": {"liquidate_on": ["DAILY_LOSS_EXCEEDED"]},
+        },
+    )
+
+    assert [trade.exit_kind for trade in outcome.trades] == [FillKind.LIQUIDATION]
+    assert outcome.trades[0].stop_loss == 9_000
+
+
+def test_the_next_position_does_not_trail_by_the_distance_of_the_one_before():
+    bars = [*QUIET, *a_rise(10_020.0), (10_000.0, 10_000.0, 9_950.0, 9_950.0), *flat(10_000.0, 2), *a_rise(10_150.0)]
+
+    outcome = played(bars, (LAST, TRAILING), (LAST + 4, an_entry()))
+
+    assert outcome.open_trade is not None
+    assert outcome.open_trade.stop_loss == 9_900
 
 
 def test_an_entry_that_the_market_left_behind_is_missed():

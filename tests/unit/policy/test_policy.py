@@ -15,7 +15,9 @@ from libs.trading.strategies import STRATEGIES, Enter, HoldReason
 CLOSE = Decimal(100)
 
 
-def an_entry(*, quality: int = 60, stop_loss: float = 99.0, take_profit: float = 102.0) -> Enter:
+def an_entry(
+    *, quality: int = 60, stop_loss: float = 99.0, take_profit: float = 102.0, trailing: float | None = None
+) -> Enter:
     return Enter(
         symbol="BTC/USDT",
         side=Side.BUY,
@@ -24,11 +26,18 @@ def an_entry(*, quality: int = 60, stop_loss: float = 99.0, take_profit: float =
         take_profit=take_profit,
         quality=QualityScore(quality, ("volume 3/20: thin",)),
         reasons=("crossed",),
+        trailing_distance=trailing,
     )
 
 
 def test_an_entry_of_exactly_the_least_quality_passes_with_its_exits_as_money():
     assert exits_of(an_entry(quality=50), CLOSE, 50) == Exits(Decimal("99.00000000"), Decimal("102.00000000"))
+
+
+def test_how_far_a_stop_trails_is_money_too():
+    exits = exits_of(an_entry(trailing=0.1 + 0.2), CLOSE, 50)
+
+    assert exits == Exits(Decimal(99), Decimal(102), Decimal("0.30000000"))
 
 
 def test_an_entry_of_less_quality_is_held_with_the_reasons():
@@ -37,8 +46,13 @@ def test_an_entry_of_less_quality_is_held_with_the_reasons():
 
 @pytest.mark.parametrize(
     "entry",
-    [an_entry(stop_loss=1e-12), an_entry(stop_loss=99.999999999), an_entry(take_profit=100.000000001)],
-    ids=["stop at zero", "stop at the close", "target at the close"],
+    [
+        an_entry(stop_loss=1e-12),
+        an_entry(stop_loss=99.999999999),
+        an_entry(take_profit=100.000000001),
+        an_entry(trailing=1e-9),
+    ],
+    ids=["stop at zero", "stop at the close", "target at the close", "stop that trails by nothing"],
 )
 def test_exits_that_the_finest_price_cannot_tell_apart_are_impossible(entry: Enter):
     assert exits_of(entry, CLOSE, 50) == (HoldReason.STOPS_ARE_IMPOSSIBLE,)
@@ -55,11 +69,12 @@ def test_the_strategy_is_made_for_the_interval_that_is_asked_for():
 @pytest.mark.parametrize(
     ("stops", "parameter"), [("atr", {"trailing_stop_atr": 3}), ("percent", {"trailing_stop_pct": Decimal("0.5")})]
 )
-def test_a_stop_that_would_have_to_trail_is_refused_as_long_as_nobody_moves_it(stops, parameter):
+def test_a_stop_can_trail_by_either_measure(stops, parameter):
     configuration = parse_configuration({"strategy": {"stops": stops, "parameters": parameter}}, where="test")
 
-    with pytest.raises(ConfigurationError, match=r"mine\.json: strategy\.parameters: expected 0 for trailing_stop_atr"):
-        configured_strategy(configuration, "BTC/USDT", where="mine.json")
+    strategy = configured_strategy(configuration, "BTC/USDT", where="mine.json")
+
+    assert strategy.parameters.distances(100.0, 2.0).trailing in (6.0, 0.5)  # 3 x 2, and 0.5 % of 100
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

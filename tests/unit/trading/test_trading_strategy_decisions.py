@@ -177,7 +177,6 @@ def test_exits_in_average_true_ranges_and_in_percent():
 
     assert by_atr.distances(100.0, 2.0) == (3.0, 6.0, 4.0)
     assert by_percent.distances(200.0, 9.0) == (2.0, 4.0, 1.0)
-    assert (by_atr.trails, by_percent.trails) == (True, True)
 
 
 def test_a_trailing_stop_of_the_other_measure_does_not_trail():
@@ -187,7 +186,6 @@ def test_a_trailing_stop_of_the_other_measure_does_not_trail():
 
     assert distances is not None
     assert distances.trailing is None
-    assert not parameters.trails
 
 
 @pytest.mark.parametrize(("price", "atr"), [(100.0, 0.0), (100.0, 50.0), (100.0, 60.0)])

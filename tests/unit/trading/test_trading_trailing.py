@@ -21,6 +21,13 @@ def test_it_follows_the_highest_price_at_its_distance():
     assert a_stop().after(Decimal("103.456")).stop == Decimal("100.45")  # 103.456 - 3, down to the tick
 
 
+@pytest.mark.parametrize(("distance", "step"), [("3", "0.3"), ("0.05", "0.01"), ("0.004", "0.01")])
+def test_it_follows_by_tenths_of_its_distance_and_by_a_tick_at_least(distance: str, step: str) -> None:
+    stop = TrailingStop.following(Decimal(98), Decimal(distance), Decimal("0.01"))
+
+    assert stop == a_stop(distance=distance, step=step)
+
+
 def test_it_does_not_move_for_less_than_a_step():
     stop = a_stop()
 
