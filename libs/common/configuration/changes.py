@@ -231,6 +231,8 @@ def _loosens(key: str, before: Any, after: Any) -> bool:
             return after is None or (before is not None and after > before)
         case "safety.liquidate_on":
             return not set(before) <= set(after)
+        case "exchange.entry_lists":
+            return not after  # what is bought then stands without protection for a moment
     limit = STANDS_FOR.get(key, key)
     if limit not in LOOSER_WHEN_GREATER | LOOSER_WHEN_SMALLER:
         return False

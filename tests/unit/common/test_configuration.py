@@ -286,6 +286,8 @@ def test_every_key_of_the_tables_of_changes_exists() -> None:
         ({"strategy": {}}, {"strategy": {"exit_after_s": 60}}, False),
         ({"safety": {"liquidate_on": ["SYSTEM_ERROR"]}}, {"safety": {"liquidate_on": []}}, True),
         ({"safety": {"liquidate_on": []}}, {"safety": {"liquidate_on": ["SYSTEM_ERROR"]}}, False),
+        ({"exchange": {}}, {"exchange": {"entry_lists": False}}, True),
+        ({"exchange": {"entry_lists": False}}, {"exchange": {}}, False),
     ],
 )
 def test_a_change_that_lets_more_happen_is_known_as_one(
