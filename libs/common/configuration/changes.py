@@ -73,6 +73,7 @@ LOOSER_WHEN_SMALLER: Final = frozenset(
         "safety.messages_kept_rate",
         "safety.refusals_of",
         "safety.refusals_window_s",
+        "exchange.entry_lists",  # false: what is bought stands without protection for a moment
     }
 )
 """Limits by the direction in which they let more happen; `_loosens` knows those that are no numbers."""
@@ -231,8 +232,6 @@ def _loosens(key: str, before: Any, after: Any) -> bool:
             return after is None or (before is not None and after > before)
         case "safety.liquidate_on":
             return not set(before) <= set(after)
-        case "exchange.entry_lists":
-            return not after  # what is bought then stands without protection for a moment
     limit = STANDS_FOR.get(key, key)
     if limit not in LOOSER_WHEN_GREATER | LOOSER_WHEN_SMALLER:
         return False
