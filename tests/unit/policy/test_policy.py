@@ -74,7 +74,9 @@ def test_a_stop_can_trail_by_either_measure(stops, parameter):
 
     strategy = configured_strategy(configuration, "BTC/USDT", where="mine.json")
 
-    assert strategy.parameters.distances(100.0, 2.0).trailing in (6.0, 0.5)  # 3 x 2, and 0.5 % of 100
+    distances = strategy.parameters.distances(100.0, 2.0)
+    assert distances is not None
+    assert distances.trailing == (6.0 if stops == "atr" else 0.5)  # 3 x 2, and 0.5 % of 100
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
