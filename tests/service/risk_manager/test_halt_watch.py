@@ -38,9 +38,12 @@ class FakeLatch:
     def __init__(self) -> None:
         self.records: dict[str, HaltRecord] = {}
         self.is_away = False
+        self.is_full = False
 
     async def add(self, record: HaltRecord) -> None:
         self._require()
+        if self.is_full:
+            raise OSError("no space left on device")
         self.records.setdefault(record.halt_id, record)
 
     async def read(self) -> Sequence[HaltRecord]:
@@ -294,6 +297,19 @@ async def test_a_halt_reaches_the_directory_while_redis_is_away_and_redis_later(
     await tower.watch.look()
 
     assert len(tower.redis.records) == 1
+
+
+async def test_a_halt_holds_although_the_disk_is_full_and_reaches_the_directory_later() -> None:
+    tower = await Tower().ready()
+    tower.file.is_full = True
+    await tower.redis.add(HaltRecord.of(a_command("HALT")))
+
+    await tower.watch.look()
+    assert (tower.state(), tower.file.records) == (TradingState.HALTED, {})
+    tower.file.is_full = False
+    await tower.watch.look()
+
+    assert len(tower.file.records) == 1
 
 
 async def test_a_halt_of_another_installations_account_is_left_alone() -> None:
