@@ -3,6 +3,7 @@
 What the system trades stands in the configuration (`libs.common.configuration`), not here.
 """
 
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -61,7 +62,7 @@ class ServiceSettings(BaseSettings):
     @property
     def program(self) -> str:
         """Which program this is; processes that differ must not trade together."""
-        return self.build or version("crypto-trader-pro")
+        return self.build or _version()
 
     def postgres_dsn(self, service: str) -> str:
         """Return the connection string of a service's role, with the password from its file.
@@ -126,3 +127,9 @@ def load_settings(settings_type: type[SettingsT]) -> SettingsT:
         raise ConfigurationError(
             where="environment variables TRADER_…", expected="JSON where a list stands", found=str(error)
         ) from error
+
+
+@cache
+def _version() -> str:
+    """Return this distribution's version, which is parsed out of its metadata file each time anybody asks."""
+    return version("crypto-trader-pro")
