@@ -7,6 +7,9 @@ from libs.common.control.halts import HaltLatch, HaltRecord, LatchView
 from libs.common.control.patience import PatientCall
 from libs.common.errors import RetryableError
 
+_Call = PatientCall[Sequence[HaltRecord]]
+_Running = asyncio.Task[Sequence[HaltRecord]]
+
 
 class LatchReader:
     """Reads Redis and the halt directory in parallel; to be asked in a loop that nothing else delays.
@@ -24,7 +27,9 @@ class LatchReader:
 
     async def read(self) -> LatchView:
         """Return what is latched now."""
-        in_redis, in_files = await asyncio.gather(self._answer(self._redis), self._answer(self._file))
+        calls = [(call, call.begin()) for call in (self._redis, self._file)]
+        await asyncio.wait({running for _, running in calls}, timeout=self._deadline_s)
+        in_redis, in_files = (self._answer(call, running) for call, running in calls)
         records = {record.halt_id: record for record in [*(in_redis or ()), *(in_files or ())]}
         return LatchView(
             records=tuple(records.values()),
@@ -34,9 +39,9 @@ class LatchReader:
             file_readable=in_files is not None,
         )
 
-    async def _answer(self, call: "PatientCall[Sequence[HaltRecord]]") -> "Sequence[HaltRecord] | None":
+    def _answer(self, call: _Call, running: _Running) -> Sequence[HaltRecord] | None:
         try:
-            return await call.answer(self._deadline_s)
+            return call.take(running, self._deadline_s)
         except (RetryableError, OSError):
             return None
 

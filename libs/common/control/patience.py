@@ -30,11 +30,23 @@ class PatientCall(Generic[T]):
         Raises:
             DeadlineExceededError: It has not answered yet; the call goes on.
         """
-        running = self._running
-        if running is None:
-            running = self._running = asyncio.create_task(self._call())
-            running.add_done_callback(_retrieve_error)
+        running = self.begin()
         await asyncio.wait({running}, timeout=deadline_s)
+        return self.take(running, deadline_s)
+
+    def begin(self) -> asyncio.Task[T]:
+        """Make the call unless it is being made; whoever has waited for it calls `take`."""
+        if self._running is None:
+            self._running = asyncio.create_task(self._call())
+            self._running.add_done_callback(_retrieve_error)
+        return self._running
+
+    def take(self, running: asyncio.Task[T], deadline_s: float) -> T:
+        """Return the answer of a call that was waited for that long.
+
+        Raises:
+            DeadlineExceededError: It has not answered yet; the call goes on.
+        """
         if not running.done():
             raise DeadlineExceededError(self._what, deadline_s=deadline_s)
         if self._running is running:
