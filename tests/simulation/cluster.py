@@ -5,7 +5,7 @@ Invariant: what was acknowledged is in the log; what was not may be there too, a
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -51,7 +51,7 @@ class Cluster:
     delay_s_max: float = 0.01
     doubled_rate: float = 0.0
     logs: dict[TopicPartition, list[Stored]] = field(default_factory=dict)
-    _waiting: "dict[asyncio.Future[None], None]" = field(default_factory=dict)
+    _waiting: "dict[asyncio.Future[None], Collection[TopicPartition]]" = field(default_factory=dict)
 
     def log(self, partition: TopicPartition) -> list[Stored]:
         """Return the records of a partition."""
@@ -78,11 +78,13 @@ class Cluster:
         if self.full:
             raise RetryableError("Kafka: expected an acknowledgement, found a full disk")
         now_ms = epoch_ms(self.machine.clock.now())
+        written: set[TopicPartition] = set()
         for record, partition in records:
             count = TOPIC_BY_NAME[record.topic].partitions
             place = TopicPartition(
                 record.topic.value, zlib.crc32(record.key.encode()) % count if partition is None else partition
             )
+            written.add(place)
             log = self.log(place)
             log.append(
                 Stored(
@@ -95,19 +97,28 @@ class Cluster:
                     timestamp=now_ms,
                 )
             )
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        for future, awaited in list(self._waiting.items()):
+            if not written.isdisjoint(awaited):
+                self._end_waiting(future)
         if self.chance.random() < self.doubled_rate:
             raise RetryableError("Kafka: expected an acknowledgement, found none")
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something is written, or for so long."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[future] = None
-        await asyncio.wait({future}, timeout=seconds)
+    async def wait(self, partitions: Collection[TopicPartition], seconds: float) -> None:
+        """Wait until something is written to one of the partitions, or for so long."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting[future] = partitions
+        timer = loop.call_later(seconds, self._end_waiting, future)
+        try:
+            await future
+        finally:
+            self._waiting.pop(future, None)
+            timer.cancel()
+
+    def _end_waiting(self, future: "asyncio.Future[None]") -> None:
         self._waiting.pop(future, None)
+        if not future.done():
+            future.set_result(None)
 
 
 class SimulatedKafka(Kafka):
@@ -201,10 +212,9 @@ class SimulatedConsumer:
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[Stored]]:
         """Return what there is, or wait for something."""
-        await self._cluster.answer()
         if not any(len(self._cluster.log(each)) > place for each, place in self._next.items()):
-            await self._cluster.wait(timeout_ms / 1_000)
-            await self._cluster.answer()
+            await self._cluster.wait(self._next, timeout_ms / 1_000)
+        await self._cluster.answer()
         self._answered_ms = epoch_ms(self._cluster.machine.clock.now())
         found = {}
         for partition in partitions or tuple(self._next):

@@ -176,7 +176,7 @@ class SimulatedTransaction:
     def __init__(self, database: SimulatedDatabase) -> None:
         self._database = database
         self._schema = database.schema
-        self._before = {name: copy.copy(table) for name, table in vars(self._schema.tables).items()}
+        self._before = dict(vars(self._schema.tables))  # a commit replaces tables and never changes one
         self.tables = copy.copy(self._schema.tables)
         for name, table in self._before.items():
             setattr(self.tables, name, copy.copy(table))
@@ -247,6 +247,8 @@ def _told(row: Row) -> dict[str, Any]:
 
 def _merged(table: Any, before: Any, draft: Any) -> Any:
     """Return a table with the rows that a transaction changed."""
+    if table is before:
+        return draft
     if isinstance(before, dict):
         if table.keys() == before.keys() and all(table[key] is before[key] for key in before):
             return draft

@@ -6,7 +6,6 @@ a frozen one not before it is thawed.
 """
 
 import asyncio
-import contextvars
 import heapq
 import itertools
 from collections import deque
@@ -14,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
 from enum import Enum, auto
 from random import Random
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -22,6 +21,8 @@ STEPS_AT_ONE_TIME_MAX: Final = 100_000
 """More callbacks than these without time passing are a loop that never waits."""
 
 TASKS_KEPT_MAX: Final = 2_000
+"""That are done."""
+
 ROUNDS_OF_THE_END_MAX: Final = 20
 
 
@@ -33,13 +34,16 @@ class Life(Enum):
     DEAD = auto()
 
 
+RUNNING, DEAD = Life.RUNNING, Life.DEAD
+
+
 class Process:
     """Whose callbacks they are. Whatever is started from its context belongs to it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.life = Life.RUNNING
-        self.ready: deque[tuple[asyncio.Handle, Context]] = deque()
+        self.ready: deque[asyncio.Handle] = deque()
 
     def __repr__(self) -> str:
         return f"{self.name} ({self.life.name.lower()})"
@@ -66,14 +70,11 @@ CURRENT: Final[ContextVar[Process]] = ContextVar("process", default=WORLD)
 class NumberedTask(asyncio.Task[Any]):
     """A task whose place in a set is not its place in memory, so that every run walks sets alike."""
 
-    def __new__(cls, *_: Any, loop: "SimulatedLoop", **__: Any) -> Self:
-        task = super().__new__(cls)
-        task._number = next(loop.numbers)
-        return task
-
-    _number: int
+    _number = 0
 
     def __hash__(self) -> int:
+        if not self._number:
+            self._number = next(self.get_loop().numbers)  # type: ignore[attr-defined]  # of the simulated loop
         return self._number
 
     def __eq__(self, other: object) -> bool:
@@ -83,15 +84,9 @@ class NumberedTask(asyncio.Task[Any]):
 class NumberedFuture(asyncio.Future[Any]):
     """The same of a future."""
 
-    def __init__(self, *, loop: "SimulatedLoop") -> None:
-        self._number = next(loop.numbers)
-        super().__init__(loop=loop)
-
-    def __hash__(self) -> int:
-        return self._number
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    _number = 0
+    __hash__ = NumberedTask.__hash__  # all that it needs of a task
+    __eq__ = NumberedTask.__eq__
 
 
 class DeadlockError(AssertionError):
@@ -115,11 +110,13 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._steps_max = steps_max
         self._now_s = 0.0
         self._order = itertools.count()
-        self.numbers = itertools.count()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Context]] = []
+        self.numbers = itertools.count(1)
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._processes: dict[Process, None] = {}
+        self._dead: dict[Process, None] = {}
         self._steps_now = 0
         self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks_kept_max = TASKS_KEPT_MAX
         self._running = False
         self._ending = False
         self.steps = 0
@@ -141,6 +138,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def end(self) -> None:
         """Cancel everything that is left, whoever it belongs to, so that nothing is torn down by the collector."""
         self._ending = True
+        self._processes = {**self._dead, **self._processes}
         for process in self._processes:
             process.life = Life.RUNNING
         asyncio._set_running_loop(self)
@@ -155,37 +153,42 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def _step(self) -> None:
-        runnable = [process for process in self._processes if process.ready and process.life is Life.RUNNING]
+        runnable = [process for process in self._processes if process.ready and process.life is RUNNING]
         if not runnable:
             self._let_time_pass()
             return
         self.steps += 1
         self._steps_now += 1
-        if not self._ending and (self.steps > self._steps_max or self._steps_now > STEPS_AT_ONE_TIME_MAX):
+        if (self.steps > self._steps_max or self._steps_now > STEPS_AT_ONE_TIME_MAX) and not self._ending:
             raise StepsExceededError(
                 f"{self.steps} steps, {self._steps_now} of them at {self._now_s:.3f} s\n{self.state()}"
             )
-        process = runnable[0] if len(runnable) == 1 else self._chance.choice(runnable)
-        handle, context = process.ready.popleft()
-        if not handle.cancelled():
-            context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # what Handle._run does
+        process = runnable[0] if len(runnable) == 1 else runnable[int(self._chance.random() * len(runnable))]
+        handle = process.ready.popleft()
+        if not handle._cancelled:
+            handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # what Handle._run does
 
     def _let_time_pass(self) -> None:
-        if not self._timers:
+        timers = self._timers
+        if not timers:
             raise DeadlockError(
                 f"nobody can run at {self._now_s:.3f} s, and nothing is going to happen\n{self.state()}"
             )
         self._steps_now = 0
-        self._now_s = max(self._now_s, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self._now_s:
-            _, _, handle, context = heapq.heappop(self._timers)
-            self._put(handle, context)
+        self._now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= self._now_s:
+            self._put(heapq.heappop(timers)[2])
 
-    def _put(self, handle: asyncio.Handle, context: Context) -> None:
-        process = context.get(CURRENT, WORLD)
-        if not handle.cancelled():  # a dead process's are kept for `end`, which must close its coroutines
+    def _put(self, handle: asyncio.Handle) -> None:
+        if handle._cancelled:
+            return
+        process = handle._context.get(CURRENT, WORLD)  # type: ignore[attr-defined]  # where it was started from
+        if process.life is DEAD:  # kept for `end`, which must close its coroutines
+            self._processes.pop(process, None)
+            self._dead[process] = None
+        else:
             self._processes[process] = None
-            process.ready.append((handle, context))
+        process.ready.append(handle)
 
     def state(self) -> str:
         """Return who waits where."""
@@ -206,9 +209,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback when its process's turn has come."""
-        context = context or contextvars.copy_context()
         handle = asyncio.Handle(callback, args, self, context)
-        self._put(handle, context)
+        self._put(handle)
         return handle
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]  # the same
@@ -223,9 +225,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run a callback at a time."""
-        context = context or contextvars.copy_context()
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._order), timer, context))
+        heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
@@ -245,8 +246,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """Start a task of the present process."""
         task: asyncio.Task[T] = NumberedTask(coro, loop=self, name=name, context=context)
         self._tasks.append(task)  # else the collector would close the coroutines of a killed process
-        if len(self._tasks) > TASKS_KEPT_MAX:
+        if len(self._tasks) > self._tasks_kept_max:
             self._tasks = [each for each in self._tasks if not each.done()]
+            self._tasks_kept_max = len(self._tasks) + TASKS_KEPT_MAX
         return task
 
     async def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> T:  # type: ignore[override]

@@ -31,9 +31,15 @@ class Row:
 
 @dataclass
 class Schema:
-    """What one role has in the database."""
+    """What one role has in the database.
+
+    Attributes:
+        owner: Who took the newest epoch, and `owned_since_s` when: it may write, whoever has the lock.
+    """
 
     tables: Any
+    owner: Process | None = None
+    owned_since_s: float = 0.0
     epoch: int = 0
     holder: str = ""
     lease_at_s: float = 0.0
@@ -94,6 +100,7 @@ class LockConnection:
         """Raise the epoch and become its holder."""
         self.schema.epoch += 1
         self.schema.holder = holder
+        self.schema.owner, self.schema.owned_since_s = self.process, self._now_s()
         return self.schema.epoch
 
     def renew(self, _: str, epoch: int) -> int:

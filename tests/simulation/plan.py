@@ -62,17 +62,17 @@ class Plan:
         exchange: The configuration's section of this name.
     """
 
-    seconds: float = 40.0
-    signal_every_s: float = 1.0
-    kill_every_s: float = 12.0
-    freeze_every_s: float = 30.0
-    weather_every_s: float = 10.0
-    halt_every_s: float = 40.0
-    store_every_s: float = 25.0
-    clock_every_s: float = 60.0
-    locks_every_s: float = 40.0
+    seconds: float = 22.0
+    signal_every_s: float = 0.4
+    kill_every_s: float = 6.0
+    freeze_every_s: float = 15.0
+    weather_every_s: float = 5.0
+    halt_every_s: float = 20.0
+    store_every_s: float = 12.5
+    clock_every_s: float = 30.0
+    locks_every_s: float = 20.0
     rest_s_max: float = REST_S_MAX
-    write_faults: float = 0.25
+    write_faults: float = 0.4
     watchdog: bool = False
     steps: Sequence[str] = STEPS
     services: Sequence[str] = SERVICES

@@ -22,12 +22,14 @@ from libs.trading.orders import OrderStatus
 from tests.simulation.books import books_of
 from tests.simulation.exchange import SimulatedExchange
 from tests.simulation.loop import Life, Process
-from tests.simulation.machine import causes
+from tests.simulation.machine import SimulatedClock, causes
 from tests.simulation.services import System
 
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
 UNPUBLISHED_S_MAX: Final = 1.0
 """What was committed so lately may be on its way."""
+RECEIVE_WINDOW_S: Final = 1.0
+"""What was under way when its sender lost the role may still be accepted, but no longer than this."""
 PERMIT_READ_S_MAX: Final = 0.15
 """How old what the last hop read may be when the request leaves."""
 _LEAVING: Final = (OwnershipLostError, CommittedUnseenError, RetryableError)
@@ -71,6 +73,7 @@ class Witness:
     def __post_init__(self) -> None:
         balances = self.exchange.truth.balances
         self._opening = {symbol: balances["main", symbol.split("/")[0]].total for symbol in SYMBOLS}
+        self._clock = SimulatedClock(self.system.machine.loop)
         self.exchange.journal.observers.append(self._on_change)
         self.system.postgres.on_commit = self._on_commit
 
@@ -84,24 +87,29 @@ class Witness:
     def look(self) -> None:
         """Look at what is cheap to see, again and again."""
         self._check_given_up()
+
+    def _look_at_halts(self) -> None:
+        """Note since when and until when a halt is committed, in true time: the machine's clock may be wrong."""
         account = self.system.risk.states.get("main")
         if account is not None:
             latched = {halt.halt_id: halt for halt in account.halts}
             for halt in latched.values():
-                self.halts.setdefault(halt.halt_id, _Halt(halt.scope_symbol, halt.scope_strategy, halt.halted_at))
+                self.halts.setdefault(halt.halt_id, _Halt(halt.scope_symbol, halt.scope_strategy, self._clock.now()))
             for halt_id, known in self.halts.items():
                 if known.cleared_at is None and halt_id in self._acknowledged and halt_id not in latched:
-                    known.cleared_at = self.system.machine.clock.now()
+                    known.cleared_at = self._clock.now()
             self._acknowledged |= latched.keys()
 
     def halted(self, halt_id: str, *, symbol: str | None = None, strategy: str | None = None) -> None:
         """A halt was issued at this moment."""
-        self.halts[halt_id] = _Halt(symbol, strategy, self.system.machine.clock.now())
+        self.halts[halt_id] = _Halt(symbol, strategy, self._clock.now())
 
     def _on_commit(self, role: str, process: Process) -> None:
-        lock = self.system.postgres.schemas[role].lock
-        if lock is not None and not lock.is_closed() and lock.process is not process:
-            self.find("only the owner writes", role, f"{process} wrote, owned by {lock.process}")
+        owner = self.system.postgres.schemas[role].owner
+        if owner is not None and owner is not process:
+            self.find("only the owner writes", role, f"{process} wrote, owned by {owner}")
+        if role == "risk_manager":
+            self._look_at_halts()
 
     def _on_change(self, change: dict[str, Any]) -> None:
         if change["type"] == "order" and change["order_id"] not in self.accepted:
@@ -115,9 +123,11 @@ class Witness:
             self.find("an order is accepted once", name, "accepted again")
         self.accepted[change["order_id"]] = name
         sender = self.system.network.sender
-        lock = self.system.postgres.schemas["trade_executor"].lock
-        if sender is not None and lock is not None and lock.process is not sender.process and not lock.is_closed():
-            self.find("nothing is accepted of a predecessor", name, f"sent by {sender}, owned by {lock.process}")
+        executor = self.system.postgres.schemas["trade_executor"]
+        if sender is not None and executor.owner is not sender.process:
+            under_way_s = self.system.machine.loop.time() - sender.at_s
+            if sender.at_s > executor.owned_since_s or under_way_s > RECEIVE_WINDOW_S:
+                self.find("nothing is accepted of a predecessor", name, f"sent by {sender}, owned by {executor.owner}")
         if name.startswith("ctE"):
             self.entries_accepted += 1
             lapsed_s = sender.at_s - self._permitted_until_s if sender is not None else 0.0

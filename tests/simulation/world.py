@@ -4,6 +4,7 @@ Invariant: everything that happens is drawn from the seed, so that a seed that f
 """
 
 import asyncio
+import gc
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from tests.simulation.exchange import SimulatedExchange
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.machine import BEGIN, Machine, SimulatedClock
 from tests.simulation.network import Network
-from tests.simulation.plan import CONFIGURATION, EXPOSURE_MAX, PROBE_S_MAX, REST_S_MAX, SERVICES, Plan
+from tests.simulation.plan import CONFIGURATION, EXPOSURE_MAX, PROBE_S_MAX, SERVICES, Plan
 from tests.simulation.services import System, simulated_surroundings
 from tests.simulation.trouble import Trouble
 from tests.simulation.weather import Weather
@@ -28,6 +29,9 @@ from tests.simulation.witness import SYMBOLS, Finding, Witness
 STRATEGY: Final = "ema_cross"
 TICK: Final = Decimal("0.01")
 ENTRY_RATE: Final = 0.6
+REEL_S: Final = 64
+"""How long the market is until it turns around."""
+
 COMMANDS_APART_S: Final = 5.0
 WATCHED_EVERY: Final = 4
 """In every so many stories the watchdog looks on, which halts what is dead for too long."""
@@ -61,8 +65,7 @@ class World(Trouble):
         self.loop = SimulatedLoop(seed)  # type: ignore[abstract]  # sockets and signals are not simulated
         self.chance = Random(f"world {seed}")
         self.machine = Machine(self.loop, seed)
-        length_s = int(plan.seconds + REST_S_MAX * 2 + PROBE_S_MAX * 2)
-        self.exchange = SimulatedExchange(SimulatedClock(self.loop), seed, length_s=length_s)
+        self.exchange = SimulatedExchange(SimulatedClock(self.loop), seed, length_s=REEL_S)
         self.network = Network(self.machine, self.exchange, seed)
         exchange = {"entry_lists": seed % 4 > 0, **plan.exchange}  # every fourth story is that of symbols without lists
         configuration = {**CONFIGURATION, "exchange": exchange}
@@ -255,6 +258,7 @@ def simulate(seed: int, plan: Plan | None = None) -> Outcome:
     with tempfile.TemporaryDirectory() as directory:
         world = World(seed, plan or Plan(watchdog=seed % WATCHED_EVERY == 0), Path(directory))
         with simulated_surroundings(world.system):
+            gc.disable()  # what a story leaves is freed after it
             try:
                 world.loop.run_until_complete(world.live())
             except AssertionError as error:
@@ -262,6 +266,7 @@ def simulate(seed: int, plan: Plan | None = None) -> Outcome:
                 world.witness.check_ends()
             finally:
                 world.loop.end()
+                gc.enable()
         return Outcome(
             seed=seed,
             findings=world.witness.findings,
