@@ -1,6 +1,7 @@
 """Wires the audit recorder."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
@@ -10,6 +11,7 @@ from libs.common.contracts.topics import TopicName
 from libs.common.errors import DeadlineExceededError, RetryableError
 from libs.common.messaging.deadlines import deadline, every
 from libs.common.runtime import Runtime, run_service
+from libs.common.storage.postgres import Database
 from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune
 from services.audit_recorder.service import Anchoring, AuditRecorder
 from services.audit_recorder.settings import Settings
@@ -39,12 +41,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 await anchoring.write()
 
         async def forget() -> None:
-            try:
-                rows = await prune(database) if owner.is_owner else 0
-            except (RetryableError, asyncpg.PostgresError) as error:
-                _log.warning("Read models could not be pruned", error=str(error))
-            else:
-                _log.debug("Pruned the read models", rows=rows)
+            if owner.is_owner:
+                await _forget(database)
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -52,10 +50,24 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 tasks.create_task(every(settings.anchor_interval_s, anchor, clock=runtime.clock), name="anchors")
                 tasks.create_task(every(PRUNE_INTERVAL_S, forget, clock=runtime.clock), name="pruning")
         finally:
-            try:
-                await deadline(anchor(), LAST_ANCHOR_S_MAX, "the last anchor")
-            except DeadlineExceededError as error:
-                _log.warning("Stopped without a last anchor", error=str(error))
+            await _anchor_at_last(anchor)
+
+
+async def _forget(database: Database) -> None:
+    """Prune the read models; what fails now is pruned the next time."""
+    try:
+        rows = await prune(database)
+    except (RetryableError, asyncpg.PostgresError) as error:
+        _log.warning("Read models could not be pruned", error=str(error))
+    else:
+        _log.debug("Pruned the read models", rows=rows)
+
+
+async def _anchor_at_last(anchor: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await deadline(anchor(), LAST_ANCHOR_S_MAX, "the last anchor")
+    except DeadlineExceededError as error:
+        _log.warning("Stopped without a last anchor", error=str(error))
 
 
 if __name__ == "__main__":

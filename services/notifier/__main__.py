@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import structlog
@@ -55,12 +56,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             name="configuration",
         )
 
-        async def forget() -> None:
-            try:
-                await outbox.prune()
-            except (RetryableError, asyncpg.PostgresError) as error:
-                _log.warning("Old notifications could not be pruned", error=str(error))
-
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(versions.run(), name="configuration")
             await versions.caught_up.wait()
@@ -68,7 +63,15 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(
                 Sender(outbox=outbox, channels=channels, clock=runtime.clock, wanted=wanted).run(), name="sender"
             )
-            tasks.create_task(every(PRUNE_INTERVAL_S, forget, clock=runtime.clock), name="pruning")
+            tasks.create_task(every(PRUNE_INTERVAL_S, partial(_forget, outbox), clock=runtime.clock), name="pruning")
+
+
+async def _forget(outbox: PostgresOutbox) -> None:
+    """Prune old notifications; what fails now is pruned the next time."""
+    try:
+        await outbox.prune()
+    except (RetryableError, asyncpg.PostgresError) as error:
+        _log.warning("Old notifications could not be pruned", error=str(error))
 
 
 if __name__ == "__main__":

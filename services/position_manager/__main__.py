@@ -1,7 +1,7 @@
 """Wires the position manager and runs it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -24,6 +24,7 @@ from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
+from libs.trading.instruments import Instrument
 from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys
 from services.position_manager.domain.marks import QuoteBoard
 from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper, StopTrailer
@@ -55,12 +56,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
         async with database.connection() as connection:
             symbols = sorted({*configuration.symbols, *await open_symbols(connection)})
         instruments = dict(await _answered(partial(exchange.instruments, symbols)))
-
-        async def read_rules() -> None:
-            try:
-                instruments.update(await exchange.instruments(symbols))
-            except RetryableError as error:
-                _log.warning("The symbols' rules could not be read", error=str(error))
 
         accounts = Accounts()
         keeper = PositionKeeper(accounts=accounts, instruments=instruments)
@@ -111,9 +106,20 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(owner.run(), name="owner")
-            tasks.create_task(every(RULES_INTERVAL_S, read_rules, clock=clock), name="symbols' rules")
+            tasks.create_task(
+                every(RULES_INTERVAL_S, partial(_read_rules, exchange, symbols, instruments), clock=clock),
+                name="symbols' rules",
+            )
             tasks.create_task(observations.run(), name="quotes and trading state")
             tasks.create_task(_mark(runtime, owner, marker, rules=observations.caught_up), name="marks")
+
+
+async def _read_rules(exchange: BinanceReader, symbols: Sequence[str], instruments: dict[str, Instrument]) -> None:
+    """Bring the symbols' rules up to date; what cannot be read stays as it was."""
+    try:
+        instruments.update(await exchange.instruments(symbols))
+    except RetryableError as error:
+        _log.warning("The symbols' rules could not be read", error=str(error))
 
 
 async def _mark(

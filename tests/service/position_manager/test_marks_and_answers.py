@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from libs.common.errors import RetryableError
-from services.position_manager.__main__ import MARK_INTERVAL_S, RETRY_S, _answered, _mark
+from services.position_manager.__main__ import MARK_INTERVAL_S, RETRY_S, _answered, _mark, _read_rules
 from tests.support.virtual_time import VirtualClock, run_in_virtual_time
 
 
@@ -58,3 +58,15 @@ def test_a_start_waits_for_the_exchange():
 
     assert run_in_virtual_time(_answered(ask)) == "rules"
     assert asked_at_s == [0, RETRY_S]
+
+
+async def test_rules_that_cannot_be_read_stay_as_they_were():
+    async def away(_: Any) -> Any:
+        raise RetryableError("away")
+
+    known: Any = {"BTC/USDT": "rules"}
+    exchange: Any = SimpleNamespace(instruments=away)
+
+    await _read_rules(exchange, ["BTC/USDT"], known)
+
+    assert known == {"BTC/USDT": "rules"}
