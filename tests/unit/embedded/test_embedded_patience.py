@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,16 @@ def test_a_process_that_does_not_answer_its_probe_is_not_ready(tmp_path: Path):
 
 async def test_nobody_at_a_port_is_not_ready():
     assert not await answers_ok(1, "/healthz")()
+
+
+async def test_a_process_that_dies_while_it_is_asked_is_not_ready():
+    def die(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        no_farewell = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(die, "127.0.0.1", 0) as server:
+        assert not await answers_ok(server.sockets[0].getsockname()[1], "/healthz")()
 
 
 def test_a_stack_that_does_not_stop_is_told_with_the_way_to_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
