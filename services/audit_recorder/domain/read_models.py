@@ -22,6 +22,7 @@ from libs.common.contracts.events import (
     OrderUpdated,
     SignalGenerated,
     SignalHeld,
+    StopMoved,
     TradingStateChanged,
 )
 from libs.common.contracts.vocabulary import Role
@@ -70,7 +71,7 @@ class ReadModelChanges:
                 self.logs[envelope.event_id] = envelope
             case SignalGenerated() | SignalHeld():
                 self.signals[event.natural_key] = envelope
-            case OrderApproved() | OrderUpdated() | OrderFilled():
+            case OrderApproved() | OrderUpdated() | OrderFilled() | StopMoved():
                 self._order(envelope, event)
             case HeartbeatSent():
                 self._heartbeat(event)
@@ -86,9 +87,9 @@ class ReadModelChanges:
                 if known is None or event.revision > known.revision:
                     self.states[event.account] = event
 
-    def _order(self, envelope: Envelope[Any], event: OrderApproved | OrderUpdated | OrderFilled) -> None:
-        names: list[object] = [event.intent_id]
-        root = event.intent_id
+    def _order(self, envelope: Envelope[Any], event: OrderApproved | OrderUpdated | OrderFilled | StopMoved) -> None:
+        root = event.entry_intent_id if isinstance(event, StopMoved) else event.intent_id
+        names: list[object] = [root]
         if isinstance(event, OrderUpdated | OrderFilled):
             names += [event.client_order_id, event.exchange_order_id]
             root = event.parent_intent_id or root

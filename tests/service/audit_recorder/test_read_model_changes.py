@@ -13,6 +13,7 @@ from libs.common.contracts.events import (
     OrderUpdated,
     SignalGenerated,
     SignalHeld,
+    StopMoved,
     TradingStateChanged,
 )
 from libs.common.contracts.vocabulary import Role
@@ -69,6 +70,14 @@ def test_an_order_is_found_by_all_its_names_and_belongs_to_its_entry():
     found = {reference.reference for reference in made.references if reference.root_intent_id == entry}
     assert found >= {str(entry), str(exit_intent), "signal", "ctE-1", "11", "ctX-1"}
     assert {reference.correlation_id for reference in made.references} == {ROOT}
+
+
+def test_a_move_of_a_stop_belongs_to_the_story_of_its_entry():
+    made = changes(an_event(StopMoved, entry_intent_id=UUID(int=1)))
+
+    [reference] = made.references
+    assert (reference.reference, reference.root_intent_id) == (str(UUID(int=1)), UUID(int=1))
+    assert reference.correlation_id == ROOT
 
 
 def test_an_order_without_an_exchange_id_is_not_found_by_none():
