@@ -16,6 +16,7 @@ import cli.__main__ as entry
 from cli import control_channel, examination, operating
 from cli import status as status_module
 from cli.commands import configuration, watching
+from cli.control_channel import ControlChannel
 from cli.errors import CommandError, ExitStatus
 from cli.examination import Finding, examine
 from cli.holdings import HoldingsWatch
@@ -23,11 +24,12 @@ from cli.operating import operate
 from cli.place import Place
 from cli.stack.live import LiveView
 from cli.stack.plain import PlainView
+from libs.common.contracts.events.control import ControlCommanded
 from libs.common.control.commands import issue_command
 from libs.common.control.operators import OperatorKey
 from libs.common.errors import RetryableError
 from libs.embedded.directory import DataDirectory
-from tests.support.virtual_time import run_in_virtual_time
+from tests.support.virtual_time import VirtualClock, run_in_virtual_time
 
 NOWHERE = {
     "postgres": "postgresql://nobody:nothing@127.0.0.1:1/nowhere",
@@ -94,9 +96,8 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_follow(place: Place
     assert found == {"java": False, "disk": False, "fine": False, "database": True, "topics": True, "exchange": True}
 
 
-async def test_nobody_can_say_what_is_held_while_the_database_is_away(place: Place):
-    told: list[str] = []
-    halt = issue_command(
+def a_halt() -> ControlCommanded:
+    return issue_command(
         "HALT",
         account="main",
         reason="a test",
@@ -107,9 +108,22 @@ async def test_nobody_can_say_what_is_held_while_the_database_is_away(place: Pla
         liquidate=True,
     )
 
-    await HoldingsWatch(place, halt, progress=told.append).look()
+
+async def test_nobody_can_say_what_is_held_while_the_database_is_away(place: Place):
+    told: list[str] = []
+
+    await HoldingsWatch(place, a_halt(), progress=told.append).look()
 
     assert told == []
+
+
+def test_answers_that_do_not_come_are_waited_for_until_their_deadline(place: Place):
+    async def waited() -> tuple[int, float]:
+        channel = ControlChannel(place, clock=VirtualClock())
+        answers = await channel.answers(a_halt(), expected=frozenset({"risk_manager"}), deadline_s=5)
+        return len(answers), asyncio.get_running_loop().time()
+
+    assert run_in_virtual_time(waited()) == (0, 5)
 
 
 async def test_a_halt_that_no_path_takes_says_why_for_each(place: Place, monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
@@ -17,6 +18,7 @@ from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.group import RETRY_S_MAX, GroupLoop, _Assignment
 from libs.common.messaging.kafka import Kafka
 from libs.common.messaging.publisher import Publisher
+from libs.common.storage.postgres import _is_open
 from libs.common.storage.redis import RedisStore
 from tests.support.events import AT
 from tests.support.owners import an_alert
@@ -43,6 +45,13 @@ class FailingConsumer:
         return {PARTITION}
 
     async def end_offsets(self, _: list[TopicPartition]) -> dict[TopicPartition, int]:
+        raise KafkaConnectionError
+
+
+class FailingProducer(FailingConsumer):
+    """Is given up while it starts."""
+
+    async def start(self) -> None:
         raise KafkaConnectionError
 
 
@@ -107,6 +116,17 @@ def test_a_consumer_that_does_not_start_in_time_is_stopped(monkeypatch: pytest.M
     assert [consumer.stops for consumer in made] == [1]
 
 
+async def test_a_producer_that_does_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch):
+    producer = FailingProducer()
+    monkeypatch.setattr(kafka_module, "AIOKafkaProducer", lambda **_: producer)
+    record = encode(enclose(an_alert("sent"), cause=Cause.none(), ordinal=0, now=AT))
+
+    with pytest.raises(RetryableError, match="Kafka send"):
+        await KAFKA.producer().send([(record, None)])
+
+    assert producer.stops == 1
+
+
 async def test_ends_that_are_not_told_are_retryable():
     with pytest.raises(RetryableError, match="end offsets"):
         await KAFKA.end_offsets(FailingConsumer())
@@ -151,3 +171,12 @@ async def test_a_redis_client_that_does_not_close_is_left(failure: Callable[[], 
     client: Any = SimpleNamespace(aclose=aclose)
 
     await RedisStore(client).close()
+
+
+def test_a_connection_that_the_pool_took_back_is_not_open():
+    def is_closed() -> bool:
+        raise asyncpg.InterfaceError("released")
+
+    connection: Any = SimpleNamespace(is_closed=is_closed)
+
+    assert not _is_open(connection)

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -12,9 +13,9 @@ import pytest
 
 from libs.embedded.directory import DataDirectory
 from libs.embedded.errors import EXIT_TIMED_OUT, EmbeddedError
-from libs.embedded.lifecycle import PROBE_DEADLINE_S, ManagedProcess
+from libs.embedded.lifecycle import PROBE_DEADLINE_S, ManagedProcess, _resident_mb
 from libs.embedded.process import ProcessSpec
-from libs.embedded.process_table import STACK_VARIABLE, end_leftovers
+from libs.embedded.process_table import STACK_VARIABLE, _stack_of, end_leftovers
 from libs.embedded.services import answers_ok
 from libs.embedded.supervisor import Job, Supervisor, _run
 from tests.support.virtual_time import run_in_virtual_time
@@ -126,3 +127,17 @@ async def test_a_supervisor_that_is_interrupted_while_it_stops_has_stopped(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert stopped.is_set()
+
+
+@pytest.mark.parametrize("error", [psutil.AccessDenied(1), psutil.NoSuchProcess(1), PermissionError()])
+def test_a_process_that_cannot_be_looked_into_belongs_to_no_stack(error: Exception):
+    def environ() -> dict[str, str]:
+        raise error
+
+    foreign: Any = SimpleNamespace(environ=environ)
+
+    assert _stack_of(foreign) is None
+
+
+def test_a_process_that_has_gone_takes_no_memory():
+    assert _resident_mb(2**22 + 1) == 0.0  # above every process id

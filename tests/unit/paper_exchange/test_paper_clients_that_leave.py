@@ -36,6 +36,9 @@ class LeavingSocket:
             raise ConnectionResetError
         await asyncio.Event().wait()  # it does not read
 
+    async def send_str(self, _: str) -> None:
+        await self.ping(b"")
+
     async def close(self, *, code: int, **_: object) -> None:
         self.closed_with.append(code)
 
@@ -61,6 +64,18 @@ def test_a_client_that_does_not_read_is_cut_off():
     socket = LeavingSocket(is_there=True)
 
     run_in_virtual_time(a_connection(socket)._watch(lambda: 0))
+
+    assert socket.closed_with == [WSCloseCode.POLICY_VIOLATION]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_frames_and_a_farewell_to_a_client_that_hears_nothing_end(is_there: bool):  # noqa: FBT001
+    socket = LeavingSocket(is_there=is_there)
+    connection = a_connection(socket)
+    connection.outbox.put("a frame")
+
+    run_in_virtual_time(connection.outbox.run())
+    run_in_virtual_time(connection.say_farewell(0))
 
     assert socket.closed_with == [WSCloseCode.POLICY_VIOLATION]
 
