@@ -60,7 +60,7 @@ chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=3
 simulate: $(READY) ## Stories of the money path in virtual time: SEEDS=10000 many, SEED=7 one with all that happened
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation "$(SEEDS)" "$(SEED)"
 
-coverage: $(READY) ## What the last `make test` measured: libs/trading 100 %, each other package 90 %, with branches
+coverage: $(READY) ## What the last `make test` measured: libs/trading 100 %, each other package 90 %, with branches; every except block
 	@$(BIN)/python -m tests.support.coverage_floors
 
 check: $(READY) ## Format, lint, types, import contracts, links, generated files

@@ -1,6 +1,7 @@
 """Hold what the lanes of `make test` measured to a floor for each package: `python -m tests.support.coverage_floors`.
 
-Invariant: every package has a floor, and one below it ends this with status 1 and with the lines that no test ran.
+Invariant: every package has a floor, and one below it ends this with status 1 and with the lines that no test ran; so
+does an `except` block that no test ran.
 """
 
 import json
@@ -12,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from coverage import Coverage
+
+from tests.support.except_blocks import complaints, production_blocks
 
 FLOOR_PCT: Final = 90.0
 FLOORS_PCT: Final[Mapping[str, float]] = {"libs/trading": 100.0}
@@ -80,7 +83,7 @@ def put_together() -> Coverage:
 
 
 def main() -> int:
-    """Print a line for each package, and the gaps of those that are low; return 1 if there is one."""
+    """Print a line for each package, and the gaps of those that are low; return 1 if there is a gap."""
     coverage = put_together()
     with tempfile.TemporaryDirectory() as name:
         report = Path(name) / "coverage.json"
@@ -90,7 +93,15 @@ def main() -> int:
     low = [measured for measured in packages if measured.is_low]
     for measured in low:
         coverage.report(include=[f"{measured.package}/*"], show_missing=True, skip_covered=True)
-    return 1 if low else 0
+    unhandled = _never_handled(coverage)
+    print(*unhandled or ["Every `except` block ran."], sep="\n")  # noqa: T201 - the same
+    return 1 if low or unhandled else 0
+
+
+def _never_handled(coverage: Coverage) -> list[str]:
+    root, measured = Path.cwd(), coverage.get_data()
+    said = complaints(production_blocks(root), lambda path: measured.lines(str(root / path)) or ())
+    return ["`except` blocks that no test ran:", *said] if said else []
 
 
 if __name__ == "__main__":
