@@ -178,7 +178,9 @@ class Arena:
                 raise Unsettled(f"expected everything ready within {seconds:g} s, found {missing} not ready")
             await asyncio.sleep(LOOK_S)
 
-    async def command(self, command: CommandName, reason: str, *, seconds: float = 60.0) -> None:
+    async def command(
+        self, command: CommandName, reason: str, *, changes: Mapping[str, str] | None = None, seconds: float = 60.0
+    ) -> None:
         """Command the account until it is obeyed.
 
         Raises:
@@ -188,7 +190,9 @@ class Arena:
         while _now_s() < ends_s:
             try:
                 clears = await standing_halts(self.place, ACCOUNT) if command == "RESUME" else ()
-                outcome = await operate(self.place, command, account=ACCOUNT, reason=reason, clears=tuple(clears))
+                outcome = await operate(
+                    self.place, command, account=ACCOUNT, reason=reason, clears=tuple(clears), changes=changes
+                )
             except RetryableError as error:
                 found = str(error)
             else:

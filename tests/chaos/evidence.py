@@ -46,11 +46,13 @@ class Intent:
     Attributes:
         answered_at: When the answer to its request was recorded; None: the process that sent it never did.
         verdict_at: When its fate was first known; None: it is not.
+        signed_at_ms: When its request was signed; the orders of one list are one request.
     """
 
     client_order_id: str
     role: str
     created_at: datetime
+    signed_at_ms: int | None = None
     answered_at: datetime | None = None
     verdict_at: datetime | None = None
 
@@ -80,15 +82,19 @@ def verdicts(updates: Iterable[Update]) -> Mapping[str, datetime]:
 
 
 def in_flight(intents: Iterable[Intent], at: datetime) -> Intent | None:
-    """Return an order that was in flight in the two seconds before, the one that was hit the hardest first."""
+    """Return what was in flight in the two seconds before: the order that was hit the hardest, of a list its entry."""
     flying = [
         intent
         for intent in intents
         if intent.created_at <= at and (intent.over_at is None or intent.over_at >= at - FLIGHT)
     ]
-    return max(
+    hit = max(
         flying, key=lambda intent: (intent.over_at is None or intent.over_at > at, intent.created_at), default=None
     )
+    if hit is None or hit.signed_at_ms is None:
+        return hit
+    entries = [intent for intent in flying if (intent.role, intent.signed_at_ms) == ("ENTRY", hit.signed_at_ms)]
+    return entries[0] if entries else hit
 
 
 def step_of(intent: Intent, seen: Seen | None, at: datetime) -> Step:

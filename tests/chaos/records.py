@@ -11,7 +11,8 @@ from tests.chaos.evidence import Intent, State, Update, verdicts
 THE_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 _INTENTS: Final = """
-    SELECT client_order_id, role, created_at, answered_at FROM orders WHERE created_at >= $1 ORDER BY created_at
+    SELECT orders.client_order_id, orders.role, orders.created_at, orders.answered_at, intents.signed_at_ms
+    FROM orders JOIN intents USING (intent_id) WHERE orders.created_at >= $1 ORDER BY orders.created_at
 """
 _EVENTS: Final = """
     SELECT payload FROM audit WHERE topic = $1 AND event_type = $2 AND recorded_at >= $3 ORDER BY partition, offset_last

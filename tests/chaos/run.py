@@ -50,12 +50,18 @@ class Run:
         """Strike until enough kills count, or until far more were made than that should take."""
         report = self._report
         await self.until_trading(self._began_at)
+        has_lists = False
         for planned in rounds(report.seed):
             outcome = await self._strike(planned)
             report.rounds.append(outcome)
             say(_line(report, planned, outcome))
             if report.counted >= report.wanted:
                 return
+            if not has_lists and 2 * report.counted >= report.wanted:
+                has_lists = True  # the first half had protections of their own to hit
+                await self._arena.command("CONFIGURE", "chaos: lists", changes={"exchange.entry_lists": "true"})
+                say("entries and their exits are lists from now on")
+                await self.until_trading(self._arena.clock.now())
             if report.made >= 2 * report.wanted + 10:
                 raise Unsettled(f"expected {report.wanted} kills that count, found {report.counted} of {report.made}")
 

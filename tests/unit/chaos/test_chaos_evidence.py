@@ -53,6 +53,15 @@ def test_of_several_orders_in_flight_the_one_without_an_answer_was_hit():
     assert in_flight([answered, waiting], AT) is waiting
 
 
+def test_of_a_list_in_flight_the_entry_was_hit():
+    older = an_intent(created_s=-1, client_order_id="ctE-2", signed_at_ms=AT_MS - 900)
+    entry = an_intent(created_s=-0.2, signed_at_ms=AT_MS - 100)
+    stop = an_intent(created_s=-0.1, role="PROTECTION", client_order_id="ctP-1", signed_at_ms=AT_MS - 100)
+
+    assert in_flight([older, entry, stop], AT) is entry
+    assert in_flight([older, stop], AT) is stop
+
+
 @pytest.mark.parametrize(
     ("intent", "seen", "step"),
     [
