@@ -110,7 +110,7 @@ class FakeRecords(FakeDifferences):
         if chain_id not in self._tables.open_chains or self._tables.stops.get(chain_id, stop_loss - 1) >= stop_loss:
             return False
         self._tables.stops[chain_id] = stop_loss
-        return True
+        return self._tables.open_chains[chain_id]
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         return self._orders(account, lambda order: order.is_unresolved)

@@ -56,7 +56,7 @@ _ADD_FILL: Final = """
 """
 _OPEN_CHAIN: Final = "INSERT INTO chains (chain_id, account, symbol, is_open, opened_at) VALUES ($1, $2, $3, $4, $5)"
 _MOVE_STOP: Final = """
-    UPDATE chains SET stop_loss = $2 WHERE chain_id = $1 AND (stop_loss IS NULL OR stop_loss < $2)
+    UPDATE chains SET stop_loss = $2 WHERE chain_id = $1 AND (stop_loss IS NULL OR stop_loss < $2) RETURNING is_open
 """
 _DUSTY_CHAIN: Final = """
     SELECT chain_id FROM chains WHERE account = $1 AND symbol = $2 AND leftover > 0 AND NOT is_open
@@ -137,8 +137,9 @@ class PostgresRecords(PostgresDifferences):
         )
 
     async def move_stop(self, chain_id: uuid.UUID, stop_loss: Decimal) -> bool:
-        """Remember where a chain's stop belongs; False: it stands there already, or higher, or there is no chain."""
-        return await self._transaction.execute(_MOVE_STOP, chain_id, stop_loss) != "UPDATE 0"
+        """Remember where a chain's stop belongs; False: it stood so high already, or the chain needs none."""
+        moved = await self._transaction.returning(_MOVE_STOP, chain_id, stop_loss)
+        return moved is not None and bool(moved["is_open"])
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:
         """Return the orders that may be at the exchange without our knowing."""

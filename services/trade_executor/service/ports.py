@@ -57,7 +57,7 @@ class Records(DifferenceRecords, Protocol):
         ...
 
     async def move_stop(self, chain_id: uuid.UUID, stop_loss: Decimal) -> bool:
-        """Remember where a chain's stop belongs; False: it stands there already, or higher, or there is no chain."""
+        """Remember where a chain's stop belongs; False: it stood so high already, or the chain needs none."""
         ...
 
     async def unresolved(self, account: str) -> Sequence[ExecutorOrder]:

@@ -186,8 +186,10 @@ async def test_a_chains_stop_is_moved_up_and_never_down(transact: Transact):
     assert (await transact(lambda records: records.chain(entry.chain_id, base="BTC"))).moved_stop is None
     assert [await move(stop) for stop in ("49600.5", "49600.5", "49600", "49700")] == [True, False, False, True]
     assert await move("49600", uuid.UUID(int=9)) is False  # no chain of ours
+    await close(transact, entry)
+    assert await move("49800") is False  # nothing follows from it
 
-    assert (await transact(lambda records: records.chain(entry.chain_id, base="BTC"))).moved_stop == 49_700
+    assert (await transact(lambda records: records.chain(entry.chain_id, base="BTC"))).moved_stop == 49_800
     assert (await transact(lambda records: records.chain(uuid.UUID(int=2), base="BTC"))).moved_stop is None
 
 
