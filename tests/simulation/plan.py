@@ -57,6 +57,7 @@ class Plan:
     Attributes:
         seconds: For how long.
         signal_every_s: How long from one signal to the next, on average; the other intervals likewise.
+        trails: Whether the stop of every second position follows the price.
         traps: What happens for certain, and `faults` to the first orders and cancels.
         weather: How the way is at the beginning, `doubled_rate` and `kafka_delay_s` the broker.
         exchange: The configuration's section of this name.
@@ -74,6 +75,7 @@ class Plan:
     rest_s_max: float = REST_S_MAX
     write_faults: float = 0.4
     watchdog: bool = False
+    trails: bool = True
     steps: Sequence[str] = STEPS
     services: Sequence[str] = SERVICES
     standbys: Sequence[str] = ()

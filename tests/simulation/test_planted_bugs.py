@@ -119,7 +119,7 @@ def the_exit_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
 UNSEEN = Weather(lag_s=3.0, stream_losses=1.0)
 """Neither queries nor the stream show at once what was accepted."""
 
-SHORT = replace(CALM, seconds=20, rest_s_max=20)
+SHORT = replace(CALM, seconds=20, rest_s_max=20, trails=False)
 BUGS = {
     "fence": Bug(
         the_fence,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from aiokafka import TopicPartition
 
@@ -19,6 +20,7 @@ from libs.common.storage import keys
 from libs.invariants import Look, assess
 from libs.invariants.records import HaltRow
 from libs.trading.orders import OrderStatus
+from services.trade_executor.domain.orders import ExecutorOrder
 from tests.simulation.books import books_of
 from tests.simulation.exchange import SimulatedExchange
 from tests.simulation.loop import Life, Process
@@ -214,6 +216,7 @@ class Witness:
             for violation in tally.violations:
                 self.find(tally.invariant, violation.order, f"expected {violation.expected}, found {violation.found}")
         self._check_answers()
+        self._check_stops()
         for role, schema in self.system.postgres.schemas.items():
             self._check_published(role, schema.outbox)
         self.check_ends()
@@ -236,6 +239,21 @@ class Witness:
             order = self.system.tables.orders.get(claim.intent_id)
             if order is None or finals[claim.intent_id] != 1:
                 self.find("an approval is answered once", str(claim.intent_id), f"{order and order.status}")
+
+    def _check_stops(self) -> None:
+        """No stop was placed below an earlier one of its position, and those that trail rest where they belong."""
+        stops: dict[UUID, list[ExecutorOrder]] = {}
+        for order in sorted(self.system.tables.orders.values(), key=lambda order: order.created_at):
+            if order.is_stop:
+                stops.setdefault(order.chain_id, []).append(order)
+        for placed in stops.values():
+            prices = [order.stop_price or Decimal(0) for order in placed]
+            if prices != sorted(prices):
+                self.find("a stop never comes down", placed[0].client_order_id, f"placed at {prices}")
+        for held in self.system.ledger.positions.values():
+            resting = [order for order in stops.get(held.entry_intent_id or UUID(int=0), ()) if order.is_working]
+            if held.trailing_stop is not None and any(order.stop_price != held.trailing_stop for order in resting):
+                self.find("a stop rests where it belongs", held.symbol, f"{resting} for {held.trailing_stop}")
 
     def _check_published(self, role: str, rows: Sequence[Any]) -> None:
         """Every row of the outbox is on its topic, for the first time after those before it."""

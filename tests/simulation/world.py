@@ -8,12 +8,20 @@ import gc
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from libs.common.contracts.events import HeartbeatSent, MarketStatusChanged, OrderRefused, QuoteChanged, SignalGenerated
+from libs.common.contracts.events import (
+    CandleClosed,
+    HeartbeatSent,
+    MarketStatusChanged,
+    OrderRefused,
+    QuoteChanged,
+    SignalGenerated,
+)
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.storage import keys
 from tests.simulation.exchange import SimulatedExchange
@@ -27,6 +35,8 @@ from tests.simulation.weather import Weather
 from tests.simulation.witness import SYMBOLS, Finding, Witness
 
 STRATEGY: Final = "ema_cross"
+TRAILING_RATE: Final = Decimal("0.003")
+"""Of every second entry: how far below the highest price its stop follows it."""
 TICK: Final = Decimal("0.01")
 ENTRY_RATE: Final = 0.6
 REEL_S: Final = 64
@@ -182,6 +192,8 @@ class World(Trouble):
         while True:
             for symbol in SYMBOLS:
                 await self._show(symbol)
+                if self.plan.trails and self._troubled:  # afterwards every stop comes to rest
+                    await self._close_candle(symbol)
             await self._publish(self._heartbeat_of_the_recorder())
             await asyncio.sleep(1.0)
 
@@ -227,6 +239,26 @@ class World(Trouble):
             ),
         )
 
+    async def _close_candle(self, symbol: str) -> None:
+        """Say how high a price has been in the last second: what trails follows it."""
+        closed_at = self.machine.clock.now().replace(microsecond=0)
+        bid = self.exchange.bid(symbol)
+        await self._publish(
+            CandleClosed(
+                occurred_at=closed_at,
+                symbol=symbol,
+                interval_s=1,
+                open_at=closed_at - timedelta(seconds=1),
+                close_at=closed_at,
+                open=bid,
+                high=bid,
+                low=bid,
+                close=bid,
+                volume=Decimal(1),
+                trades=1,
+            )
+        )
+
     async def _signal(self) -> None:
         """Do what a strategy does: wish to buy, or to sell what is held."""
         await self._wish(self.chance.choice(SYMBOLS), to_buy=self.chance.random() < ENTRY_RATE)
@@ -246,11 +278,15 @@ class World(Trouble):
                 reference_price=ask if to_buy else bid,
                 stop_loss=(bid * Decimal("0.995")).quantize(TICK) if to_buy else None,
                 take_profit=(bid * Decimal("1.005")).quantize(TICK) if to_buy else None,
+                trailing_distance=self._trailing_distance(bid) if to_buy else None,
                 quality_score=80,
                 bid=bid,
                 ask=ask,
             )
         )
+
+    def _trailing_distance(self, bid: Decimal) -> Decimal | None:
+        return (bid * TRAILING_RATE).quantize(TICK) if self.plan.trails and self._signals % 2 else None
 
 
 def simulate(seed: int, plan: Plan | None = None) -> Outcome:
