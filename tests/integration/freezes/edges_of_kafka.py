@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.contracts.codec import encode
+from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.topics import TopicName
+from libs.common.messaging.administration import APPLY_DEADLINE_S, apply_topics
 from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.group import GroupLoop, _Assignment
 from libs.common.messaging.kafka import CALL_DEADLINE_S, POLL_MS, START_DEADLINE_S, STOP_DEADLINE_S, Kafka
 from libs.common.messaging.lag import LagWatch
 from libs.common.messaging.polling import PartitionPoller
 from libs.common.messaging.publisher import Publisher
+from libs.common.messaging.reader import TopicReader
 from tests.integration.freezes.edges import Call, Client, Edge
 from tests.support.events import AT
 from tests.support.owners import an_alert
@@ -153,11 +156,40 @@ async def _ping(url: str) -> AsyncIterator[Client]:
     yield Client(cluster(url).ping)
 
 
+def _beginnings(kafka: Kafka, consumer: AIOKafkaConsumer) -> Call:
+    async def observe(_: object) -> None:
+        """Take no note of it."""
+
+    reader = TopicReader(
+        kafka,
+        component="test",
+        publisher=Publisher(kafka, clock=VirtualClock()),
+        topics=[TopicName.ALERTS],
+        observers={AlertRaised: observe},
+        clock=VirtualClock(),
+        start="beginning",
+    )
+
+    async def call() -> bool:
+        await reader._seek(consumer)
+        return True
+
+    return call
+
+
+@asynccontextmanager
+async def _topics(url: str) -> AsyncIterator[Client]:
+    kafka = cluster(url)
+    yield Client(lambda: apply_topics(kafka), before=kafka.ping)
+
+
 EDGES = (
     Edge("sending", "kafka", _producer, CALL_DEADLINE_S),
     Edge("publishing", "kafka", _publisher, PUBLISHED_S),
     Edge("reading the ends", "kafka", _consumer(_ends), CALL_DEADLINE_S, OPENING_S),
     Edge("looking at the lag", "kafka", _consumer(_look), 2 * CALL_DEADLINE_S, OPENING_S),
+    Edge("seeking", "kafka", _consumer(_beginnings), CALL_DEADLINE_S, OPENING_S),
+    Edge("making the topics", "kafka", _topics, APPLY_DEADLINE_S + STOP_DEADLINE_S),
     Edge("polling", "kafka", _consumer(_poll), CALL_DEADLINE_S + POLL_MS / 1_000, OPENING_S),
     Edge("committing", "kafka", _member, CALL_DEADLINE_S, OPENING_S),
     Edge("set-up's question", "kafka", _ping, START_DEADLINE_S + CALL_DEADLINE_S + STOP_DEADLINE_S),

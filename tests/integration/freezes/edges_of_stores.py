@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from libs.common.contracts.vocabulary import Role, Side
 from libs.common.control.halts import HaltRecord
 from libs.common.control.latch_reader import LatchReader
 from libs.common.control.permit import PermitReader, PermitWriter
@@ -18,14 +20,20 @@ from libs.common.storage.postgres import (
     Database,
 )
 from libs.common.storage.redis import SOCKET_TIMEOUT_S, RedisStore
+from services.market_monitor.adapters import RedisPriceBoard
+from services.market_monitor.service.monitor import LatestPrice
+from services.risk_manager.adapters.redis_book import RedisRiskBook
+from services.risk_manager.domain.claims import Claim, Phase
+from services.risk_manager.service.ports import ReservationOutcome
 from tests.integration.freezes.edges import Call, Client, Edge
+from tests.support.events import AT
 from tests.support.owners import ROLE
 from tests.support.virtual_time import VirtualClock
 
 ACCOUNT = "main"
 PERMIT_S = LATCH_S = 0.1
 OPENING_S = CONNECT_TIMEOUT_S + 1
-HALT = HaltRecord(halt_id="halt-1", reason="a test", issuer="test", halted_at=datetime(2026, 1, 5, tzinfo=UTC))
+HALT = HaltRecord(halt_id="halt-1", reason="a test", issuer="test", halted_at=AT)
 
 
 class NoHalts:
@@ -154,6 +162,36 @@ def _halt_latched(store: RedisStore) -> Call:
     return call
 
 
+def _reserving(store: RedisStore) -> Call:
+    book = RedisRiskBook(store.client, epoch=lambda: 1)
+    claim = Claim(
+        account=ACCOUNT,
+        intent_id=UUID(int=1),
+        signal_id="signal-1",
+        strategy="ema_cross",
+        symbol="BTC/USDT",
+        side=Side.BUY,
+        role=Role.ENTRY,
+        phase=Phase.RESERVED,
+        notional=Decimal(100),
+        quantity=Decimal(1),
+        approved_at=AT,
+        updated_at=AT,
+    )
+
+    async def call() -> bool:
+        reservation = await book.reserve(claim, positions_max=3, exposure_max=Decimal(1_000))
+        return reservation.outcome is not ReservationOutcome.UNAVAILABLE
+
+    return call
+
+
+def _prices(store: RedisStore) -> Call:
+    board = RedisPriceBoard(store)
+    price = LatestPrice("BTC/USDT", bid=None, ask=None, last=Decimal(50_000), at=AT)
+    return lambda: board.write([price])
+
+
 EDGES = (
     Edge("a statement", "postgres", _pooled(_statement), COMMAND_TIMEOUT_S + CLOSE_TIMEOUT_S, OPENING_S),
     Edge("a transaction", "postgres", _pooled(_transaction), 2 * COMMAND_TIMEOUT_S + CLOSE_TIMEOUT_S, OPENING_S),
@@ -175,4 +213,6 @@ EDGES = (
     Edge("renewing the permit", "redis", _redis(_permit_renewed), SOCKET_TIMEOUT_S),
     Edge("reading the halts", "redis", _redis(_halts_read), LATCH_S),
     Edge("latching a halt", "redis", _redis(_halt_latched), SOCKET_TIMEOUT_S),
+    Edge("reserving", "redis", _redis(_reserving), SOCKET_TIMEOUT_S),
+    Edge("showing prices", "redis", _redis(_prices), SOCKET_TIMEOUT_S),
 )

@@ -118,6 +118,12 @@ async def _ticks(url: str) -> AsyncIterator[Client]:
         yield Client(call, before=lambda: anext(ticks))
 
 
+@asynccontextmanager
+async def _leaving(url: str) -> AsyncIterator[Client]:
+    async with _market_data(url) as market, aclosing(market.ticks()) as ticks:
+        yield Client(market.aclose, before=lambda: anext(ticks))
+
+
 def _stream(url: str, path: str = "/ws-api/v3") -> UserStream:
     return UserStream(
         url=f"{url.replace('http', 'ws', 1)}{path}",
@@ -209,11 +215,10 @@ EDGES = (
     Edge("placing", "exchange", _orders(_placing), PLACE_DEADLINE_S),
     Edge("cancelling", "exchange", _orders(_cancelling), PLACE_DEADLINE_S),
     Edge("looking an order up", "exchange", _orders(_looking_up), READ_DEADLINE_S),
-    Edge("open orders", "exchange", _orders(lambda gateway: lambda: gateway.open_orders(SYMBOL)), READ_DEADLINE_S),
-    Edge("balances", "exchange", _orders(lambda gateway: gateway.balances), READ_DEADLINE_S),
-    Edge("the exchange's clock", "exchange", _orders(lambda gateway: gateway.measure_clock), READ_DEADLINE_S),
+    Edge("reading balances", "exchange", _orders(lambda gateway: gateway.balances), READ_DEADLINE_S),
     Edge("market data over REST", "exchange", _market, MARKET_DEADLINE_S),
     Edge("ticks", "exchange", _ticks, SILENCE_S_MAX + CLOSE_DEADLINE_S),
+    Edge("leaving the ticks", "exchange", _leaving, CLOSE_DEADLINE_S, None),
     Edge("user events", "exchange", _user_events, user_stream.SILENCE_S_MAX, None),
     Edge(
         "the user stream's subscription",

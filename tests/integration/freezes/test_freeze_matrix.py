@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import OwnershipLostError, RetryableError
+from libs.common.messaging import kafka as kafka_module
 from tests.integration.freezes import edges_of_kafka, edges_of_stores, edges_of_the_exchange, edges_of_the_watchdog
 from tests.integration.freezes.chattering_exchange import chattering_exchange
 from tests.integration.freezes.edges import Call, Edge
@@ -94,6 +95,12 @@ def kafka_url(kafka: KafkaForTests) -> str:
 def exchange_url() -> Iterator[str]:
     with chattering_exchange() as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _the_broker_answers_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So late, where there is nothing to read: everything else that is asked waits behind it."""
+    monkeypatch.setattr(kafka_module, "FETCH_WAIT_MS", 50)
 
 
 @pytest.fixture
