@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs chaos simulate coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs chaos simulate mutants coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -59,6 +59,9 @@ chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=3
 # The hash of strings decides the order of sets: with it, a seed is the same story in every process.
 simulate: $(READY) ## Stories of the money path in virtual time: SEEDS=10000 many, SEED=7 one with all that happened
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation "$(SEEDS)" "$(SEED)"
+
+mutants: $(READY) ## Change the order path in one place at a time, and list what no test notices (EVERY=8 a sample, FILES=...)
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.support.mutants --every $(or $(EVERY),1) $(FILES)
 
 coverage: $(READY) ## What the last `make test` measured: libs/trading 100 %, each other package 90 %, with branches; every except block
 	@$(BIN)/python -m tests.support.coverage_floors
