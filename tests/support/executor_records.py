@@ -99,8 +99,10 @@ class FakeRecords(FakeDifferences):
         taker = self._tables.orders[chain_id]
         for closed in self._dust(taker.account, taker.symbol):
             if closed != chain_id:
-                carried = self._tables.carried.get(chain_id, Decimal(0))
-                self._tables.carried[chain_id] = carried + self._tables.leftover.pop(closed)
+                given = self._tables.leftover.pop(closed)
+                for taker_or_giver, change in ((chain_id, given), (closed, -given)):
+                    known = self._tables.carried.get(taker_or_giver, Decimal(0))
+                    self._tables.carried[taker_or_giver] = known + change
 
     async def set_chain_open(self, chain_id: uuid.UUID, *, is_open: bool, leftover: Decimal = Decimal(0)) -> None:
         self._tables.open_chains[chain_id] = is_open

@@ -67,7 +67,8 @@ _TAKE_OVER_DUST: Final = """
         SELECT closed.chain_id, closed.leftover FROM chains AS closed JOIN chains AS taker USING (account, symbol)
         WHERE taker.chain_id = $1 AND closed.chain_id <> $1 AND closed.leftover <> 0 AND NOT closed.is_open
     ), given AS (
-        UPDATE chains SET leftover = 0 FROM dust WHERE chains.chain_id = dust.chain_id
+        UPDATE chains SET leftover = 0, carried = carried - dust.leftover FROM dust
+        WHERE chains.chain_id = dust.chain_id
     )
     UPDATE chains SET carried = carried + (SELECT coalesce(sum(leftover), 0) FROM dust) WHERE chain_id = $1
 """

@@ -329,6 +329,22 @@ async def test_an_exit_also_sells_what_earlier_positions_left(executor: Executor
     executor.check()
 
 
+async def test_dust_that_was_taken_over_is_not_found_again_when_its_position_is_looked_at(
+    executor: Executor, clock: FakeClock
+):
+    for trip in range(2):
+        await executor.approve(
+            an_approval(clock, quantity=Decimal("0.00995"), signal_id=f"entry {trip}", strategy=f"strategy {trip}")
+        )
+        await executor.approve(an_exit(clock, signal_id=f"exit {trip}"))
+    giver, taker = executor.tables.open_chains
+
+    for chain_id in (giver, taker):
+        await executor.dispatcher.plan(chain_id)  # as a belated look does
+
+    assert (executor.tables.leftover[giver], executor.tables.leftover[taker]) == (0, Decimal("0.0000001"))
+
+
 async def test_enough_dust_of_closed_positions_is_sold_by_an_exit(executor: Executor, exchange: FakeExchange, clock):
     await executor.approve(an_approval(clock))
     await executor.approve(an_exit(clock))
