@@ -143,6 +143,10 @@ async def _insert(order: ExecutorOrder, records: Records) -> None:
     await records.insert(order)
 
 
+async def _chain(entry: ExecutorOrder, records: Records) -> Any:
+    return await records.chain(entry.chain_id, base="BTC")
+
+
 async def fill(transact: Transact, order: ExecutorOrder, trade: TradeReport) -> bool:
     base, quote = order.symbol.split("/")
     recorded = await transact(lambda records: records.add_fill(order, trade, base=base, quote=quote))
@@ -327,9 +331,7 @@ async def test_dust_is_taken_over_once_from_every_closed_chain_of_the_symbol(tra
 
     chain = await transact(lambda records: records.chain(taker.chain_id, base="BTC"))
     assert (chain.carried, chain.held) == (Decimal("0.0002"), Decimal("0.0102"))
-    givers = [
-        await transact(lambda records, entry=entry: records.chain(entry.chain_id, base="BTC")) for entry in closed
-    ]
+    givers = [await transact(partial(_chain, entry)) for entry in closed]
     assert [giver.carried for giver in givers] == [Decimal("-0.0003"), Decimal("0.0001")]
     assert await transact(lambda records: records.dusty_chain("main", BTC)) is None
     assert await transact(lambda records: records.dusty_chain("main", ETH)) == elsewhere[0].chain_id

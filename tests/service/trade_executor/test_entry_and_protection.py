@@ -342,7 +342,8 @@ async def test_dust_that_was_taken_over_is_not_found_again_when_its_position_is_
     for chain_id in (giver, taker):
         await executor.dispatcher.plan(chain_id)  # as a belated look does
 
-    assert (executor.tables.leftover[giver], executor.tables.leftover[taker]) == (0, Decimal("0.0000001"))
+    assert executor.tables.leftover[giver] == 0
+    assert executor.tables.leftover[taker] == Decimal("0.0000001")
 
 
 async def test_enough_dust_of_closed_positions_is_sold_by_an_exit(executor: Executor, exchange: FakeExchange, clock):
