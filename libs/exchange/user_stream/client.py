@@ -200,9 +200,9 @@ class UserStream:
         while True:
             await asyncio.sleep(max(0.0, min(PING_INTERVAL_S, self._patience_s(opened_at_s))))
             now_s = self._clock.monotonic_s()
-            if now_s - self._heard_at_s >= SILENCE_S_MAX:
+            if now_s >= self._heard_at_s + SILENCE_S_MAX:  # the sum that was slept until: a difference rounds otherwise
                 raise StreamLostError(f"silent for {SILENCE_S_MAX:g} s")
-            if not self._connected and now_s - opened_at_s >= SUBSCRIBE_DEADLINE_S:
+            if not self._connected and now_s >= opened_at_s + SUBSCRIBE_DEADLINE_S:
                 raise StreamLostError(f"subscription not acknowledged within {SUBSCRIBE_DEADLINE_S:g} s")
             if now_s - opened_at_s > lifetime_s:
                 raise StreamLostError("left before the exchange ends it, which it does after 24 hours")
