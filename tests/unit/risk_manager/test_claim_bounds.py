@@ -1,0 +1,44 @@
+"""The bounds of a claim and of an order's view that a changed line would move."""
+
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from libs.common.contracts.vocabulary import Role, Side
+from libs.trading.orders import OrderView
+from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("quantity", "is_settled"), [("0.99", True), ("0.98999", False)])
+def test_an_entry_is_settled_by_a_position_that_lacks_no_more_than_a_hundredth_of_it(quantity, is_settled):
+    claim = Claim(
+        account="main",
+        intent_id=uuid.UUID(int=1),
+        signal_id="one",
+        strategy="ema_cross",
+        symbol="BTC/USDT",
+        side=Side.BUY,
+        role=Role.ENTRY,
+        phase=Phase.FILLED,
+        notional=Decimal(100),
+        quantity=Decimal(1),
+        filled_quantity=Decimal(1),
+        approved_at=NOW,
+        updated_at=NOW,
+    )
+    position = HeldPosition(
+        account="main", symbol="BTC/USDT", revision=1, quantity=Decimal(quantity), cost=Decimal(100), round_trips=0
+    )
+
+    assert (claim.filled_amount, claim.round_trips) == (0, 0)
+    assert claim.settled_by(position) is is_settled
+
+
+def test_an_order_that_nothing_is_known_of_has_filled_nothing():
+    view = OrderView(client_order_id="ctE-aaaaaa-x", quantity=Decimal(1))
+
+    assert (view.filled_quantity, view.filled_amount, view.execution_id) == (0, 0, -1)
