@@ -34,11 +34,11 @@ def test_an_entry_is_settled_by_a_position_that_lacks_no_more_than_a_hundredth_o
         account="main", symbol="BTC/USDT", revision=1, quantity=Decimal(quantity), cost=Decimal(100), round_trips=0
     )
 
-    assert (claim.filled_amount, claim.round_trips) == (0, 0)
+    assert (claim.filled_amount, claim.round_trips) == (Decimal(0), 0)
     assert claim.settled_by(position) is is_settled
 
 
 def test_an_order_that_nothing_is_known_of_has_filled_nothing():
     view = OrderView(client_order_id="ctE-aaaaaa-x", quantity=Decimal(1))
 
-    assert (view.filled_quantity, view.filled_amount, view.execution_id) == (0, 0, -1)
+    assert (view.filled_quantity, view.filled_amount, view.execution_id) == (Decimal(0), Decimal(0), -1)
