@@ -3,12 +3,15 @@
 Properties are searched without a clock: how long an example takes says something of the machine, not of the code.
 """
 
+import gc
 import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.stores", "tests.support.migrated"]
+
+gc.set_threshold(100_000)
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")

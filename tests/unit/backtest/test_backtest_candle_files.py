@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from libs.backtest.candles import CandlesError, Gap, read_candles
 from libs.backtest.candles.shipped import SHIPPED, dump_candles, load_candles, shipped_candles
+from tests.support.shipped import the_shipped_candles
 
 HEADER = "open_at,open,high,low,close,volume"
 BEGIN_2020_MS = 1_583_020_800_000
@@ -264,7 +265,7 @@ def test_a_damaged_file_is_refused(damage: tuple[bytes, bytes]):
 
 def test_longer_candles_are_made_of_whole_groups_only():
     begin_ms = 1_583_313_600_000  # 2020-03-04T09:20:00Z
-    minutes = shipped_candles().between(begin_ms, begin_ms + 4 * 3_600_000)
+    minutes = the_shipped_candles().between(begin_ms, begin_ms + 4 * 3_600_000)
 
     fives = minutes.over(300)
 
@@ -296,4 +297,4 @@ def test_a_stretch_of_time_holds_exactly_the_candles_that_open_within_it(first: 
     assert list(stretch.close) == list(candles.close[first:last])
 
 
-CANDLES = shipped_candles().between(None, BEGIN_2020_MS + 1_000 * 60_000)
+CANDLES = the_shipped_candles().between(None, BEGIN_2020_MS + 1_000 * 60_000)

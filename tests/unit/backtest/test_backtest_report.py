@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from libs.backtest.candles import Candles, shipped_candles
+from libs.backtest.candles import Candles
 from libs.backtest.costs import Costs
 from libs.backtest.decisions import chances
 from libs.backtest.instruments import instrument_of
@@ -15,8 +15,9 @@ from libs.backtest.simulation import simulate
 from libs.common.configuration import parse_configuration
 from libs.trading.market import Candle
 from libs.trading.strategies import Decision, ExitParameters, create_strategy
+from tests.support.shipped import the_shipped_candles
 
-CANDLES = shipped_candles().between(None, 1_583_020_800_000 + 4 * 86_400_000)  # the gap of 4 March in them
+CANDLES = the_shipped_candles().between(None, 1_583_020_800_000 + 4 * 86_400_000)  # the gap of 4 March in them
 CASH = Decimal(10_000)
 
 

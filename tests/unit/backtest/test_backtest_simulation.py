@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.backtest.candles import Candles, shipped_candles
+from libs.backtest.candles import Candles
 from libs.backtest.costs import Costs
 from libs.backtest.decisions import Decided
 from libs.backtest.instruments import instrument_of
@@ -20,6 +20,7 @@ from libs.trading.market import Side
 from libs.trading.quality import QualityScore
 from libs.trading.strategies import Enter, Exit
 from tests.support.candles import BEGIN_MS, Bar, candles_of, flat
+from tests.support.shipped import the_shipped_candles
 
 QUIET = flat(10_000.0, 40)
 """Enough minutes to know the volatility of."""
@@ -367,7 +368,7 @@ def test_a_loss_of_just_less_than_the_limit_halts_nothing():
     assert outcome.halts == []
 
 
-CANDLES = shipped_candles().between(None, BEGIN_MS + 5 * 86_400_000)
+CANDLES = the_shipped_candles().between(None, BEGIN_MS + 5 * 86_400_000)
 
 
 def run_over(candles: Candles) -> Outcome:

@@ -7,9 +7,12 @@ import pytest
 from benchmarks.backtest import CASH, _columns, _require_equal, _simulated, _write_year
 from benchmarks.bare_loop import bare_loop
 from benchmarks.stacks import BenchmarkError
-from libs.backtest.candles import read_candles, shipped_candles
+from libs.backtest.candles import read_candles
+from tests.support.shipped import the_shipped_candles
 
-CANDLES = shipped_candles().between(None, 1_583_020_800_000 + 14 * 86_400_000)  # two weeks, a gap and the crash in them
+CANDLES = the_shipped_candles().between(
+    None, 1_583_020_800_000 + 14 * 86_400_000
+)  # two weeks, a gap and the crash in them
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(50, 200), (9, 21), (20, 50)])

@@ -53,18 +53,18 @@ def at_once(name: str, candles: Sequence[Candle]) -> list[tuple[int, Decision]]:
 
 
 SERIES = {
-    "recorded": recorded()[:8_000],
-    "walk": random_walk(5)[7:6_000],
+    "recorded": recorded(8_000),
+    "walk": random_walk(5, length=6_000)[7:],
     # Gaps far apart and close together: shorter than a warm-up, longer than an epoch, one of a single candle.
     "gaps": with_gaps(
-        random_walk(6)[:9_000], range(10, 11), range(3_000, 3_040), range(3_100, 3_101), range(4_000, 6_500)
+        random_walk(6, length=9_000), range(10, 11), range(3_000, 3_040), range(3_100, 3_101), range(4_000, 6_500)
     ),
 }
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_short_history_is_decided_as_candle_by_candle(name: str):
-    candles = random_walk(5)[:1_500]
+    candles = random_walk(5, length=1_500)
 
     assert at_once(name, candles) == one_by_one(name, candles) != []
 

@@ -3,17 +3,17 @@
 import random
 from functools import cache
 
-from libs.backtest.candles import shipped_candles
 from libs.trading.market import Candle
+from tests.support.shipped import the_shipped_candles
 
 LENGTH = 50_000
 MINUTE_MS = 60_000
 
 
 @cache
-def recorded() -> tuple[Candle, ...]:
+def recorded(length: int = LENGTH) -> tuple[Candle, ...]:
     """Return the first 50,000 minutes of the shipped candles: March 2020, its crash and its missing minutes."""
-    shipped = shipped_candles()
+    shipped = the_shipped_candles()
     return tuple(
         Candle(
             symbol=shipped.symbol,
@@ -26,16 +26,18 @@ def recorded() -> tuple[Candle, ...]:
             volume=shipped.volume[place],
             trades=1,
         )
-        for place in range(LENGTH)
+        for place in range(length)
     )
 
 
 @cache
-def random_walk(seed: int, *, price: float = 30_000.0, deviation: float = 0.001) -> tuple[Candle, ...]:
+def random_walk(
+    seed: int, *, price: float = 30_000.0, deviation: float = 0.001, length: int = LENGTH
+) -> tuple[Candle, ...]:
     """Return 50,000 candles of a walk in steps of the exchange's precision; two in a hundred are flat and empty."""
     drawn = random.Random(seed)
     candles = []
-    for number in range(LENGTH):
+    for number in range(length):
         opened = price
         reach = 0.0 if drawn.random() < 0.02 else deviation
         price = round(max(price * (1 + drawn.gauss(0, reach)), 0.01), 8)
