@@ -95,7 +95,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         owner: Owner[Records] = runtime.owner(
             database=database,
-            topics=(TopicName.ORDERS_APPROVED, TopicName.POSITIONS),
+            topics=(TopicName.ORDERS_APPROVED, TopicName.STOPS),
             handlers={
                 OrderApproved: lambda envelope, records: approvals.on_approved(envelope, records),  # noqa: PLW0108 - made later
                 StopMoved: lambda envelope, records: StopMoves(keeper=keeper).on_stop_moved(envelope, records),

@@ -27,6 +27,7 @@ class TopicName(StrEnum):
     ORDERS_UPDATES = "orders.updates"
     FILLS = "fills"
     POSITIONS = "positions"
+    STOPS = "stops"
     ACCOUNT_EQUITY = "account.equity"
     CONTROL = "control"
     CONTROL_STATE = "control.state"
@@ -128,9 +129,15 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         name=TopicName.POSITIONS,
-        event_types=(events.PositionChanged, events.StopMoved),
+        event_types=(events.PositionChanged,),
         key="account",
-        description="Positions after each change, and where their stops belong when those trail.",
+        description="Positions after each change.",
+    ),
+    Topic(
+        name=TopicName.STOPS,
+        event_types=(events.StopMoved,),
+        key="account",
+        description="Where the stops of positions belong that trail, at every move.",
     ),
     Topic(
         name=TopicName.ACCOUNT_EQUITY,

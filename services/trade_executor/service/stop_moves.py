@@ -12,7 +12,7 @@ from services.trade_executor.service.ports import Records
 
 
 class StopMoves:
-    """Handler of `StopMoved` on `positions`."""
+    """Handler of `StopMoved`."""
 
     def __init__(self, *, keeper: Keeper) -> None:
         self._keeper = keeper

@@ -77,7 +77,7 @@ class StopMoved(Event):
 
     @property
     def key(self) -> str:
-        """Ordered per account, among the position's other changes."""
+        """Ordered per account."""
         return self.account
 
     @property
