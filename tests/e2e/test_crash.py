@@ -16,6 +16,11 @@ RESTARTS = int(os.environ.get("TRADER_TEST_RESTARTS", "1"))
 HALTED_S_MAX = 450
 """The market falls after 40 s, and again where a slow start still bought nothing; the last time after 410 s."""
 TIMEOUT_S = HALTED_S_MAX + 240 + 120 * RESTARTS
+FILLS_BEFORE = """
+    SELECT fills.* FROM fills JOIN booked_fills AS booked USING (account, symbol, trade_id)
+    WHERE account = 'main' AND booked.booked_at <= $1::text::timestamptz
+"""
+"""What the executor recorded, as far as the position manager had heard of it by then: a mark cannot know more."""
 LIMIT = Decimal("0.03")  # risk_management.daily_loss_limit_pct of config/crash.json, 3 %
 
 
@@ -41,9 +46,7 @@ def equity_from_fills(stack: StackUnderTest, mark: dict[str, Any]) -> Decimal:
     """Recompute a mark from the opening balance and the fills before it, without any of our ledgers."""
     opening = stack.query("SELECT opening FROM balances WHERE account = 'main' AND asset = 'USDT'")[0]["opening"]
     equity: Decimal = opening
-    for fill in stack.query(
-        "SELECT * FROM fills WHERE account = 'main' AND recorded_at <= $1::text::timestamptz", mark["occurred_at"]
-    ):
+    for fill in stack.query(FILLS_BEFORE, mark["occurred_at"]):
         base = fill["symbol"].split("/")[0]
         sign = 1 if fill["side"] == "BUY" else -1
         held = sign * fill["quantity"] - (fill["commission"] if fill["commission_asset"] == base else 0)
