@@ -33,11 +33,11 @@ class Holding:
         account: Whose it is.
         position: The core's exact arithmetic.
         revision: Rises by one with every change; 0 before the first.
-        strategy: Whose entry opened it last.
+        strategy: Whose entry opened it last; of several entries held at once, the first.
         stop_loss: Where its protection sells at a loss, `take_profit` at a gain; None when flat.
         trailing_distance: How far below the highest price its stop follows it; None: it stays.
         trailing_stop: Where a stop that trails belongs; `stop_loss` follows when the exchange has accepted it there.
-        entry_intent_id: The entry that opened it last: protection names it as its parent.
+        entry_intent_id: That entry: protection names it as its parent, and exits and trailing are its own.
         opened_at: When it became more than dust; None while it is flat.
         opened_revision: The revision of that moment, which names the round trip.
         round_trips: Opened and closed so far.
@@ -181,7 +181,7 @@ def _follow(
     """Carry over what is known of the position, and see whether this fill opened or closed it."""
     revision = before.revision + 1
     after = replace(before, position=position, revision=revision)
-    if fill.role is Role.ENTRY:
+    if fill.role is Role.ENTRY and not _is_held_by_another(before, fill):
         after = replace(
             after,
             strategy=fill.strategy,
@@ -223,6 +223,11 @@ def _follow(
         closed_at=fill.occurred_at,
         pnl=pnl,
     )
+
+
+def _is_held_by_another(before: Holding, fill: OrderFilled) -> bool:
+    """Whether another entry opened what is held: that of a fill which was found late."""
+    return before.is_open and before.entry_intent_id not in {None, fill.intent_id}
 
 
 def _cash(position: Position) -> Decimal:

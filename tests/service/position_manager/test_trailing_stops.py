@@ -1,5 +1,6 @@
 """Stops that trail: moved by closed candles, told once a move, and exactly where a backtest has them."""
 
+import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -172,6 +173,20 @@ async def test_a_second_fill_of_the_entry_lowers_nothing(desk: Desk):
 
     assert isinstance(changed, PositionChanged)
     assert desk.holding.trailing_stop == Decimal(49_500)
+
+
+async def test_a_fill_of_an_earlier_entry_that_is_found_late_leaves_the_trailing_to_the_one_that_is_held(desk: Desk):
+    await desk.buy()
+    await desk.candle("51000")
+
+    late = {"intent_id": uuid.UUID(int=77), "stop_loss": Decimal(47_000), "trailing_distance": Decimal(500)}
+    [changed] = await desk.buy(trade_id=2, **late)
+    [moved] = await desk.candle("52000", 2)
+
+    assert isinstance(changed, PositionChanged)
+    assert (changed.quantity, changed.stop_loss) == (Decimal("0.2"), STOP)
+    assert isinstance(moved, StopMoved)
+    assert (moved.entry_intent_id, moved.stop_loss) == (ENTRY, Decimal(51_000))
 
 
 async def test_the_next_position_trails_from_its_own_stop_or_not_at_all(desk: Desk):
