@@ -82,6 +82,7 @@ class Judge:
             quality=quality,
             stop_loss=round_to_tick(exits.stop_loss, tick),
             take_profit=round_to_tick(exits.take_profit, tick),
+            trailing_distance=exits.trailing_distance,
         )
         limits = limits_of(self._configuration, equity=equity)
         answer = assess(proposal, exposure, market, limits, state, now)

@@ -22,7 +22,11 @@ NO_QUOTE = Quote(symbol="", bid=_ZERO, ask=_ZERO, bid_quantity=_ZERO, ask_quanti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What somebody wants to be ordered; prices are multiples of the symbol's tick, exits have no stops."""
+    """What somebody wants to be ordered; prices are multiples of the symbol's tick, exits have no stops.
+
+    Attributes:
+        trailing_distance: How far below the highest price the stop follows it; None: it stays.
+    """
 
     account: str
     symbol: str
@@ -33,6 +37,7 @@ class Proposal:
     quality: int = 0
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    trailing_distance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Invariant: as for all rules; an order of unknown outcome counts as if it had fil
 
 from decimal import Decimal
 
-from libs.trading.instruments import Beside, FilterViolation
+from libs.trading.instruments import Beside, Filter, FilterViolation
 from libs.trading.market import OrderType, Side
 from libs.trading.money import exact, plain
 from libs.trading.risk.case import Case, Draft, Refused
@@ -60,7 +60,10 @@ def exchange_filters_pass(case: Case, order: Draft) -> Refused | None:
 
 
 def protection_is_possible(case: Case, order: Draft) -> Refused | None:
-    """What is left of the purchase after the fee can be sold at the stop-loss and at the take-profit."""
+    """What is left of the purchase after the fee can be sold at the stop-loss and at the take-profit.
+
+    A stop that trails by less than a tick would sell at the high that it follows.
+    """
     instrument = case.market.instrument
     with exact():
         received = order.quantity * (1 - case.limits.base_fee_rate_max)
@@ -68,6 +71,10 @@ def protection_is_possible(case: Case, order: Draft) -> Refused | None:
     violations: list[FilterViolation] = []
     for order_type, price in _legs(case):
         violations += instrument.violations(order_type, Side.SELL, quantity, price, order.reference_price)
+    distance, tick = case.proposal.trailing_distance, instrument.price_tick
+    if distance is not None and distance < tick:
+        expected = f"a stop that trails by a tick of {plain(tick)} at least"
+        violations.append(FilterViolation(Filter.PRICE_FILTER, expected, plain(distance)))
     return _refused(RefusalReason.PROTECTION_IS_IMPOSSIBLE, violations)
 
 

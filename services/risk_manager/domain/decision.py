@@ -193,6 +193,7 @@ def _proposal(setting: Setting) -> core.Proposal:
         quality=signal.quality_score or 0,
         stop_loss=_on_tick(signal.stop_loss, instrument),
         take_profit=_on_tick(signal.take_profit, instrument),
+        trailing_distance=signal.trailing_distance,
     )
 
 

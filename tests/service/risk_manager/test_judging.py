@@ -372,3 +372,11 @@ async def test_a_liquidation_of_a_symbol_leaves_the_others() -> None:
 
     assert isinstance(order, OrderApproved)
     assert order.symbol == "ETH/USDT"
+
+
+async def test_a_stop_that_trails_by_less_than_the_symbols_tick_is_refused():
+    desk = await Desk().marked()
+
+    refused = await desk.refused(a_signal(trailing_distance=Decimal("0.009")))
+
+    assert (refused.reason, refused.observed) == ("protection_is_impossible", "0.009")

@@ -154,6 +154,12 @@ def test_a_candle_that_touches_the_target_and_does_not_take_it_moves_the_stop():
     assert outcome.open_trade.stop_loss == 10_140
 
 
+def test_an_entry_whose_stop_would_trail_by_less_than_a_tick_is_refused():
+    outcome = played([*QUIET, *flat(10_000.0, 2)], (LAST, an_entry(trailing=0.009)))
+
+    assert outcome.refused == {"protection_is_impossible": 1}
+
+
 def test_a_position_that_is_sold_on_the_daily_loss_has_no_stop_to_move():
     crash = (10_000.0, 10_080.0, 9_500.0, 9_500.0)
     outcome = played(

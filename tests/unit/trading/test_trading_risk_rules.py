@@ -342,6 +342,16 @@ def test_what_could_not_be_protected_is_not_bought(changes):
     assert reason(market=a_market(**changes)) is R.PROTECTION_IS_IMPOSSIBLE
 
 
+def test_a_stop_trails_by_a_tick_at_least():
+    assert answer(an_entry(trailing_distance=Decimal("0.0099"))) == Refused(
+        R.PROTECTION_IS_IMPOSSIBLE, "PRICE_FILTER: a stop that trails by a tick of 0.01 at least", "0.0099"
+    )
+
+
+def test_a_stop_may_trail_by_exactly_a_tick():
+    assert isinstance(answer(an_entry(trailing_distance=Decimal("0.01"))), Approved)
+
+
 def test_an_exit_sells_the_whole_position_at_market():
     # Floored to the step; valued at the mid.
     assert answer(an_exit(), holding("0.123456")) == Approved(Decimal("0.12345"), None, Decimal("6172.5"))
