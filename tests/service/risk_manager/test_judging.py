@@ -379,4 +379,4 @@ async def test_a_stop_that_trails_by_less_than_the_symbols_tick_is_refused():
 
     refused = await desk.refused(a_signal(trailing_distance=Decimal("0.009")))
 
-    assert (refused.reason, refused.observed) == ("protection_is_impossible", "0.009")
+    assert (refused.reason, refused.observed) == ("PROTECTION_IS_IMPOSSIBLE", "0.009")
