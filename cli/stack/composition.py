@@ -216,7 +216,8 @@ class Composition:
 
     def _own_environment(self, name: str) -> dict[str, str]:
         passed_on = (*PASSED_ON, *PASSED_ON_TO.get(name, ()))
-        own = {variable: self.variables[variable] for variable in passed_on if variable in self.variables}
+        told = {variable.upper(): value for variable, value in self.variables.items()}  # as settings read them
+        own = {variable: told[variable] for variable in passed_on if variable in told}
         if name in KEY_RIGHTS:
             own["TRADER_EXCHANGE_KEYS_FILE"] = str(self._keys_file(KEY_RIGHTS[name]))
         if name == "audit_recorder":

@@ -58,6 +58,12 @@ async def test_a_log_level_is_that_of_every_service_of_ours(tmp_path: Path) -> N
     assert set(levels.values()) == {"DEBUG"}
 
 
+async def test_a_variable_is_passed_on_however_it_is_written(tmp_path: Path) -> None:
+    services = await services_of(tmp_path, {"Trader_log_level": "DEBUG"})
+
+    assert services["watchdog"].environment["TRADER_LOG_LEVEL"] == "DEBUG"
+
+
 async def test_what_is_not_set_is_not_passed_on(tmp_path: Path) -> None:
     services = await services_of(tmp_path, {})
 
