@@ -19,8 +19,8 @@ READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 USAGE_STATUS = 2
 WITHHELD_PREFIX = "TRADER_"
-"""Variables of ours are for the command; a service has those that it is given. What stands over configuration files
-is in the files that services are given, under the options."""
+"""Variables of ours are for the command, however they are written (settings tell no case apart); a service has those
+that it is given. What stands over configuration files is in the files that services are given, under the options."""
 _OK = b"200"
 
 
@@ -63,7 +63,7 @@ def service_spec(service: Service, *, directory: DataDirectory, health_port: int
         command=service.command,
         log_file=directory.log_file(service.name),
         environment={
-            **{name: value for name, value in os.environ.items() if not name.startswith(WITHHELD_PREFIX)},
+            **{name: value for name, value in os.environ.items() if not name.upper().startswith(WITHHELD_PREFIX)},
             "PYTHONDONTWRITEBYTECODE": "",  # without byte code a restart takes ten seconds longer
             "PYTHONSAFEPATH": "1",  # a folder of the user's that is called like a package of ours is not ours
             "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
