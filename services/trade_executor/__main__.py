@@ -83,9 +83,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
         refuse_shared_keys(settings, accounts)
 
         venues = Venues(gateways, clock)
+        controls = Controls(configuration=runtime.live, venues=venues, clock=clock)
         brake, errands, standing = Brake(clock), Errands(), Standing()
         permits = PermitReader(redis.client, clock=clock)
-        owned = asyncio.Event()
+        owned, started_at_s = asyncio.Event(), clock.monotonic_s()
 
         async def on_owned() -> None:
             await recovery.recover()
@@ -106,6 +107,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         keeper = Keeper(
             venues=venues,
             brake=brake,
+            controls=controls,
             errands=errands,
             after_commit=owner.after_commit,
             epoch=lambda: owner.epoch,
@@ -131,7 +133,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
         dispatcher = Dispatcher(
             errands=errands,
             venues=venues,
-            last_hop=_last_hop(runtime, brake, permits, venues, owner),
+            last_hop=_last_hop(runtime, brake=brake, permits=permits, venues=venues, controls=controls, owner=owner),
             bookkeeper=bookkeeper,
             keeper=keeper,
             resolver=resolver,
@@ -202,8 +204,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             start={TopicName.CONTROL_STATE: "beginning", TopicName.CONTROL: "end"},
             name="control",
         )
-
-        started_at_s = clock.monotonic_s()
 
         async def reconciled() -> bool:
             if owned.is_set():
@@ -314,11 +314,16 @@ def _in_turn(*observers: CommandObserver) -> CommandObserver:
 
 
 def _last_hop(
-    runtime: Runtime[Settings], brake: Brake, permits: PermitReader, venues: Venues, owner: Owner[Records]
+    runtime: Runtime[Settings],
+    *,
+    brake: Brake,
+    permits: PermitReader,
+    venues: Venues,
+    controls: Controls,
+    owner: Owner[Records],
 ) -> LastHop:
     """Return what looks at every order as it leaves."""
     clock = runtime.clock
-    controls = Controls(configuration=runtime.live, venues=venues, clock=clock)
     return LastHop(
         brake=brake,
         permits=permits,

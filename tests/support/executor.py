@@ -117,9 +117,13 @@ class Executor:
         self.brake, self.errands, self.standing = Brake(clock), Errands(), Standing()
         self.venues = Venues({ACCOUNT: exchange}, clock)
         after_commit = self.transactions.after_commit
+        self.controls = Controls(
+            configuration=LiveConfiguration(configuration or TradingConfiguration()), venues=self.venues, clock=clock
+        )
         self.keeper = Keeper(
             venues=self.venues,
             brake=self.brake,
+            controls=self.controls,
             errands=self.errands,
             after_commit=after_commit,
             epoch=lambda: epoch,
@@ -144,9 +148,6 @@ class Executor:
         self.stop_moves = StopMoves(keeper=self.keeper)
         self.resolver = Resolver(
             venues=self.venues, bookkeeper=self.bookkeeper, transactions=self.transactions, clock=clock
-        )
-        self.controls = Controls(
-            configuration=LiveConfiguration(configuration or TradingConfiguration()), venues=self.venues, clock=clock
         )
         self.last_hop = LastHop(
             brake=self.brake,

@@ -11,10 +11,13 @@ from typing import Final
 from libs.exchange.instruments import Listing
 from libs.trading.market import OrderType, Side
 from libs.trading.money import exact, round_down, round_to_tick
-from libs.trading.risk import Role
+from libs.trading.risk import RiskLimits, Role
 from services.trade_executor.domain.chains import Chain
 from services.trade_executor.domain.identifiers import child_id, client_order_id, list_client_order_id
 from services.trade_executor.domain.orders import ExecutorOrder
+
+BASE_FEE_RATE_MAX: Final = RiskLimits().base_fee_rate_max
+"""The most that the exchange takes out of what is bought; the risk manager reckons with it, too."""
 
 STOP_LIMIT_RATE: Final = Decimal("0.02")
 """Where a symbol has no market stops: how far below its trigger a stop still sells."""
@@ -50,22 +53,18 @@ def protection(
     return tuple(replace(leg, list_client_order_id=list_id) for leg in (target, stop))
 
 
-def exits_of(
-    entry: ExecutorOrder, listing: Listing, *, base_fee_rate_max: Decimal, installation: str, now: datetime
-) -> tuple[ExecutorOrder, ...]:
+def exits_of(entry: ExecutorOrder, listing: Listing, *, installation: str, now: datetime) -> tuple[ExecutorOrder, ...]:
     """Return the exits that are sent with an entry as one list; none where they have to follow it.
 
     Args:
         entry: As it is to be sent, with its signing time.
         listing: The symbol's rules.
-        base_fee_rate_max: The most the exchange takes out of what is bought; the exits sell what is left then, so that
-            they never sell coins that were there before.
         installation: Marks the client ids.
         now: Present time.
     """
     instrument = listing.instrument
-    with exact():
-        left = entry.quantity * (1 - base_fee_rate_max)
+    with exact():  # if the exchange takes the most it may: they never sell coins that were there before
+        left = entry.quantity * (1 - BASE_FEE_RATE_MAX)
     quantity = instrument.floor_market_quantity(left)
     unsellable = instrument.violations(OrderType.MARKET, Side.SELL, quantity, None, entry.price)
     if not listing.oto_allowed or entry.stop_loss is None or quantity == 0 or unsellable:

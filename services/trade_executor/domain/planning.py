@@ -13,10 +13,11 @@ from typing import Final
 from libs.exchange.instruments import Listing
 from libs.exchange.refusals import REMEDIES, Reason, Remedy
 from libs.trading.market import OrderType, Side
-from libs.trading.money import round_to_tick
+from libs.trading.money import exact, round_to_tick
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role, TradingState, may_send
 from services.trade_executor.domain.chains import Chain
+from services.trade_executor.domain.children import BASE_FEE_RATE_MAX
 from services.trade_executor.domain.orders import ExecutorOrder
 
 REFUSALS_BEFORE_SALE: Final = 3
@@ -49,7 +50,7 @@ class CancelWorking:
     """Cancel these sells, which may be the legs of one list.
 
     Attributes:
-        may_wait: They protect what they should: they stand until their successors can be sent at once.
+        may_wait: They protect, only not as they should: they stand until their successors can be sent at once.
     """
 
     orders: Sequence[ExecutorOrder]
@@ -83,7 +84,9 @@ class Decline:
 Step = Rest | Later | ReadFills | CancelWorking | Protect | Sell | Decline
 
 
-def next_step(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
+def next_step(
+    chain: Chain, listing: Listing, *, state: TradingState, now: datetime, opened_at: datetime | None = None
+) -> Step:
     """Return what to do next for a position.
 
     Args:
@@ -91,6 +94,7 @@ def next_step(chain: Chain, listing: Listing, *, state: TradingState, now: datet
         listing: The rules of its symbol.
         state: The trading state, which an exit must be allowed in; protection always is.
         now: Present time, for retries after a refusal.
+        opened_at: When the symbol was last seen to trade again: a refusal from before is none any more.
     """
     missing = chain.missing_fills()
     if missing is not None:
@@ -102,7 +106,8 @@ def next_step(chain: Chain, listing: Listing, *, state: TradingState, now: datet
         return Rest()
     if request is not None:
         return _close(chain, request, listing)
-    return _keep(chain, listing, state=state, now=now)
+    refused = [order for order in _refusals_in_a_row(chain) if not _was_for_a_break(order, opened_at)]
+    return _keep(chain, listing, refused, state=state, now=now)
 
 
 def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
@@ -112,27 +117,38 @@ def _close(chain: Chain, request: ExecutorOrder, listing: Listing) -> Step:
     return Sell(quantity, request.role, request) if quantity > 0 else Decline(request, "NOTHING_TO_SELL")
 
 
-def _keep(chain: Chain, listing: Listing, *, state: TradingState, now: datetime) -> Step:
+def _keep(
+    chain: Chain, listing: Listing, refused: Sequence[ExecutorOrder], *, state: TradingState, now: datetime
+) -> Step:
     if chain.entry.is_over and chain.covered > chain.held + _commission_of_sells(chain):
         return CancelWorking(chain.working_sells)  # sent with an entry that did not bring what they sell
     if chain.entry.is_over and _stands_too_low(chain, listing):
         return CancelWorking(chain.working_sells, may_wait=True)  # the stop was moved up: place it there
     exposed = sellable(chain, chain.held - chain.covered, listing)
-    if exposed == 0 or not chain.entry.is_over:
+    if exposed == 0 or not chain.entry.is_over or _is_spared_commission(chain, listing):
         return Rest()
     if chain.working_sells and chain.covered < sellable(chain, chain.held, listing):
-        return CancelWorking(chain.working_sells)  # too small for what is held: place one of the right size
-    refused = _refusals_in_a_row(chain)
+        # Too small for what is held: place one of the right size.
+        return CancelWorking(chain.working_sells, may_wait=True)
     return _patience(refused, exposed, now) or _cover(chain, exposed, refused, state)
 
 
 def _stands_too_low(chain: Chain, listing: Listing) -> bool:
     """Whether a stop rests below where it would be placed now; one that has begun to sell is left alone."""
-    if chain.stop_loss is None:
-        return False
+    if chain.stop_loss is None or not listing.instrument.trading:
+        return False  # a closed market would take no other
     wanted = round_to_tick(chain.stop_loss, listing.instrument.price_tick)
     stops = [order for order in chain.working_sells if order.is_stop and order.filled_quantity == 0]
     return any(order.stop_price is not None and order.stop_price < wanted for order in stops)
+
+
+def _is_spared_commission(chain: Chain, listing: Listing) -> bool:
+    """Whether what the working exits leave out is what the exchange might have taken: an exit sells it along."""
+    if not chain.working_sells:
+        return False
+    with exact():
+        beyond = chain.held - chain.covered - chain.entry.quantity * BASE_FEE_RATE_MAX
+    return listing.instrument.floor_market_quantity(max(beyond, Decimal(0))) == 0  # but for a part of a step
 
 
 def _commission_of_sells(chain: Chain) -> Decimal:
@@ -198,6 +214,11 @@ def _is_about_it(order: ExecutorOrder) -> bool:
 def _is_outdated(order: ExecutorOrder, exposed: Decimal) -> bool:
     """Whether a refusal was about a size that the present rules or holdings would not send again."""
     return order.reason == Reason.FILTER_SIZE and order.quantity != exposed
+
+
+def _was_for_a_break(order: ExecutorOrder, opened_at: datetime | None) -> bool:
+    """Whether an order was refused because the market was closed, and it has opened since."""
+    return order.reason == Reason.MARKET_CLOSED and opened_at is not None and order.updated_at <= opened_at
 
 
 def _refusals_in_a_row(chain: Chain) -> Sequence[ExecutorOrder]:

@@ -14,7 +14,7 @@ from libs.common.contracts.events import OrderApproved
 from libs.exchange.limits import Purpose
 from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
-from libs.trading.risk import RiskLimits, Role
+from libs.trading.risk import Role
 from services.trade_executor.domain.children import exits_of
 from services.trade_executor.domain.identifiers import client_order_id
 from services.trade_executor.domain.orders import Authority, ExecutorOrder, Occupancy, Origin
@@ -27,8 +27,6 @@ from services.trade_executor.service.standing import Standing
 from services.trade_executor.service.venues import Venues
 
 ORDERS_OF_A_LIST_MAX: Final = 3
-_BASE_FEE_RATE_MAX: Final = RiskLimits().base_fee_rate_max
-"""What the risk manager reckons with too, when it asks whether what is left can be protected."""
 
 
 class Approvals:
@@ -105,7 +103,6 @@ class Approvals:
         return exits_of(
             entry,
             listing,
-            base_fee_rate_max=_BASE_FEE_RATE_MAX,
             installation=self._installation,
             now=self._clock.now(),
         )

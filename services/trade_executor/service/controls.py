@@ -4,7 +4,9 @@ Invariant: what they count is what was sent; a process that starts anew counts a
 as before.
 """
 
+import uuid
 from collections import defaultdict
+from dataclasses import replace
 
 from libs.common.clock import Clock
 from libs.common.configuration import LiveConfiguration
@@ -20,6 +22,7 @@ from libs.trading.risk import (
     size_is_within_limit,
 )
 from services.trade_executor.domain.orders import ExecutorOrder
+from services.trade_executor.service.replacing import LOOK_AGAIN_S, MESSAGES, Replacements
 from services.trade_executor.service.venues import Venues
 
 
@@ -38,6 +41,7 @@ class Controls:
         self._clock = clock
         self._throttles: defaultdict[str, MessageThrottle] = defaultdict(MessageThrottle)
         self._sent: defaultdict[str, SentOrders] = defaultdict(SentOrders)
+        self._replacements = Replacements(clock)
 
     @property
     def limits(self) -> RiskLimits:
@@ -59,11 +63,14 @@ class Controls:
 
     def crowding(self, order: ExecutorOrder) -> Refused | None:
         """Return why an order must not be sent among so many messages, or None."""
-        return self._throttles[order.account].objection(order.role, order.strategy, self.limits, now_ms=self._now_ms)
+        # Whoever sells is bare, and waits for no replacement.
+        limits = self._limits_beside(order) if order.role is Role.ENTRY else self.limits
+        return self._throttles[order.account].objection(order.role, order.strategy, limits, now_ms=self._now_ms)
 
     def sending(self, order: ExecutorOrder) -> None:
         """Count an order, or a list, that is being sent."""
         self._throttles[order.account].note(order.strategy, now_ms=self._now_ms)
+        self._replacements.sending(order.chain_id)
         if order.role is Role.ENTRY:
             self._sent[order.account].note(_outgoing(order), now_ms=self._now_ms)
 
@@ -73,8 +80,30 @@ class Controls:
 
     def claim_s(self, order: ExecutorOrder) -> float:
         """Count a request about an order that is being sent, such as its cancel; return the seconds until it may be."""
-        at_ms = self._throttles[order.account].claim(order.strategy, self.limits, now_ms=self._now_ms)
+        limits = self._limits_beside(order)
+        at_ms = self._throttles[order.account].claim(order.strategy, limits, now_ms=self._now_ms)
+        self._replacements.sending(order.chain_id)
         return self._until_s(at_ms)
+
+    def replace_s(self, order: ExecutorOrder) -> float:
+        """Return the seconds until a protection may be replaced; 0: now, and room is kept for cancel and successor."""
+        if not self._replacements.has_place(order.account, order.chain_id):
+            return LOOK_AGAIN_S
+        limits = self._limits_beside(order, messages=MESSAGES)
+        wait_s = self._until_s(self._throttles[order.account].room_at_ms(limits, now_ms=self._now_ms))
+        if wait_s == 0:
+            self._replacements.begin(order.account, order.chain_id)
+        return wait_s
+
+    def replaced(self, chain_id: uuid.UUID) -> None:
+        """Take note that the successor of a protection was answered; nothing more is kept for it."""
+        self._replacements.end(chain_id)
+
+    def _limits_beside(self, order: ExecutorOrder, *, messages: int = 1) -> RiskLimits:
+        """Return the limits of whoever leaves to others what is kept for them, and takes so many messages at once."""
+        kept = self._replacements.kept(order.account, order.chain_id) + messages - 1
+        limits = self.limits
+        return replace(limits, messages_per_minute_max=max(limits.messages_per_minute_max - kept, 1))
 
     def _until_s(self, at_ms: int) -> float:
         return max(at_ms - self._now_ms, 0) / 1_000

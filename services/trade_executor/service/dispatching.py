@@ -125,6 +125,7 @@ class Dispatcher:
         requested_at = self._clock.now()
         self._note_request(first, requested_at)
         placement = await self._place(orders)
+        self._last_hop.placed(first)
         self._note_answer(errand, placement, requested_at)
         await persist(
             self._transactions,

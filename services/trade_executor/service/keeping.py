@@ -31,9 +31,11 @@ from services.trade_executor.domain.planning import (
     sellable,
 )
 from services.trade_executor.service.brake import Brake
+from services.trade_executor.service.controls import Controls
 from services.trade_executor.service.errands import Cancel, Errand, Errands, FetchFills, LookLater, Send
 from services.trade_executor.service.events import order_updated
 from services.trade_executor.service.ports import Records
+from services.trade_executor.service.replacing import ORDERS, REPLACEMENTS_MAX
 from services.trade_executor.service.venues import Venues
 
 CLOCK_RETRY_S: Final = 0.25
@@ -47,6 +49,7 @@ class Keeper:
         *,
         venues: Venues,
         brake: Brake,
+        controls: Controls,
         errands: Errands,
         after_commit: Callable[[Callable[[], None]], None],
         epoch: Callable[[], int],
@@ -55,6 +58,7 @@ class Keeper:
     ) -> None:
         self._venues = venues
         self._brake = brake
+        self._controls = controls
         self._errands = errands
         self._after_commit = after_commit
         self._epoch = epoch
@@ -78,7 +82,13 @@ class Keeper:
             if chain is None:
                 return events
             account = chain.entry.account
-            step = next_step(chain, listing, state=self._brake.state(account), now=self._clock.now())
+            step = next_step(
+                chain,
+                listing,
+                state=self._brake.state(account),
+                now=self._clock.now(),
+                opened_at=self._venues.opened_at.get(symbol),
+            )
             if not isinstance(step, Decline):
                 break
             # The request was never sent; without it the chain's next step is another one.
@@ -89,7 +99,7 @@ class Keeper:
             case Protect() | Sell():
                 events.extend(await self._prepare(records, chain, step, listing))
             case CancelWorking(orders, may_wait):
-                wait_s = self._wait_s(account, Protect) if may_wait else 0.0
+                wait_s = self._until_replaceable_s(orders[0]) if may_wait else 0.0
                 at = self._clock.now() + timedelta(seconds=wait_s)
                 self._later(Cancel(orders) if wait_s == 0 else LookLater(account, chain_id, at))
             case ReadFills(order):
@@ -103,7 +113,8 @@ class Keeper:
     async def _prepare(self, records: Records, chain: Chain, step: Protect | Sell, listing: Listing) -> Sequence[Event]:
         account, now = chain.entry.account, self._clock.now()
         signed_at_ms = self._venues.exchange_ms(account)
-        wait_s = self._wait_s(account, type(step))
+        # A protection may be a list of two.
+        wait_s = self._wait_s(account, orders=ORDERS if isinstance(step, Protect) else 1)
         if signed_at_ms is None or wait_s > 0:
             self._later(LookLater(account, chain.chain_id, now + timedelta(seconds=max(wait_s, CLOCK_RETRY_S))))
             return []
@@ -124,10 +135,14 @@ class Keeper:
         self._later(Send(orders, _exposed_since_ms(chain, ahead_ms) if isinstance(step, Protect) else None))
         return [order_updated(order) for order in orders]
 
-    def _wait_s(self, account: str, step: type[Protect | Sell]) -> float:
-        """Return the seconds until the requests of a step may be sent; 0: now."""
-        orders_max = 2 if step is Protect else 1  # a protection may be a list of two
-        wait_s = self._venues.wait_s(account, Purpose.REDUCTION, orders=orders_max)
+    def _until_replaceable_s(self, protection: ExecutorOrder) -> float:
+        """Return the seconds until a protection may be replaced; 0: now, with room for all that may be under way."""
+        wait_s = self._wait_s(protection.account, orders=ORDERS * REPLACEMENTS_MAX)
+        return wait_s or self._controls.replace_s(protection)
+
+    def _wait_s(self, account: str, *, orders: int) -> float:
+        """Return the seconds until so many orders may be sent; 0: now."""
+        wait_s = self._venues.wait_s(account, Purpose.REDUCTION, orders=orders)
         return wait_s if self._venues.exchange_ms(account) is not None else max(wait_s, CLOCK_RETRY_S)
 
     def _children(

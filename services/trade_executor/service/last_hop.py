@@ -73,6 +73,10 @@ class LastHop:
         """Count a request about an order that is no entry, and wait until there is room for it."""
         await asyncio.sleep(self._controls.claim_s(order))
 
+    def placed(self, order: ExecutorOrder) -> None:
+        """Take note that the exchange answered, or never will: what was kept for it is free."""
+        self._controls.replaced(order.chain_id)
+
     async def answered(self, order: ExecutorOrder, outcome: Outcome) -> None:
         """Count what the exchange said of an order that was sent."""
         await self._self_halt.answered(order, outcome)

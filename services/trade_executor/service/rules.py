@@ -21,6 +21,8 @@ from services.trade_executor.service.ports import Transactions
 from services.trade_executor.service.venues import Venues
 
 REFRESH_INTERVAL_S: Final = 60.0
+CLOSED_INTERVAL_S: Final = 5.0
+"""While a market is closed: what it leaves bare is protected when the rules say that it is open again."""
 REFRESH_APART_S: Final = 0.5
 """However many orders are refused by a filter, the rules are read no oftener than this."""
 RETRY_IN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
@@ -29,7 +31,7 @@ _LOG: Final = structlog.get_logger()
 
 
 class Rules:
-    """Reads the rules every `REFRESH_INTERVAL_S`, and at once when a refusal says that ours are old."""
+    """Reads the rules every `REFRESH_INTERVAL_S`, oftener in a break, at once when a refusal says that ours are old."""
 
     def __init__(
         self,
@@ -64,6 +66,8 @@ class Rules:
             else:
                 self._failure = ""
                 self._backoff.reset()
+                if not all(listing.instrument.trading for listing in self._venues.listings.values()):
+                    interval_s = CLOSED_INTERVAL_S
             await asyncio.sleep(REFRESH_APART_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s - REFRESH_APART_S):
@@ -77,9 +81,7 @@ class Rules:
         """
         gateway = next(iter(self._venues.gateways.values()))
         found = await gateway.listings(self._symbols)
-        known = dict(self._venues.listings)
-        self._venues.listings.update(found)
-        changed = [symbol for symbol, listing in found.items() if symbol in known and known[symbol] != listing]
+        changed = self._venues.learn(found)
         for symbol in changed:
             metrics.RULES_CHANGED.labels(symbol=symbol).inc()
             _LOG.warning(

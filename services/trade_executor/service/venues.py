@@ -1,8 +1,9 @@
 """The exchange as each account sees it: its gateway, its clock and the symbols' rules."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from libs.common.clock import Clock, epoch_ms
 from libs.exchange.instruments import Listing
@@ -15,12 +16,14 @@ class Venues:
     """Gateways by account, and the rules of the symbols once they are known.
 
     Attributes:
+        opened_at: When a symbol was seen to trade again after a break.
         rules_doubted: Set when a refusal says that the exchange has other rules than we.
     """
 
     gateways: Mapping[str, OrderGateway]
     clock: Clock
     listings: dict[str, Listing] = field(default_factory=dict)
+    opened_at: dict[str, datetime] = field(default_factory=dict)
     rules_doubted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def gateway(self, account: str) -> OrderGateway:
@@ -30,6 +33,16 @@ class Venues:
     def listing(self, symbol: str) -> Listing | None:
         """Return a symbol's rules, None while they are unknown."""
         return self.listings.get(symbol)
+
+    def learn(self, found: Mapping[str, Listing]) -> Sequence[str]:
+        """Take the rules as they are now; return the symbols whose rules were others."""
+        known = dict(self.listings)
+        self.listings.update(found)
+        changed = [symbol for symbol, listing in found.items() if symbol in known and known[symbol] != listing]
+        for symbol in changed:
+            if found[symbol].instrument.trading and not known[symbol].instrument.trading:
+                self.opened_at[symbol] = self.clock.now()
+        return changed
 
     def refuse_lists(self, symbol: str) -> None:
         """Send no entry of a symbol as a list until its rules are read anew."""

@@ -168,3 +168,22 @@ async def test_a_doubt_has_the_rules_read_at_once_however_ill_the_exchange_was(
         return listing is not None and not listing.instrument.trading
 
     await eventually(is_known)
+
+
+async def test_in_a_break_the_rules_are_read_oftener(
+    running: Executor, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rules_module, "CLOSED_INTERVAL_S", 0.02)
+    exchange.listing = a_listing(trading=False)
+    running.venues.rules_doubted.set()
+
+    async def is_closed() -> bool:
+        return not running.venues.listings[SYMBOL].instrument.trading
+
+    await eventually(is_closed)
+    exchange.listing = a_listing()
+
+    async def has_opened() -> bool:
+        return SYMBOL in running.venues.opened_at
+
+    await eventually(has_opened)
