@@ -4,7 +4,7 @@ Invariant: a rebuilt order is never sent: it is over, it rests at the exchange, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -21,7 +21,17 @@ from services.trade_executor.domain.orders import Authority, ExecutorOrder
 SALES_MAX: Final = 100
 """Of one chain; they are children, all other sales at the market answer approvals."""
 
-Exits = tuple[Decimal | None, Decimal | None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exits:
+    """Where the position of an entry is to be protected, as its fills told it."""
+
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing_distance: Decimal | None = None
+
+
+NO_EXITS: Final = Exits()
 
 
 def latest(updates: Iterable[OrderUpdated]) -> Sequence[OrderUpdated]:
@@ -37,7 +47,9 @@ def latest(updates: Iterable[OrderUpdated]) -> Sequence[OrderUpdated]:
 def exits_of(fills: Iterable[OrderFilled]) -> Mapping[UUID, Exits]:
     """Return where the positions of entries are to be protected, as their fills told it."""
     return {
-        fill.parent_intent_id or fill.intent_id: (fill.stop_loss, fill.take_profit)
+        fill.parent_intent_id or fill.intent_id: Exits(
+            stop_loss=fill.stop_loss, take_profit=fill.take_profit, trailing_distance=fill.trailing_distance
+        )
         for fill in fills
         if fill.stop_loss is not None
     }
@@ -87,7 +99,7 @@ def _as_told(update: OrderUpdated, exits: Exits, list_id: str | None) -> Executo
     chain_id = update.parent_intent_id or update.intent_id
     role = Role(update.role.value)
     is_child = role is Role.PROTECTION or update.intent_id in _sales(chain_id)
-    stop_loss, take_profit = exits
+    wanted = exits if role is Role.ENTRY else NO_EXITS
     return ExecutorOrder(
         intent_id=update.intent_id,
         chain_id=chain_id,
@@ -106,8 +118,9 @@ def _as_told(update: OrderUpdated, exits: Exits, list_id: str | None) -> Executo
         updated_at=update.occurred_at,
         price=update.price,
         stop_price=update.stop_price,
-        stop_loss=stop_loss if role is Role.ENTRY else None,
-        take_profit=take_profit if role is Role.ENTRY else None,
+        stop_loss=wanted.stop_loss,
+        take_profit=wanted.take_profit,
+        trailing_distance=wanted.trailing_distance,
         list_client_order_id=list_id,
     )
 

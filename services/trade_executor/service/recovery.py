@@ -18,7 +18,7 @@ from libs.common.messaging.records import RawRecord
 from libs.trading.orders import OrderStatus
 from services.trade_executor.domain.differences import StoredDifference
 from services.trade_executor.domain.findings import restored
-from services.trade_executor.domain.rebuilding import exits_of, latest, list_ids, rebuilt
+from services.trade_executor.domain.rebuilding import NO_EXITS, exits_of, latest, list_ids, rebuilt
 from services.trade_executor.service.bookkeeping import Bookkeeper
 from services.trade_executor.service.difference_ports import Movement
 from services.trade_executor.service.events import system_error
@@ -108,7 +108,7 @@ class Recovery:
             known = await records.order(update.intent_id)
             if known is not None and known.revision >= update.revision:
                 continue
-            order = rebuilt(update, known, exits.get(update.intent_id, (None, None)), lists.get(update.intent_id))
+            order = rebuilt(update, known, exits.get(update.intent_id, NO_EXITS), lists.get(update.intent_id))
             await records.restore(order)
             if order.status is not OrderStatus.ABANDONED:
                 await records.set_chain_open(order.chain_id, is_open=True)  # planning closes what needs nothing

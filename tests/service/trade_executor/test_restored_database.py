@@ -18,7 +18,7 @@ from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.records import RawRecord
 from libs.exchange.orders.port import NewBracket, NewOrder
 from libs.exchange.user_stream.events import BalanceTransferred
-from services.trade_executor.domain.rebuilding import latest, rebuilt
+from services.trade_executor.domain.rebuilding import NO_EXITS, latest, rebuilt
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
 from tests.support.executor import Executor, an_approval, an_exit
@@ -101,7 +101,7 @@ async def test_the_protection_of_a_forgotten_entry_can_be_closed_as_before(
 ):
     exchange.listing = executor.venues.listings["BTC/USDT"] = replace(exchange.listing, oto_allowed=bool(lists))
     earlier = a_copy(executor.tables)
-    entry = an_approval(clock)
+    entry = an_approval(clock, trailing_distance=Decimal(600))
     await executor.approve(entry)
     before = {order.intent_id: order for order in executor.tables.orders.values()}
 
@@ -118,6 +118,7 @@ async def test_the_protection_of_a_forgotten_entry_can_be_closed_as_before(
     assert len(exchange.sent(NewBracket)) == lists
     assert successor.order(entry.intent_id).stop_loss == entry.stop_loss
     assert successor.order(entry.intent_id).take_profit == entry.take_profit
+    assert successor.order(entry.intent_id).trailing_distance == entry.trailing_distance
     exchange.execute(next(leg for leg in successor.working(entry.intent_id) if leg.is_stop).client_order_id)
     await successor.reconciler.reconcile()
     await successor.settle()
@@ -128,7 +129,7 @@ async def test_an_order_that_may_have_been_sent_since_is_looked_for(executor: Ex
     await executor.approve(an_approval(clock))
     first = next(event for event in executor.events(OrderUpdated) if event.status is Told.PREPARED)
 
-    order = rebuilt(first, None, (None, None), None)
+    order = rebuilt(first, None, NO_EXITS, None)
 
     assert order.is_unresolved
     assert not order.is_unsent
@@ -166,7 +167,7 @@ async def test_an_exit_that_was_sent_after_the_backup_is_looked_for_with_the_qua
         if event.intent_id == leaving.intent_id and event.revision == waiting.revision + 1
     )
 
-    order = rebuilt(sent.model_copy(update={"quantity": waiting.quantity * 2}), waiting, (None, None), None)
+    order = rebuilt(sent.model_copy(update={"quantity": waiting.quantity * 2}), waiting, NO_EXITS, None)
     successor = await restored(executor, earlier)
 
     assert waiting.is_unsent

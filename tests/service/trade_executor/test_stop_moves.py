@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from libs.common.contracts.events import OrderFilled
+from libs.common.errors import InvalidMessageError
 from libs.exchange.orders.port import NewOco, NewOrder
 from libs.exchange.refusals import Reason
 from libs.trading.market import OrderType
@@ -199,6 +200,31 @@ async def test_a_move_of_a_position_that_is_closed_or_unknown_does_nothing(
 
     assert exchange.requests == requests
     assert {order.status for order in executor.tables.orders.values()} <= {OrderStatus.FILLED, OrderStatus.CANCELED}
+
+
+@pytest.mark.parametrize("changes", [{"account": "other"}, {"symbol": "ETH/USDT"}], ids=str)
+async def test_a_move_that_names_another_position_is_no_valid_message(
+    executor: Executor, exchange: FakeExchange, clock, changes: dict[str, str]
+):
+    executor.venues.listings["ETH/USDT"] = exchange.listing
+    requests = list(exchange.requests)
+
+    with pytest.raises(InvalidMessageError, match="stop of another position"):
+        await executor.hear_of_stop(a_move(clock).model_copy(update=changes))
+
+    assert (exchange.requests, executor.tables.stops) == (requests, {})
+
+
+async def test_a_stop_that_does_not_trail_is_not_moved(exchange: FakeExchange, clock):
+    executor = await Executor(exchange=exchange, clock=clock).start()
+    await executor.approve(an_approval(clock))
+    protection = executor.working(an_approval(clock).intent_id)[0]
+
+    for named in (an_approval(clock).intent_id, protection.intent_id):
+        with pytest.raises(InvalidMessageError, match="not trailing"):
+            await executor.hear_of_stop(a_move(clock).model_copy(update={"entry_intent_id": named}))
+
+    assert resting(executor, clock) == {(STOP, HELD), (TARGET, HELD)}
 
 
 async def test_a_forgotten_move_does_not_lower_what_was_placed_by_it(executor: Executor, exchange: FakeExchange, clock):
