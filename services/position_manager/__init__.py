@@ -1,4 +1,4 @@
-"""Position manager: reads fills, orders.updates, market.candles, market.ticks; writes positions, equity, exit signals.
+"""Position manager: reads fills, orders.updates, candles and ticks; writes positions, stops, equity, exit signals.
 
 Owns the ledger in Postgres: positions, balances, equity snapshots and the days' baselines.
 """

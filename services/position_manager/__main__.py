@@ -25,8 +25,9 @@ from libs.common.messaging.owner import Owner
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from libs.trading.instruments import Instrument
-from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys
+from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys, trailing_times
 from services.position_manager.domain.marks import QuoteBoard
+from services.position_manager.domain.trailing import reach
 from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper, StopTrailer
 from services.position_manager.settings import Settings
 
@@ -35,6 +36,8 @@ MARK_INTERVAL_S: Final = 1.0
 MARK_DEADLINE_S: Final = 60.0
 """Longer than all deadlines within: a transaction is never cancelled from outside."""
 MARK_PROGRESS_S_MAX: Final = 30.0
+LOOK_INTERVAL_S: Final = 1.0
+"""For what a candle found no position of: most follow it at once."""
 RULES_INTERVAL_S: Final = 60.0
 RETRY_S: Final = 1.0
 
@@ -55,13 +58,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
         )
         async with database.connection() as connection:
             symbols = sorted({*configuration.symbols, *await open_symbols(connection)})
+            trails_since, marked_at = await trailing_times(connection)
         instruments = dict(await _answered(partial(exchange.instruments, symbols)))
 
         accounts = Accounts()
         keeper = PositionKeeper(accounts=accounts, instruments=instruments)
-        trailer = StopTrailer(
-            accounts=accounts, instruments=instruments, interval_s=configuration.engine.trading_interval
-        )
         marker = EquityMarker(
             accounts=accounts,
             board=QuoteBoard(jump_rate_max=configuration.safety.jump_rate_max),
@@ -81,17 +82,28 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         owner: Owner[Ledger] = runtime.owner(
             database=database,
-            topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES, TopicName.MARKET_CANDLES),
+            topics=(TopicName.FILLS, TopicName.ORDERS_UPDATES),
             handlers={
                 OrderFilled: keeper.on_fill,
                 BalancesAdjusted: keeper.on_balances_adjusted,
                 OrderUpdated: keeper.on_order_updated,
-                CandleClosed: trailer.on_candle,
             },
             bind=lambda transaction: PostgresLedger(
                 transaction, quote_asset=configuration.quote_asset, after_commit=owner.after_commit
             ),
             on_owned=recover,
+        )
+        trailer = StopTrailer(
+            accounts=accounts,
+            instruments=instruments,
+            interval_s=configuration.engine.trading_interval,
+            apply=owner.apply,
+        )
+        candles = runtime.reader(
+            topics=(TopicName.MARKET_CANDLES,),
+            observers={CandleClosed: trailer.on_candle},
+            start=reach(clock.now(), trails_since=trails_since, marked_at=marked_at),
+            name="candles",
         )
         observations = runtime.reader(
             topics=(TopicName.MARKET_TICKS, TopicName.CONTROL_STATE),
@@ -111,6 +123,10 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 name="symbols' rules",
             )
             tasks.create_task(observations.run(), name="quotes and trading state")
+            tasks.create_task(candles.run(), name="candles")
+            tasks.create_task(
+                every(LOOK_INTERVAL_S, trailer.look, clock=clock, deadline_s=MARK_DEADLINE_S), name="trailing stops"
+            )
             tasks.create_task(_mark(runtime, owner, marker, rules=observations.caught_up), name="marks")
 
 

@@ -206,7 +206,10 @@ class SimulatedConsumer:
 
     async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[TopicPartition, Any]:
         await self._cluster.answer()
-        return dict.fromkeys(times)
+        return {
+            partition: next((record for record in self._cluster.log(partition) if record.timestamp >= at_ms), None)
+            for partition, at_ms in times.items()
+        }
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None

@@ -196,6 +196,9 @@ def simulated_surroundings(system: System) -> Iterator[None]:
     async def no_symbols(_: Any) -> Sequence[str]:
         return ()
 
+    async def no_times(_: Any) -> tuple[None, None]:
+        return None, None  # a story is shorter than what is read again in any case
+
     def randomness() -> Random:
         return Random(system.machine.chance.random())
 
@@ -206,6 +209,7 @@ def simulated_surroundings(system: System) -> Iterator[None]:
         "aiohttp.TCPConnector": lambda **_: None,
         "libs.common.messaging.ownership.asyncpg.connect": connect,
         "services.position_manager.__main__.open_symbols": no_symbols,
+        "services.position_manager.__main__.trailing_times": no_times,
         "services.trade_executor.__main__.SystemRandom": randomness,
     }
     logging = structlog.get_config()

@@ -172,15 +172,6 @@ class PostgresLedger:
             position.entry_price if holding.is_open else None,
         )
 
-    async def note_high(self, symbol: str, closed_at: datetime, high: Decimal) -> None:
-        """Store the high of a decision candle, for fills that are told after it; an hour is kept."""
-        await self._transaction.execute(statements.NOTE_HIGH, symbol, closed_at, high)
-
-    async def highest_since(self, symbol: str, moment: datetime) -> Decimal | None:
-        """Return the highest of the stored highs of candles that closed after `moment`."""
-        highest: Decimal | None = await self._transaction.fetchval(statements.HIGHEST_SINCE, symbol, moment)
-        return highest
-
     async def save_lock(self, order: OrderUpdated, amount: Decimal) -> bool:
         """Store what a buy order locks; False when a newer revision of it is known."""
         arguments = (order.account, order.client_order_id, order.revision, amount)
@@ -241,6 +232,12 @@ class PostgresLedger:
 async def open_symbols(connection: Connection) -> list[str]:
     """Return the symbols with an open position, which may have left the configuration."""
     return [row["symbol"] for row in await connection.fetch(statements.OPEN_SYMBOLS)]
+
+
+async def trailing_times(connection: Connection) -> tuple[datetime | None, datetime | None]:
+    """Return when the oldest position was opened that trails, and since when an account has not been marked."""
+    [row] = await connection.fetch(statements.TRAILING_TIMES)
+    return row["trails_since"], row["marked_at"]
 
 
 def _holding(row: Record) -> Holding:

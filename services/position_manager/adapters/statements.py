@@ -34,17 +34,14 @@ SAVE_HOLDING: Final = f"""
         updated_at = excluded.updated_at
 """  # noqa: S608 - a constant
 
-NOTE_HIGH: Final = """
-    WITH forgotten AS (
-        DELETE FROM candle_highs
-        WHERE symbol = $1 AND (closed_at < $2 AND high <= $3 OR closed_at < $2::timestamptz - interval '1 hour')
-    )
-    INSERT INTO candle_highs AS known (symbol, closed_at, high) VALUES ($1, $2, $3)
-    ON CONFLICT (symbol, closed_at) DO UPDATE SET high = greatest(known.high, excluded.high)
-"""
-HIGHEST_SINCE: Final = "SELECT max(high) FROM candle_highs WHERE symbol = $1 AND closed_at > $2"
-
 OPEN_SYMBOLS: Final = "SELECT DISTINCT symbol FROM positions WHERE opened_at IS NOT NULL ORDER BY symbol"
+TRAILING_TIMES: Final = """
+    SELECT (SELECT min(opened_at) FROM positions WHERE trailing_stop IS NOT NULL) AS trails_since, (
+        SELECT min(last_mark.marked_at) FROM accounts CROSS JOIN LATERAL (
+            SELECT marked_at FROM equity_snapshots WHERE account = accounts.account ORDER BY minute_at DESC LIMIT 1
+        ) AS last_mark
+    ) AS marked_at
+"""
 
 HAS_FILL: Final = """
     SELECT EXISTS (

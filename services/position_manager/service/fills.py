@@ -12,10 +12,8 @@ from libs.trading.instruments import Instrument
 from libs.trading.money import exact
 from services.position_manager.domain.equity import AccountBook
 from services.position_manager.domain.ledger import ZERO, Holding, book
-from services.position_manager.domain.trailing import trailed
 from services.position_manager.service.accounts import Accounts
 from services.position_manager.service.ports import Ledger
-from services.position_manager.service.trailing import stop_moved
 
 _WORKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
@@ -41,15 +39,9 @@ class PositionKeeper:
         if await ledger.has_fill(fill.account, fill.symbol, fill.trade_id, fill.exchange_order_id):
             return []
         booking = book(await ledger.holding(fill.account, fill.symbol), fill, instrument)
-        events: list[Event] = [position_changed(booking.holding, fill)]
-        highest = await _highest_since(booking.holding, ledger)
-        moved = trailed(booking.holding, highest, instrument.price_tick) if highest is not None else booking.holding
-        if highest is not None and moved is not booking.holding:
-            booking = replace(booking, holding=moved)
-            events.append(stop_moved(moved, highest, at=fill.occurred_at))
         await ledger.save_booking(booking, in_opening=account.had(booking))
         ledger.after_commit(lambda: account.committed(booking))
-        return events
+        return [position_changed(booking.holding, fill)]
 
     async def on_balances_adjusted(self, envelope: Envelope[BalancesAdjusted], ledger: Ledger) -> Sequence[Event]:
         """Book what moved balances without an order; no position and no equity changes."""
@@ -105,13 +97,6 @@ def position_changed(holding: Holding, cause: Event) -> PositionChanged:
         round_trips=holding.round_trips,
         opened_at=holding.opened_at,
     )
-
-
-async def _highest_since(holding: Holding, ledger: Ledger) -> Decimal | None:
-    """Return the highest price of the candles that were told before the fill and closed after the position opened."""
-    if holding.opened_at is None or holding.trailing_stop is None:
-        return None
-    return await ledger.highest_since(holding.symbol, holding.opened_at)
 
 
 def _locked(order: OrderUpdated) -> Decimal:

@@ -90,14 +90,6 @@ class Ledger(Protocol):
         """Store a position whose protection changed."""
         ...
 
-    async def note_high(self, symbol: str, closed_at: datetime, high: Decimal) -> None:
-        """Store the high of a decision candle, for fills that are told after it; an hour is kept."""
-        ...
-
-    async def highest_since(self, symbol: str, moment: datetime) -> Decimal | None:
-        """Return the highest of the stored highs of candles that closed after `moment`."""
-        ...
-
     async def save_lock(self, order: OrderUpdated, amount: Decimal) -> bool:
         """Store what a buy order locks; False when a newer revision of it is known."""
         ...

@@ -12,7 +12,7 @@ from libs.common.contracts.events import BalancesAdjusted
 from libs.common.contracts.vocabulary import OrderStatus, Side
 from libs.common.errors import ConfigurationError
 from libs.common.storage.postgres import Database
-from services.position_manager.adapters import PostgresLedger, open_symbols
+from services.position_manager.adapters import PostgresLedger, open_symbols, trailing_times
 from services.position_manager.domain.marks import QuoteBoard
 from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper
 from tests.service.position_manager.world import (
@@ -119,34 +119,19 @@ async def test_how_a_stop_trails_is_read_back_as_it_was_written(service: Service
     assert (read.trailing_stop, read.trailing_distance) == (Decimal(49_000), Decimal("600.00000001"))
 
 
-async def test_of_the_highs_those_are_kept_that_a_later_fill_may_ask_for(tables: Tables):
-    async def note(symbol: str, minute: int, high: str) -> None:
-        async def work(ledger: Ledger) -> list[Event]:
-            await ledger.note_high(symbol, NOON + timedelta(minutes=minute), Decimal(high))
-            return []
+async def test_a_start_finds_since_when_positions_trail_and_equity_was_marked(service: Service, tables: Tables):
+    async def times() -> tuple[datetime | None, datetime | None]:
+        async with tables.database.connection() as connection:
+            return await trailing_times(connection)
 
-        await tables.apply(work)
+    assert await times() == (None, None)
+    for _ in range(2):
+        await service.pass_second("50000")
+    await service.fill(stop_loss=Decimal(49_000), at=NOON - timedelta(minutes=1))
+    assert await times() == (None, service.clock.now())
+    await service.fill(symbol="ETH/USDT", stop_loss=Decimal(1_000), trailing_distance=Decimal(6))
 
-    async def highest(minute: int) -> Decimal | None:
-        found = []
-
-        async def work(ledger: Ledger) -> list[Event]:
-            found.append(await ledger.highest_since("BTC/USDT", NOON + timedelta(minutes=minute)))
-            return []
-
-        await tables.apply(work)
-        return found[0]
-
-    for minute, high in ((1, "50"), (2, "70"), (3, "60.00000001"), (2, "65"), (5, "55"), (4, "58")):
-        await note("BTC/USDT", minute, high)
-    await note("ETH/USDT", 9, "99")
-
-    assert [await highest(minute) for minute in range(6)] == [70, 70, Decimal("60.00000001"), 58, 55, None]
-    assert len(await tables.rows("candle_highs")) == 5  # minute 1 is exceeded by a later one
-    await note("BTC/USDT", 62, "1")
-    assert [await highest(minute) for minute in (0, 2)] == [70, Decimal("60.00000001")]  # an hour, to the minute
-    await note("BTC/USDT", 63, "1")
-    assert await highest(0) == Decimal("60.00000001")
+    assert await times() == (NOON, service.clock.now())
 
 
 async def test_a_restart_loads_exactly_what_was_in_memory(service):

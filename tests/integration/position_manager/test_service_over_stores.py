@@ -4,7 +4,7 @@ import json
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from libs.common.contracts.codec import encode
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import QuoteChanged
+from libs.common.contracts.events import CandleClosed, QuoteChanged
 from libs.common.contracts.vocabulary import Side
 from libs.common.messaging.administration import apply_topics
 from libs.common.messaging.cause import Cause, enclose
@@ -126,9 +126,36 @@ def a_quote(bid: str) -> QuoteChanged:
     )
 
 
+def a_candle(high: str) -> CandleClosed:
+    now, price = datetime.now(UTC), Decimal(50_000)
+    return CandleClosed(
+        occurred_at=now,
+        symbol="BTC/USDT",
+        interval_s=300,
+        open_at=now - timedelta(seconds=300),
+        close_at=now,
+        open=price,
+        high=Decimal(high),
+        low=price,
+        close=price,
+        volume=Decimal(1),
+        trades=1,
+    )
+
+
 async def test_fills_and_quotes_become_positions_and_equity_and_a_restart_continues(stack: Stack):
-    fill = a_fill(Side.BUY, "0.1", "50000", fee="0.0001", fee_asset="BTC", at=datetime.now(UTC))
+    fill = a_fill(
+        Side.BUY,
+        "0.1",
+        "50000",
+        fee="0.0001",
+        fee_asset="BTC",
+        at=datetime.now(UTC),
+        stop_loss=Decimal(49_000),
+        trailing_distance=Decimal(1_000),
+    )
     published = "SELECT 1 FROM position_manager.outbox WHERE topic = 'positions' AND published_at IS NOT NULL"
+    moved = "SELECT 1 FROM position_manager.outbox WHERE topic = 'stops' AND published_at IS NOT NULL"
     marked = "SELECT * FROM reading.equity WHERE confirmed AND positions_open = 1"
 
     async def after_a_quote() -> dict[str, Any]:
@@ -141,11 +168,15 @@ async def test_fills_and_quotes_become_positions_and_equity_and_a_restart_contin
         await stack.publish(fill)
         equity = await eventually(after_a_quote, what="a confirmed mark")
         await eventually(lambda: stack.row(published), what="the position on its topic")
+    await stack.publish(a_candle("50500"))  # nobody reads it now
     await stack.publish(a_fill(Side.SELL, "0.05", "51000", trade_id=2, at=datetime.now(UTC)))
     async with stack.running():
         sold = await eventually(lambda: stack.row("SELECT * FROM reading.positions WHERE quantity = 0.0499"))
+        await eventually(lambda: stack.row(moved), what="the stop on its topic")
 
     assert opening["equity"] == Decimal(10_000)  # and not the 0.05 BTC that were there before
     assert equity["equity"] == Decimal("10094.9")  # 10 000 - 5 000 + 0.0999 x 51 000
     assert (sold["is_open"], sold["revision"]) == (True, 2)
     assert await stack.row("SELECT count(*) FROM reading.booked_fills") == {"count": 2}
+    read = "SELECT string_agg(DISTINCT topic, ' ') AS topics FROM position_manager.consumer_offsets"
+    assert await stack.row(read) == {"topics": "fills"}  # the ledger waits for no market data

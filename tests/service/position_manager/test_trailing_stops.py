@@ -1,6 +1,7 @@
 """Stops that trail: moved by closed candles, told once a move, and exactly where a backtest has them."""
 
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from libs.common.configuration import parse_configuration
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import CandleClosed, PositionChanged, StopMoved
 from libs.common.contracts.vocabulary import Role, Side
-from libs.common.errors import InvalidMessageError
+from libs.common.errors import InvalidMessageError, RetryableError
 from libs.policy import Exits, configured_strategy, exits_of
 from libs.trading import market
 from libs.trading.money import round_to_tick, to_decimal
@@ -27,7 +28,8 @@ from libs.trading.positions import Position
 from libs.trading.quality import QualityScore
 from libs.trading.strategies import Enter
 from services.position_manager.domain.ledger import Holding
-from services.position_manager.service import Accounts, PositionKeeper, StopTrailer
+from services.position_manager.domain.trailing import High
+from services.position_manager.service import Accounts, Ledger, PositionKeeper, StopTrailer
 from services.position_manager.service.trailing import stop_moved
 from tests.service.position_manager.world import ENTRY, INSTRUMENTS, NOON, FakeLedger, a_fill, enveloped, opened
 from tests.support.candles import Bar, candles_of, flat
@@ -44,7 +46,16 @@ class Desk:
         self.ledger = ledger
         self.accounts = accounts
         self.keeper = PositionKeeper(accounts=accounts, instruments=INSTRUMENTS)
-        self.trailer = StopTrailer(accounts=accounts, instruments=INSTRUMENTS, interval_s=60)
+        self.told: list[Event] = []
+        self.is_away = False
+        self.trailer = StopTrailer(accounts=accounts, instruments=INSTRUMENTS, interval_s=60, apply=self._apply)
+
+    async def _apply(self, work: Callable[[Ledger], Awaitable[Sequence[Event]]]) -> None:
+        if self.is_away:
+            raise RetryableError("the database is away")
+        told = await self.ledger.transaction(work)
+        assert told, "a transaction that moves nothing"
+        self.told += told
 
     async def fill(self, *arguments: Any, **changes: Any) -> list[Event]:
         envelope = enveloped(a_fill(*arguments, **changes))
@@ -56,8 +67,16 @@ class Desk:
 
     async def candle(self, high: str, number: int = 1, **changes: Any) -> list[Event]:
         """Close the candle that is so many minutes after noon."""
-        envelope = enveloped(a_candle(high, number, **changes))
-        return await self.ledger.transaction(lambda ledger: self.trailer.on_candle(envelope, ledger))
+        return await self._said(self.trailer.on_candle(enveloped(a_candle(high, number, **changes))))
+
+    async def look(self) -> list[Event]:
+        """Look as every second."""
+        return await self._said(self.trailer.look())
+
+    async def _said(self, work: Awaitable[None]) -> list[Event]:
+        before = len(self.told)
+        await work
+        return self.told[before:]
 
     @property
     def holding(self) -> Holding:
@@ -156,13 +175,39 @@ async def test_candles_that_were_told_before_the_fill_count_all_the_same(desk: D
     for high, number in (("60000", 1), ("50700", 2), ("50300", 3)):
         await desk.candle(high, number)
 
-    changed, moved = await desk.buy(at=NOON + MINUTE)
+    [changed] = await desk.buy(at=NOON + MINUTE)
+    [moved] = await desk.look()
 
     assert isinstance(changed, PositionChanged)
     assert isinstance(moved, StopMoved)
     assert (changed.revision, moved.revision) == (1, 2)
     assert (moved.stop_loss, moved.highest) == (Decimal(49_700), Decimal(50_700))
     assert desk.holding.trailing_stop == Decimal(49_700)
+
+
+async def test_a_fill_may_be_told_long_after_its_candles(desk: Desk):
+    for number, high in ((1, "50700"), (2, "50600"), (181, "50500")):
+        await desk.candle(high, number)
+
+    await desk.buy()
+    [moved] = await desk.look()
+
+    assert isinstance(moved, StopMoved)
+    assert moved.highest == Decimal(50_700)
+
+
+async def test_a_candle_that_is_told_while_a_fill_is_booked_counts(desk: Desk):
+    envelope = enveloped(a_fill(stop_loss=STOP, trailing_distance=Decimal(1_000)))
+
+    async def book(ledger: Ledger) -> Sequence[Event]:
+        events = await desk.keeper.on_fill(envelope, ledger)
+        await desk.trailer.on_candle(enveloped(a_candle("50500")))  # of no position yet
+        return events
+
+    await desk.ledger.transaction(book)
+
+    assert len(await desk.look()) == 1
+    assert desk.holding.trailing_stop == Decimal(49_500)
 
 
 async def test_a_second_fill_of_the_entry_lowers_nothing(desk: Desk):
@@ -215,24 +260,34 @@ async def test_a_restart_between_two_candles_changes_nothing(desk: Desk):
     assert (moved.stop_loss, moved.revision) == (Decimal(49_600), 3)
 
 
-async def test_a_move_that_is_not_committed_is_made_again(desk: Desk):
+async def test_a_move_that_is_not_committed_is_made_a_second_later(desk: Desk):
     await desk.buy()
-    envelope = enveloped(a_candle("50500"))
-
-    async def fail(ledger: Any) -> list[Event]:
-        await desk.trailer.on_candle(envelope, ledger)
-        raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        await desk.ledger.transaction(fail)
-
+    desk.is_away = True
+    assert await desk.candle("50500") == []
+    assert await desk.look() == []
     assert desk.holding.trailing_stop == STOP
-    assert len(await desk.candle("50500")) == 1
+
+    desk.is_away = False
+
+    assert len(await desk.look()) == 1
+    assert desk.holding.trailing_stop == Decimal(49_500)
+
+
+async def test_a_standby_moves_nothing_and_takes_over_with_the_highs_that_it_has_seen(desk: Desk):
+    await desk.buy()
+    standby = Desk(desk.ledger, Accounts())
+    assert await standby.candle("50500") == []
+
+    standby.accounts.books = {book.account: book for book in await desk.ledger.books()}
+
+    [moved] = await standby.look()
+    assert isinstance(moved, StopMoved)
+    assert moved.stop_loss == Decimal(49_500)
 
 
 def test_a_position_that_does_not_trail_has_no_move_to_tell():
     with pytest.raises(InvalidMessageError, match="a position that trails"):
-        stop_moved(Holding(account="main", position=Position(symbol=SYMBOL)), STOP, at=NOON)
+        stop_moved(Holding(account="main", position=Position(symbol=SYMBOL)), High(NOON, STOP))
 
 
 # The same candles, live and in a backtest.

@@ -137,7 +137,6 @@ class FakeLedger:
         self.positions: dict[tuple[str, str], Holding] = {}
         self.bookings: dict[tuple[str, str, int, str], Booking] = {}
         self.movements: dict[tuple[str, str, str], BalancesAdjusted] = {}
-        self.highs: dict[tuple[str, datetime], Decimal] = {}
         self.locks: dict[tuple[str, str], tuple[int, Decimal]] = {}
         self.marks: dict[tuple[str, datetime], Snapshot] = {}
         self.confirmed: list[Snapshot] = []
@@ -211,12 +210,6 @@ class FakeLedger:
 
     async def save_holding(self, holding: Holding) -> None:
         self.positions[holding.account, holding.symbol] = holding
-
-    async def note_high(self, symbol: str, closed_at: datetime, high: Decimal) -> None:
-        self.highs[symbol, closed_at] = max(high, self.highs.get((symbol, closed_at), high))
-
-    async def highest_since(self, symbol: str, moment: datetime) -> Decimal | None:
-        return max((high for (of, at), high in self.highs.items() if of == symbol and at > moment), default=None)
 
     async def save_lock(self, order: OrderUpdated, amount: Decimal) -> bool:
         key = (order.account, order.client_order_id)

@@ -1,4 +1,4 @@
-"""Trailing stops: how far they trail, where they belong, and the highs that they follow."""
+"""Trailing stops: how far they trail, and where they belong."""
 
 from libs.common.storage.migrations import execute
 
@@ -13,15 +13,6 @@ COMMENT ON COLUMN position_manager.positions.trailing_distance IS
     'How far below the highest price the stop follows it; null: it stays where it is.';
 COMMENT ON COLUMN position_manager.positions.trailing_stop IS
     'Where a stop that trails belongs; stop_loss says where it rests.';
-
-CREATE TABLE position_manager.candle_highs (
-    symbol text NOT NULL,
-    closed_at timestamptz NOT NULL,
-    high numeric NOT NULL CHECK (high > 0),
-    PRIMARY KEY (symbol, closed_at)
-);
-COMMENT ON TABLE position_manager.candle_highs IS
-    'The highs of the last hour''s decision candles that no later one exceeds: for fills that are told after them.';
 """
 
 CHAINS = """
@@ -35,7 +26,7 @@ COMMENT ON COLUMN trade_executor.chains.stop_loss IS
 
 
 def upgrade() -> None:
-    """Add the columns and the table."""
+    """Add the columns."""
     execute(POSITIONS)
     execute(CHAINS)
 
@@ -44,5 +35,4 @@ def downgrade() -> None:
     """Drop them."""
     execute("ALTER TABLE trade_executor.chains DROP COLUMN stop_loss")
     execute("ALTER TABLE trade_executor.order_intents DROP COLUMN trailing_distance")
-    execute("DROP TABLE position_manager.candle_highs")
     execute("ALTER TABLE position_manager.positions DROP COLUMN trailing_stop, DROP COLUMN trailing_distance")
