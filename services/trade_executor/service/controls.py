@@ -85,14 +85,20 @@ class Controls:
         self._replacements.sending(order.chain_id)
         return self._until_s(at_ms)
 
-    def replace_s(self, order: ExecutorOrder) -> float:
-        """Return the seconds until a protection may be replaced; 0: now, and room is kept for cancel and successor."""
+    def replace_s(self, order: ExecutorOrder, *, lists: int = 1) -> float:
+        """Return the seconds until a protection may be replaced; 0: now, and room is kept for cancel and successor.
+
+        Args:
+            order: One of those that protect.
+            lists: How many requests it takes to cancel them.
+        """
         if not self._replacements.has_place(order.account, order.chain_id):
             return LOOK_AGAIN_S
-        limits = self._limits_beside(order, messages=MESSAGES)
+        messages = MESSAGES * lists
+        limits = self._limits_beside(order, messages=messages)
         wait_s = self._until_s(self._throttles[order.account].room_at_ms(limits, now_ms=self._now_ms))
         if wait_s == 0:
-            self._replacements.begin(order.account, order.chain_id)
+            self._replacements.begin(order.account, order.chain_id, messages=messages)
         return wait_s
 
     def replaced(self, chain_id: uuid.UUID) -> None:

@@ -98,9 +98,9 @@ class Dispatcher:
             case Send():
                 async with self._entries if errand.orders[0].role is Role.ENTRY else self._reductions:
                     await self._send(errand)
-            case Cancel(orders):
+            case Cancel(orders, may_wait):
                 for group in _lists(orders):
-                    await self._once(f"cancel {_request_id(group)}", partial(self._cancel, group))
+                    await self._once(f"cancel {_request_id(group)}", partial(self._cancel, group, may_wait=may_wait))
             case FetchFills(order):
                 await self._once(f"fills {order.client_order_id}", partial(self._fetch_fills, order))
             case Resolve(order):
@@ -174,8 +174,11 @@ class Dispatcher:
             )
         )
 
-    async def _cancel(self, orders: Sequence[ExecutorOrder]) -> None:
+    async def _cancel(self, orders: Sequence[ExecutorOrder], *, may_wait: bool) -> None:
         first = orders[0]
+        if may_wait and (wait_s := self._last_hop.replace_s(first)) > 0:
+            self._errands.put(LookLater(first.account, first.chain_id, self._clock.now() + timedelta(seconds=wait_s)))
+            return
         await self._last_hop.make_room(first)
         gateway = self._venues.gateway(first.account)
         cancellation = (

@@ -30,9 +30,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Cancel working orders, lists as a whole."""
+    """Cancel working orders, lists as a whole.
+
+    Attributes:
+        may_wait: Only if what replaces them can follow at once, also when this is done; else their chain is planned
+            again.
+    """
 
     orders: Sequence[ExecutorOrder]
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

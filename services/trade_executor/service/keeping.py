@@ -99,9 +99,9 @@ class Keeper:
             case Protect() | Sell():
                 events.extend(await self._prepare(records, chain, step, listing))
             case CancelWorking(orders, may_wait):
-                wait_s = self._until_replaceable_s(orders[0]) if may_wait else 0.0
+                wait_s = self._until_replaceable_s(orders) if may_wait else 0.0
                 at = self._clock.now() + timedelta(seconds=wait_s)
-                self._later(Cancel(orders) if wait_s == 0 else LookLater(account, chain_id, at))
+                self._later(Cancel(orders, may_wait=may_wait) if wait_s == 0 else LookLater(account, chain_id, at))
             case ReadFills(order):
                 self._later(FetchFills(order))
             case Later(at):
@@ -135,10 +135,11 @@ class Keeper:
         self._later(Send(orders, _exposed_since_ms(chain, ahead_ms) if isinstance(step, Protect) else None))
         return [order_updated(order) for order in orders]
 
-    def _until_replaceable_s(self, protection: ExecutorOrder) -> float:
+    def _until_replaceable_s(self, protection: Sequence[ExecutorOrder]) -> float:
         """Return the seconds until a protection may be replaced; 0: now, with room for all that may be under way."""
-        wait_s = self._wait_s(protection.account, orders=ORDERS * REPLACEMENTS_MAX)
-        return wait_s or self._controls.replace_s(protection)
+        lists = len({order.list_client_order_id or order.client_order_id for order in protection})
+        wait_s = self._wait_s(protection[0].account, orders=ORDERS * (REPLACEMENTS_MAX - 1 + lists))
+        return wait_s or self._controls.replace_s(protection[0], lists=lists)
 
     def _wait_s(self, account: str, *, orders: int) -> float:
         """Return the seconds until so many orders may be sent; 0: now."""

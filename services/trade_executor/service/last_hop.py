@@ -69,6 +69,10 @@ class LastHop:
             self._controls.sending(order)
         return objection
 
+    def replace_s(self, order: ExecutorOrder) -> float:
+        """Return the seconds until what protects may be cancelled because its successor can follow; 0: now."""
+        return self._controls.replace_s(order)
+
     async def make_room(self, order: ExecutorOrder) -> None:
         """Count a request about an order that is no entry, and wait until there is room for it."""
         await asyncio.sleep(self._controls.claim_s(order))

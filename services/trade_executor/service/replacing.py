@@ -11,10 +11,10 @@ from typing import Final
 from libs.common.clock import Clock
 
 MESSAGES: Final = 2
-"""Of a replacement: the cancel and its successor."""
+"""For each list: its cancel and its successor."""
 
 ORDERS: Final = 2
-"""Of its successor, which may be a list of two."""
+"""Of a successor, which may be a list of two."""
 
 REPLACEMENTS_MAX: Final = 4
 """At once, per account: so few that none of their successors waits behind the cancels of others."""
@@ -28,7 +28,7 @@ REPLACEMENT_S_MAX: Final = 10.0
 class _Begun:
     account: str
     at_s: float
-    messages: int = MESSAGES
+    messages: int
 
 
 @dataclass(slots=True)
@@ -46,9 +46,11 @@ class Replacements:
         """Return the messages that are kept for other chains of an account."""
         return sum(one.messages for one in self._others(account, chain_id))
 
-    def begin(self, account: str, chain_id: uuid.UUID) -> None:
-        """Keep what the replacement of a chain's protection needs."""
-        self._begun[chain_id] = _Begun(account, self.clock.monotonic_s())
+    def begin(self, account: str, chain_id: uuid.UUID, *, messages: int) -> None:
+        """Keep what the replacement of a chain's protection needs, and no less than is kept already."""
+        known = self._begun.get(chain_id)
+        kept = max(messages, 0 if known is None else known.messages)
+        self._begun[chain_id] = _Begun(account, self.clock.monotonic_s(), kept)
 
     def sending(self, chain_id: uuid.UUID) -> None:
         """Take note of a message about a chain that is being sent: it counts as sent from now on."""

@@ -15,7 +15,7 @@ from libs.trading.market import OrderType
 from services.trade_executor.domain.orders import ExecutorOrder
 from services.trade_executor.service.replacing import REPLACEMENT_S_MAX, REPLACEMENTS_MAX
 from tests.support.clock import FakeClock
-from tests.support.executor import Executor, a_move, an_approval, an_exit
+from tests.support.executor import Executor, a_move, an_approval, an_envelope, an_exit
 from tests.support.fake_exchange import SYMBOL, FakeExchange, a_listing
 
 STOP, MOVED = Decimal(49_500), Decimal(50_100)
@@ -122,6 +122,31 @@ async def test_a_cancel_of_another_chain_leaves_what_is_kept(exchange: FakeExcha
         controls.sending(of_another(stop, 2))
 
     assert controls.claim_s(of_another(stop, 2)) > 1
+
+
+async def test_what_protects_stands_if_bare_positions_took_the_room_meanwhile(exchange: FakeExchange, clock: FakeClock):
+    executor = await protecting(exchange, **FEW)
+    move = an_envelope(a_move(clock), clock)
+    await executor.transactions.apply(lambda records: executor.stop_moves.on_stop_moved(move, records))
+    for _ in range(8):
+        executor.controls.sending(of_another(stop_of(executor), 1))
+
+    await executor.settle()
+    assert stop_of(executor).stop_price == STOP
+    await executor.advance(61)
+
+    assert stop_of(executor).stop_price == MOVED
+    executor.check()
+
+
+async def test_room_is_asked_for_every_list_of_a_protection(exchange: FakeExchange):
+    executor = await protecting(exchange, **FEW)
+    controls, stop = executor.controls, stop_of(executor)
+    for _ in range(6):
+        controls.sending(of_another(stop, 1))  # seven with the entry
+
+    assert controls.replace_s(stop, lists=2) > 0
+    assert controls.replace_s(stop, lists=1) == 0
 
 
 class _Counting(FakeExchange):
