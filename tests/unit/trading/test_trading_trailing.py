@@ -57,6 +57,15 @@ def test_it_never_comes_down_and_never_falls_behind(start, distance, step, tick,
         stop = moved
 
 
+@given(start=prices, distance=small, tick=st.sampled_from(["0.01", "0.5", "10"]), path=st.lists(prices, min_size=1))
+def test_asked_with_the_highest_of_several_at_once_it_is_ahead_by_less_than_a_step(start, distance, tick, path):
+    stop = at_once = TrailingStop.following(start, distance, Decimal(tick))
+    for price in path:
+        stop = stop.after(price)
+
+    assert stop.stop <= at_once.after(max(path)).stop < stop.stop + stop.step
+
+
 @pytest.mark.parametrize("name", ["stop", "distance", "step", "tick"])
 @pytest.mark.parametrize("value", ["0", "-1", "NaN"])
 def test_a_price_that_cannot_be_is_refused_by_name(name, value):
