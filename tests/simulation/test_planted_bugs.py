@@ -14,6 +14,7 @@ from libs.trading.orders import OrderStatus
 from services.position_manager.service import PositionKeeper
 from services.risk_manager.domain import decision
 from services.trade_executor.domain.chains import Chain
+from services.trade_executor.service import last_hop
 from services.trade_executor.service.last_hop import LastHop
 from services.trade_executor.service.resolving import Resolver
 from tests.simulation.machine import Trap
@@ -108,12 +109,13 @@ def the_outbox_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_exit_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sale of unknown outcome does not keep the next one waiting."""
+    """A sale of unknown outcome does not keep the next one waiting, and nobody counts them before one is sent."""
 
     def has_unsent_sells(chain: Chain) -> bool:
         return any(order.is_unresolved and order.status is not OrderStatus.UNKNOWN for order in chain.sells)
 
     monkeypatch.setattr(Chain, "has_unresolved_sells", property(has_unsent_sells))
+    monkeypatch.setattr(last_hop, "sale_is_within_holding", lambda *_: None)
 
 
 UNSEEN = Weather(lag_s=3.0, stream_losses=1.0)
@@ -156,7 +158,14 @@ BUGS = {
     "outbox order": Bug(the_outbox_order, replace(SHORT, doubled_rate=0.3), "events are published in account order"),
     "exit sequence": Bug(
         the_exit_sequence,
-        replace(SHORT, faults=[Fault.NONE, Fault.NONE, Fault.NONE, Fault.LOST, Fault.LOST]),
+        replace(
+            SHORT,
+            seconds=30,
+            signal_every_s=0.25,
+            faults=[Fault.NONE, Fault.LOST] * 6,
+            weather=UNSEEN,
+            exchange={"entry_lists": False},  # where the exits are sent by themselves
+        ),
         "coins from before are untouched",
     ),
 }
