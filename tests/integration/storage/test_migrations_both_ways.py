@@ -24,6 +24,12 @@ OBJECTS = """
     FROM pg_proc AS function JOIN pg_namespace AS namespace ON namespace.oid = function.pronamespace
     WHERE namespace.nspname !~ '^(pg_|information_schema)'
     UNION ALL
+    SELECT namespace.nspname || '.' || class.relname || '.' || attribute.attname || ' column'
+    FROM pg_attribute AS attribute JOIN pg_class AS class ON class.oid = attribute.attrelid
+    JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE namespace.nspname !~ '^(pg_|information_schema)' AND class.relname !~ '^alembic_version'
+        AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    UNION ALL
     SELECT nspname || ' schema' FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'
 """
 
