@@ -184,6 +184,7 @@ def every_event() -> list[Event]:
             realised_pnl=Decimal("-0.12"),
             fees=Decimal("0.2"),
             round_trips=2,
+            bought=Decimal("0.00489"),
             opened_at=AT,
         ),
         events.StopMoved(

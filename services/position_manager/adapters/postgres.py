@@ -169,6 +169,7 @@ class PostgresLedger:
             holding.opened_revision,
             holding.round_trips,
             holding.pnl_at_close,
+            holding.bought,
             position.entry_price if holding.is_open else None,
         )
 
@@ -263,4 +264,5 @@ def _holding(row: Record) -> Holding:
         opened_revision=row["opened_revision"],
         round_trips=row["round_trips"],
         pnl_at_close=row["pnl_at_close"],
+        bought=row["bought"],
     )

@@ -17,21 +17,21 @@ OPEN_BALANCES: Final = """
 
 _HOLDING_COLUMNS: Final = """
     account, symbol, revision, strategy, quantity, cost, realised_pnl, fees, stop_loss, take_profit, trailing_distance,
-    trailing_stop, entry_intent_id, opened_at, opened_revision, round_trips, pnl_at_close
+    trailing_stop, entry_intent_id, opened_at, opened_revision, round_trips, pnl_at_close, bought
 """
 HOLDINGS: Final = f"SELECT {_HOLDING_COLUMNS} FROM positions ORDER BY account, symbol"  # noqa: S608 - a constant
 HOLDING: Final = f"SELECT {_HOLDING_COLUMNS} FROM positions WHERE account = $1 AND symbol = $2"  # noqa: S608 - a constant
 SAVE_HOLDING: Final = f"""
     INSERT INTO positions ({_HOLDING_COLUMNS}, entry_price, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, clock_timestamp())
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, clock_timestamp())
     ON CONFLICT (account, symbol) DO UPDATE SET
         revision = excluded.revision, strategy = excluded.strategy, quantity = excluded.quantity, cost = excluded.cost,
         realised_pnl = excluded.realised_pnl, fees = excluded.fees, stop_loss = excluded.stop_loss,
         take_profit = excluded.take_profit, trailing_distance = excluded.trailing_distance,
         trailing_stop = excluded.trailing_stop, entry_intent_id = excluded.entry_intent_id,
         opened_at = excluded.opened_at, opened_revision = excluded.opened_revision,
-        round_trips = excluded.round_trips, pnl_at_close = excluded.pnl_at_close, entry_price = excluded.entry_price,
-        updated_at = excluded.updated_at
+        round_trips = excluded.round_trips, pnl_at_close = excluded.pnl_at_close, bought = excluded.bought,
+        entry_price = excluded.entry_price, updated_at = excluded.updated_at
 """  # noqa: S608 - a constant
 
 OPEN_SYMBOLS: Final = "SELECT DISTINCT symbol FROM positions WHERE opened_at IS NOT NULL ORDER BY symbol"

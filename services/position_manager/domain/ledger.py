@@ -42,6 +42,7 @@ class Holding:
         opened_revision: The revision of that moment, which names the round trip.
         round_trips: Opened and closed so far.
         pnl_at_close: Net PnL when it was last flat: what a round trip's own PnL counts from.
+        bought: All that was ever bought, gross of commissions.
     """
 
     account: str
@@ -57,6 +58,7 @@ class Holding:
     opened_revision: int = 0
     round_trips: int = 0
     pnl_at_close: Decimal = ZERO
+    bought: Decimal = ZERO
 
     @property
     def symbol(self) -> str:
@@ -180,7 +182,9 @@ def _follow(
 ) -> tuple[Holding, RoundTrip | None]:
     """Carry over what is known of the position, and see whether this fill opened or closed it."""
     revision = before.revision + 1
-    after = replace(before, position=position, revision=revision)
+    with exact():
+        bought = before.bought + (fill.quantity if fill.side.value == Side.BUY.value else ZERO)
+    after = replace(before, position=position, revision=revision, bought=bought)
     if fill.role is Role.ENTRY and not _is_held_by_another(before, fill):
         after = replace(
             after,

@@ -95,6 +95,7 @@ def position_changed(holding: Holding, cause: Event) -> PositionChanged:
         realised_pnl=holding.net_pnl,
         fees=position.fees_quote,
         round_trips=holding.round_trips,
+        bought=holding.bought,
         opened_at=holding.opened_at,
     )
 

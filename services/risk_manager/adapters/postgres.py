@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from libs.common.contracts.events import (
@@ -96,6 +97,11 @@ class PostgresRiskRecords:
         """Store a claim's absolute values."""
         await self._transaction.execute(statements.SAVE_CLAIM, *claim_values(claim))
 
+    async def bought_by_released(self, account: str, symbol: str, *, since: Decimal) -> Decimal:
+        """Return what entries bought whose claims began at `since` or later and are released."""
+        bought: Decimal = await self._transaction.fetchval(statements.BOUGHT_BY_RELEASED, account, symbol, since)
+        return bought
+
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         """Return the account's positions, flat ones included."""
         return [position_of(row) for row in await self._transaction.fetch(statements.POSITIONS, account)]
@@ -112,6 +118,7 @@ class PostgresRiskRecords:
             position.round_trips,
             position.strategy,
             position.is_open,
+            position.bought,
             at,
         )
         return saved is not None

@@ -31,6 +31,7 @@ def position_of(row: Record) -> HeldPosition:
         round_trips=row["round_trips"],
         strategy=row["strategy"],
         is_open=row["is_open"],
+        bought=row["bought"],
     )
 
 
@@ -96,6 +97,7 @@ def claim_values(claim: Claim) -> tuple[object, ...]:
         claim.filled_amount,
         claim.revision,
         claim.round_trips,
+        claim.bought_before,
         claim.approved_at,
         claim.updated_at,
     )

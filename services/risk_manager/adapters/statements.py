@@ -39,36 +39,40 @@ SAVE_DECISION: Final = """
 
 CLAIM: Final = """
     SELECT account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
-           filled_amount, revision, round_trips, approved_at, updated_at
+           filled_amount, revision, round_trips, bought_before, approved_at, updated_at
     FROM risk_exposure WHERE intent_id = $1
 """
 OPEN_CLAIMS: Final = """
     SELECT account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
-           filled_amount, revision, round_trips, approved_at, updated_at
+           filled_amount, revision, round_trips, bought_before, approved_at, updated_at
     FROM risk_exposure WHERE account = $1 AND phase <> 'RELEASED' ORDER BY approved_at
 """
 SAVE_CLAIM: Final = """
     INSERT INTO risk_exposure (
         account, intent_id, signal_id, strategy, symbol, side, role, phase, notional, quantity, filled_quantity,
-        filled_amount, revision, round_trips, approved_at, updated_at
+        filled_amount, revision, round_trips, bought_before, approved_at, updated_at
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT (intent_id) DO UPDATE SET
         phase = excluded.phase, notional = excluded.notional, filled_quantity = excluded.filled_quantity,
         filled_amount = excluded.filled_amount, revision = excluded.revision, updated_at = excluded.updated_at
 """
+BOUGHT_BY_RELEASED: Final = """
+    SELECT coalesce(sum(filled_quantity), 0) FROM risk_exposure
+    WHERE account = $1 AND symbol = $2 AND role = 'ENTRY' AND phase = 'RELEASED' AND bought_before >= $3
+"""
 POSITIONS: Final = """
-    SELECT account, symbol, revision, quantity, cost, round_trips, strategy, is_open
+    SELECT account, symbol, revision, quantity, cost, round_trips, strategy, is_open, bought
     FROM risk_positions WHERE account = $1
 """
 SAVE_POSITION: Final = """
     INSERT INTO risk_positions AS stored (
-        account, symbol, revision, quantity, cost, round_trips, strategy, is_open, updated_at
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        account, symbol, revision, quantity, cost, round_trips, strategy, is_open, bought, updated_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (account, symbol) DO UPDATE SET
         revision = excluded.revision, quantity = excluded.quantity, cost = excluded.cost,
         round_trips = excluded.round_trips, strategy = excluded.strategy, is_open = excluded.is_open,
-        updated_at = excluded.updated_at
+        bought = excluded.bought, updated_at = excluded.updated_at
     WHERE stored.revision < excluded.revision
     RETURNING 1
 """

@@ -4,6 +4,7 @@ Invariant: a claim is an absolute value taken from the last thing known of its o
 order may still cost; it ends only when the position that came of it is known, or when nothing came of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +14,9 @@ from uuid import UUID
 
 from libs.common.contracts.events import OrderUpdated
 from libs.common.contracts.vocabulary import OrderStatus, Role, Side
+from libs.trading.money import exact
 
+_ZERO: Final = Decimal(0)
 _FEES_TAKEN_RATE_MAX: Final = Decimal("0.01")
 """The exchange may take its fee out of what was bought: a position is known when it holds all but this of the fill."""
 
@@ -31,6 +34,9 @@ class Phase(StrEnum):
     RELEASED = "RELEASED"
 
 
+_OVER: Final = frozenset({Phase.FILLED, Phase.RELEASED})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What one approved order claims.
@@ -38,6 +44,7 @@ class Claim:
     Attributes:
         notional: In the quote currency; 0 for orders that close a position.
         round_trips: Of the symbol when it was approved: tells the position that comes of it from earlier ones.
+        bought_before: See the function; None: nobody knew, and round trips settle it.
         revision: Of the last order update that counted.
     """
 
@@ -55,6 +62,7 @@ class Claim:
     filled_amount: Decimal = Decimal(0)
     revision: int = 0
     round_trips: int = 0
+    bought_before: Decimal | None = None
     approved_at: datetime
     updated_at: datetime
 
@@ -78,10 +86,26 @@ class Claim:
             updated_at=update.occurred_at,
         )
 
-    def settled_by(self, position: "HeldPosition") -> bool:
-        """Tell whether the ledger's position contains what this finished entry bought."""
+    @property
+    def may_have_bought(self) -> Decimal:
+        """What it bought, all of it while that is open: so much of what a position bought may be its own."""
+        if self.role is not Role.ENTRY:
+            return Decimal(0)
+        return self.filled_quantity if self.phase in _OVER else max(self.quantity, self.filled_quantity)
+
+    def settled_by(self, position: "HeldPosition", *, others: Decimal = _ZERO) -> bool:
+        """Tell whether the ledger's position contains all that this finished entry bought.
+
+        Args:
+            position: As the ledger told it last.
+            others: What other entries of the symbol bought or may have bought since `bought_before`. It may count too
+                much, and then an earlier claim is settled first; never too little.
+        """
         if self.phase is not Phase.FILLED or position.symbol != self.symbol:
             return False
+        if self.bought_before is not None and position.bought is not None:
+            with exact():
+                return position.bought >= self.bought_before + others + self.filled_quantity
         return position.round_trips > self.round_trips or position.quantity >= self.filled_quantity * (
             1 - _FEES_TAKEN_RATE_MAX
         )
@@ -103,7 +127,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPosition:
-    """A position as the ledger last told it."""
+    """A position as the ledger last told it.
+
+    Attributes:
+        bought: All that was ever bought, gross of commissions; None: a version told it that did not say.
+    """
 
     account: str
     symbol: str
@@ -113,3 +141,19 @@ class HeldPosition:
     round_trips: int
     strategy: str = ""
     is_open: bool = False
+    bought: Decimal | None = None
+
+
+def bought_before(position: HeldPosition | None, claims: Iterable[Claim]) -> Decimal | None:
+    """Return what was bought of a symbol before a new entry and before those that are still open beside it.
+
+    Args:
+        position: Of the symbol; None: nothing was ever bought.
+        claims: The account's that are open, of the symbol.
+    """
+    if position is None:
+        return _ZERO
+    if position.bought is None:
+        return None
+    known = (claim.bought_before for claim in claims if claim.role is Role.ENTRY)
+    return min((position.bought, *(bought for bought in known if bought is not None)))

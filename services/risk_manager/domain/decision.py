@@ -16,7 +16,7 @@ from libs.trading import risk as core
 from libs.trading.instruments import Instrument
 from libs.trading.money import plain, round_to_tick
 from services.risk_manager.domain.answers import Refusal, ServiceRefusal, intent_id_of
-from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
+from services.risk_manager.domain.claims import Claim, HeldPosition, Phase, bought_before
 from services.risk_manager.domain.figures import MarketFacts, StoredMark
 from services.risk_manager.domain.trading_state import AccountState
 
@@ -129,7 +129,7 @@ def approval(
 def claim_of(decision: core.Approved, setting: Setting) -> Claim:
     """Return what the decided order claims of the limits: its worst case, or nothing if it closes."""
     signal = setting.signal
-    trips = (held.round_trips for held in setting.positions if held.symbol == signal.symbol)
+    held = next((each for each in setting.positions if each.symbol == signal.symbol), None)
     return Claim(
         account=setting.account,
         intent_id=intent_id_of(setting.account, signal.signal_id, signal.role),
@@ -141,7 +141,8 @@ def claim_of(decision: core.Approved, setting: Setting) -> Claim:
         phase=Phase.RESERVED,
         notional=decision.notional if signal.role is Role.ENTRY else Decimal(0),
         quantity=decision.quantity,
-        round_trips=max(trips, default=0),
+        round_trips=held.round_trips if held is not None else 0,
+        bought_before=bought_before(held, [each for each in setting.claims if each.symbol == signal.symbol]),
         approved_at=setting.now,
         updated_at=setting.now,
     )

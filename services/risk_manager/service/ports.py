@@ -80,6 +80,10 @@ class RiskRecords(Protocol):
         """Store a claim's absolute values."""
         ...
 
+    async def bought_by_released(self, account: str, symbol: str, *, since: Decimal) -> Decimal:
+        """Return what entries bought whose claims began at `since` or later and are released."""
+        ...
+
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         """Return the account's positions, flat ones included."""
         ...

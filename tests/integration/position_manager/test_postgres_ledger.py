@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.contracts.event import Event
-from libs.common.contracts.events import BalancesAdjusted
+from libs.common.contracts.events import BalancesAdjusted, PositionChanged
 from libs.common.contracts.vocabulary import OrderStatus, Side
 from libs.common.errors import ConfigurationError
 from libs.common.storage.postgres import Database
@@ -117,6 +117,19 @@ async def test_how_a_stop_trails_is_read_back_as_it_was_written(service: Service
     known, read = (each.accounts.books["main"].holdings["BTC/USDT"] for each in (service, successor))
     assert read == known
     assert (read.trailing_stop, read.trailing_distance) == (Decimal(49_000), Decimal("600.00000001"))
+
+
+async def test_what_was_bought_is_read_back_digit_for_digit_and_is_what_the_fills_say(service: Service, tables: Tables):
+    await service.fill(Side.BUY, "0.12345", "50000.01", fee="0.00012345", fee_asset="BTC")
+    await service.fill(Side.SELL, "0.1", "50100.07", trade_id=2)
+    (told,) = await service.fill(Side.BUY, "0.00001", "50000", trade_id=3)
+
+    again = (await Service(tables).start()).accounts.books["main"].holdings["BTC/USDT"]
+
+    assert isinstance(told, PositionChanged)
+    assert told.bought == again.bought == Decimal("0.12346")
+    fills = await tables.rows("position_fills")
+    assert sum(row["quantity"] for row in fills if row["side"] == "BUY") == again.bought
 
 
 async def test_a_start_finds_since_when_positions_trail_and_equity_was_marked(service: Service, tables: Tables):

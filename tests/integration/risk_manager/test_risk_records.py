@@ -13,13 +13,13 @@ import pytest
 from libs.common.configuration.loading import source
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import ControlCommanded, OperatorKeyChanged, OrderApproved, OrderRefused
-from libs.common.contracts.vocabulary import OrderStatus, StopTrigger, TradingState
+from libs.common.contracts.vocabulary import OrderStatus, Role, StopTrigger, TradingState
 from libs.common.control.commands import CommandHistory
 from libs.common.control.halts import HaltRecord
 from libs.common.storage.postgres import Database
 from libs.trading.risk import Setbacks
 from services.risk_manager.adapters.postgres import PostgresRiskRecords
-from services.risk_manager.domain.claims import Phase
+from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.trading_state import AccountState, ReducingCause
 from services.risk_manager.domain.trips import CountedSetbacks, Trips
@@ -42,6 +42,7 @@ from tests.service.risk_manager.builders import (
     an_update,
     enveloped,
 )
+from tests.service.risk_manager.test_entries_booked_in_parts import a_claim
 from tests.support.migrated import MigratedDatabase
 
 Transact = Callable[[Callable[[RiskRecords], Awaitable[Any]]], Awaitable[Any]]
@@ -173,6 +174,80 @@ async def test_only_a_newer_position_replaces_a_position(transact: Transact) -> 
     assert not await transact(lambda records: records.save_position(older, at=NOW))
 
     assert await transact(lambda records: records.positions("main")) == [newer]
+
+
+async def test_what_a_position_bought_comes_back_digit_for_digit(transact: Transact) -> None:
+    positions = [
+        held(a_position("0.5", symbol="BTC/USDT", bought=Decimal("7.123456789012345678"))),
+        held(a_position("0.5", symbol="ETH/USDT")),
+        held(a_position("0.5", symbol="BTC/USDT", revision=2, bought=Decimal("8.123456789012345678"))),
+    ]
+    for position in positions:
+        assert await transact(partial(_save_position, position=position))
+
+    stored = {position.symbol: position for position in await transact(lambda records: records.positions("main"))}
+
+    assert stored == {"BTC/USDT": positions[2], "ETH/USDT": positions[1]}
+    assert (stored["BTC/USDT"].bought, stored["ETH/USDT"].bought) == (Decimal("8.123456789012345678"), None)
+
+
+async def _save_position(records: RiskRecords, *, position: HeldPosition) -> bool:
+    return await records.save_position(position, at=NOW)
+
+
+async def test_entries_that_are_released_tell_what_they_bought_since(transact: Transact) -> None:
+    part = Decimal("0.000000000000000001")
+    released = {"phase": Phase.RELEASED, "filled_quantity": part, "bought_before": Decimal(5)}
+    claims = [
+        a_claim(1, 1, **released),
+        a_claim(2, 1, **{**released, "bought_before": 5 + part}),
+        a_claim(3, 1, **{**released, "bought_before": 5 - part}),
+        a_claim(4, 1, **{**released, "bought_before": None}),
+        a_claim(5, 1, **{**released, "phase": Phase.FILLED}),
+        a_claim(6, 1, **released, symbol="ETH/USDT"),
+        a_claim(7, 1, **released, account="other"),
+        a_claim(8, 1, **released, role=Role.EXIT),
+    ]
+    for claim in claims:
+        await transact(partial(_save_claim, claim=claim))
+        assert await transact(partial(_claim, intent_id=claim.intent_id)) == claim
+
+    async def bought(since: Decimal) -> Any:
+        return await transact(lambda records: records.bought_by_released("main", "BTC/USDT", since=since))
+
+    assert [await bought(since) for since in (Decimal(5), 5 + part, Decimal(6))] == [2 * part, part, 0]
+    assert await transact(lambda records: records.open_claims("main")) == [claims[4]]
+
+
+async def _save_claim(records: RiskRecords, *, claim: Claim) -> None:
+    await records.save_claim(claim)
+
+
+async def _claim(records: RiskRecords, *, intent_id: uuid.UUID) -> Claim | None:
+    return await records.claim(intent_id)
+
+
+async def test_a_booking_of_a_part_and_its_exit_release_nothing_and_a_snapshot_tells_so(transact: Transact) -> None:
+    await transact(lambda records: records.save_state(a_state()))
+    await transact(lambda records: records.save_mark(a_mark()))
+    judge, keeper = a_judge(), ExposureKeeper(book=FakeBook())
+    flat = enveloped(a_position("0", revision=1, bought=Decimal(5)))
+    await transact(lambda records: keeper.on_position_changed(flat, records))
+    (approved,) = await transact(lambda records: judge.on_signal(enveloped(a_signal()), records))
+    bought = {"filled_quantity": approved.quantity, "filled_amount": Decimal(199)}
+    update = enveloped(an_update(approved, status=OrderStatus.FILLED, final=True, **bought))
+    await transact(lambda records: keeper.on_order_updated(update, records))
+
+    exited = enveloped(a_position("0", revision=3, round_trips=1, bought=Decimal("5.001")))
+    await transact(lambda records: keeper.on_position_changed(exited, records))
+
+    snapshot = await transact(lambda records: records.snapshot("main", "third", now=NOW))
+    (claim,) = snapshot.claims
+    assert (claim.phase, claim.bought_before, claim.notional) == (Phase.FILLED, 5, 199)
+    assert [position.bought for position in snapshot.positions] == [Decimal("5.001")]
+    rest = enveloped(a_position("0.00299", revision=4, round_trips=1, bought=5 + approved.quantity))
+    await transact(lambda records: keeper.on_position_changed(rest, records))
+    assert await transact(lambda records: records.open_claims("main")) == []
 
 
 async def test_a_decision_its_claim_and_what_becomes_of_them_are_stored(transact: Transact) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -92,3 +93,33 @@ async def test_the_newest_version_is_reached_once_by_any_number_of_jobs(database
     versions = await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(3)))
 
     assert len(set(versions)) == 1
+
+
+BOOKED_BEFORE = """
+INSERT INTO position_manager.accounts VALUES ('main', 'USDT', '2026-11-22 11:00Z');
+INSERT INTO position_manager.positions (account, symbol, revision, strategy, quantity, cost, realised_pnl, fees,
+    opened_revision, round_trips, pnl_at_close, updated_at)
+SELECT 'main', symbol, 1, '', 0, 0, 0, 0, 0, 0, 0, now() FROM unnest('{BTC/USDT,ETH/USDT}'::text[]) AS symbol;
+INSERT INTO position_manager.position_fills (account, symbol, trade_id, exchange_order_id, intent_id, client_order_id,
+    side, role, quantity, price, commission, commission_asset, base_change, quote_change, fee_outside, realised_pnl,
+    fees, occurred_at)
+SELECT 'main', 'BTC/USDT', trade_id, '', gen_random_uuid(), '', side, 'ENTRY', quantity, 1, 0, 'BNB', 0, 0, 0, 0, 0,
+    now()
+FROM (VALUES (1, 'BUY', 0.100000000000000001), (2, 'SELL', 0.05), (3, 'BUY', 0.2)) AS fill (trade_id, side, quantity);
+"""
+
+
+async def test_what_was_bought_before_it_was_kept_comes_from_the_bookings(database: str):
+    await objects_after(database, command.upgrade, "0011")
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(BOOKED_BEFORE)
+        await objects_after(database, command.upgrade, "0012")
+        rows = await connection.fetch("SELECT symbol, bought FROM position_manager.positions")
+    finally:
+        await connection.close()
+
+    assert {row["symbol"]: row["bought"] for row in rows} == {
+        "BTC/USDT": Decimal("0.300000000000000001"),
+        "ETH/USDT": 0,
+    }

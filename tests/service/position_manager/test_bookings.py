@@ -48,6 +48,17 @@ def test_a_fee_in_the_base_asset_is_taken_off_the_position_and_not_off_the_quote
     assert booking.fee_outside == 0
 
 
+def test_what_was_bought_is_gross_of_commissions_and_only_grows():
+    holding = book(a_holding(), a_fill(Side.BUY, "0.1", "50000", fee="0.0001", fee_asset="BTC"), BTC).holding
+    assert holding.bought == Decimal("0.1")
+
+    holding = book(holding, a_fill(Side.SELL, "0.0999", "50000"), BTC).holding
+    assert (holding.bought, holding.round_trips) == (Decimal("0.1"), 1)
+
+    holding = book(holding, a_fill(Side.BUY, "0.00000001", "50000"), BTC).holding
+    assert holding.bought == Decimal("0.10000001")
+
+
 def test_a_fee_in_a_third_asset_leaves_that_balance_and_counts_at_its_price():
     fill = a_fill(Side.BUY, "0.1", "50000", fee="0.01", fee_asset="BNB", commission_rate=Decimal("600.5"))
 

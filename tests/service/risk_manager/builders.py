@@ -28,6 +28,7 @@ from libs.common.control.operators import OperatorKey, Operators
 from libs.common.errors import RetryableError
 from libs.trading.instruments import Instrument
 from libs.trading.market import Quote
+from libs.trading.money import exact
 from services.risk_manager.domain.claims import Claim, HeldPosition, Phase
 from services.risk_manager.domain.configuration import ConfigurationVersion
 from services.risk_manager.domain.figures import AccountSnapshot, MarketFacts, RecentOrders, StoredMark
@@ -246,6 +247,22 @@ class FakeRecords(RiskRecords):
 
     async def save_claim(self, claim: Claim) -> None:
         self.claims[claim.intent_id] = claim
+
+    async def bought_by_released(self, account: str, symbol: str, *, since: Decimal) -> Decimal:
+        released = (
+            claim
+            for claim in self.claims.values()
+            if (claim.account, claim.symbol, claim.role, claim.phase) == (account, symbol, Role.ENTRY, Phase.RELEASED)
+        )
+        with exact():
+            return sum(
+                (
+                    claim.filled_quantity
+                    for claim in released
+                    if claim.bought_before is not None and claim.bought_before >= since
+                ),
+                Decimal(0),
+            )
 
     async def positions(self, account: str) -> Sequence[HeldPosition]:
         return [position for (owner, _), position in self.held.items() if owner == account]

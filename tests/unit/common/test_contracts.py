@@ -51,6 +51,15 @@ def test_events_written_by_earlier_versions_can_still_be_read(name: str):
     assert event == EXAMPLES[name]
 
 
+def test_a_position_of_a_version_that_did_not_say_what_was_bought_can_still_be_read():
+    golden = json.loads((GOLDEN / "PositionChanged.json").read_text())
+    del golden["bought"]
+
+    event = EVENT_TYPES["PositionChanged"].model_validate_json(json.dumps(golden))
+
+    assert event == EXAMPLES["PositionChanged"].model_copy(update={"bought": None})
+
+
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_an_envelope_survives_the_wire(name: str):
     event = EXAMPLES[name]

@@ -31,6 +31,7 @@ class PositionChanged(Event):
         entry_price: Average price paid; None when flat.
         realised_pnl: Of this account and symbol since the beginning, fees included, in the quote currency.
         round_trips: Positions opened and closed so far.
+        bought: All that was ever bought of the symbol, gross of commissions; None: of a version that did not tell.
     """
 
     account: AccountName
@@ -45,6 +46,7 @@ class PositionChanged(Event):
     realised_pnl: Exact
     fees: NonNegative
     round_trips: Count = 0
+    bought: NonNegative | None = None
     opened_at: UtcTime | None = None
 
     @property
