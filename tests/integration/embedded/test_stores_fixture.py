@@ -4,6 +4,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
+from tests.support.eventually import eventually
 from tests.support.stores import KafkaForTests, PostgresForTests, StoreHost
 
 
@@ -13,7 +14,10 @@ async def test_a_test_gets_topics_of_its_own(kafka: KafkaForTests, topic_prefix:
     try:
         await client.create_topics([NewTopic(f"{topic_prefix}orders", 1, 1)])
 
-        assert f"{topic_prefix}orders" in await client.list_topics()
+        async def is_listed() -> bool:  # the broker hears of it from the controller, a moment later
+            return f"{topic_prefix}orders" in await client.list_topics()
+
+        await eventually(is_listed, what="the topic")
     finally:
         await client.close()
 
