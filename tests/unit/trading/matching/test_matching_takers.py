@@ -42,6 +42,16 @@ def an_order(
     return Incoming(order_id, owner, side, limit, lots, amount, time_in_force)
 
 
+def test_a_taker_leaves_of_the_recorded_quantity_what_it_did_not_take():
+    book = a_book(ask_lots=3)
+    book.submit(an_order(order_id=1, side=Side.SELL, limit=1_001, lots=4))
+
+    book.submit(an_order(order_id=2, lots=2))
+
+    assert book.recorded_lots(Side.SELL, 1_001) == 1
+    assert book.lots_at(Side.SELL, 1_001) == 1 + 4  # the client's order waits behind it
+
+
 def test_a_taker_pays_the_recorded_best_price():
     plan = a_book().submit(an_order(lots=2))
 
