@@ -44,7 +44,8 @@ class Claim:
     Attributes:
         notional: In the quote currency; 0 for orders that close a position.
         round_trips: Of the symbol when it was approved: tells the position that comes of it from earlier ones.
-        bought_before: See the function; None: nobody knew, and round trips settle it.
+        bought_before: All that had been bought of the symbol before it and before those then open beside it; None:
+            nobody knew, and round trips settle it.
         revision: Of the last order update that counted.
     """
 
