@@ -41,7 +41,12 @@ def apply() -> None:
     from libs.common.settings import ServiceSettings, load_settings  # noqa: PLC0415
 
     settings = load_settings(ServiceSettings)
-    kafka = Kafka(settings.kafka_bootstrap_servers, client_id="trader", topic_prefix=settings.topic_prefix)
+    kafka = Kafka(
+        settings.kafka_bootstrap_servers,
+        client_id="trader",
+        topic_prefix=settings.topic_prefix,
+        login=settings.kafka_login("trader"),
+    )
     try:
         created = asyncio.run(apply_topics(kafka))
     except RetryableError as error:

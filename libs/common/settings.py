@@ -6,13 +6,14 @@ What the system trades stands in the configuration (`libs.common.configuration`)
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from libs.common.errors import ConfigurationError
+from libs.common.messaging.login import KafkaLogin
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -22,11 +23,16 @@ class ServiceSettings(BaseSettings):
 
     Attributes:
         kafka_bootstrap_servers: `host:port[,host:port]`.
+        kafka_security_protocol: PLAINTEXT: the cluster asks nobody who they are (the embedded stack); otherwise
+            SCRAM-SHA-512 with the password from its secret file, over TLS or not.
+        kafka_user: The user of this service at the cluster; empty: the service's name.
         topic_prefix: Put before every topic's name; lets two installations or tests share a cluster.
         postgres_address: `host:port/database`; role and password are added from `postgres_role` and its secret file.
         postgres_role: The role of this service; empty: the service's name.
         redis_address: `host:port/number`.
-        secrets_dir: Directory of files `postgres-<role>` and `redis`, readable by this process only.
+        redis_user: The ACL user of this service; empty: the default user, whose secret file is `redis`.
+        secrets_dir: Directory of files `postgres-<role>`, `kafka-<user>`, and `redis` or `redis-<user>`, readable by
+            this process only.
         config_files: The configuration, one file or several.
         health_port: Port of /healthz, /readyz and /metrics; 0 picks a free one.
         installation: Six characters that mark the orders of this installation at the exchange.
@@ -41,10 +47,13 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TRADER_", frozen=True, extra="ignore")
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_user: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
     topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,60}$")
     postgres_address: str = "127.0.0.1:5432/trader"
     postgres_role: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
     redis_address: str = "127.0.0.1:6379/0"
+    redis_user: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
     secrets_dir: Path = Path("/run/secrets")
     config_files: tuple[Path, ...] = ()
     health_host: str = "127.0.0.1"
@@ -74,13 +83,25 @@ class ServiceSettings(BaseSettings):
         password = self.secret(f"postgres-{role}")
         return f"postgresql://{role}:{quote(password, safe='')}@{self.postgres_address}"
 
-    def redis_url(self) -> str:
-        """Return the Redis address with the password from its file.
+    def kafka_login(self, service: str) -> KafkaLogin | None:
+        """Return who a service is at the cluster, with the password from its file; None: it is not asked.
 
         Raises:
             ConfigurationError: The secret file is missing or unreadable.
         """
-        return f"redis://:{quote(self.secret('redis'), safe='')}@{self.redis_address}"
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return None
+        user = self.kafka_user or service
+        return KafkaLogin(user, self.secret(f"kafka-{user}"), is_encrypted=self.kafka_security_protocol == "SASL_SSL")
+
+    def redis_url(self) -> str:
+        """Return the Redis address with the user and the password from its file.
+
+        Raises:
+            ConfigurationError: The secret file is missing or unreadable.
+        """
+        secret = self.secret(f"redis-{self.redis_user}" if self.redis_user else "redis")
+        return f"redis://{self.redis_user}:{quote(secret, safe='')}@{self.redis_address}"
 
     def secret(self, name: str) -> str:
         """Return a secret's text without surrounding white space.

@@ -22,7 +22,7 @@ async def apply_topics(kafka: Kafka, *, replication: int = 1) -> list[str]:
     Raises:
         RetryableError: The cluster cannot be reached or refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers, client_id=kafka.client_id)
+    admin = AIOKafkaAdminClient(**kafka.connection)
     try:
         await deadline(admin.start(), APPLY_DEADLINE_S, "Kafka admin start")
         return await deadline(_apply(admin, kafka, replication), APPLY_DEADLINE_S, "creating topics")

@@ -17,6 +17,7 @@ from libs.common.contracts.codec import VALUE_BYTES_MAX, WireRecord
 from libs.common.contracts.topics import TOPIC_BY_NAME, TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import deadline
+from libs.common.messaging.login import KafkaLogin
 from libs.common.observability import metrics
 
 CALL_DEADLINE_S: Final = 5.0
@@ -61,11 +62,18 @@ def _kept(value: bytes | None) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """A cluster and the prefix under which this installation's topics stand on it."""
+    """A cluster, who we are there if it asks, and the prefix under which this installation's topics stand on it."""
 
     bootstrap_servers: str
     client_id: str
     topic_prefix: str = ""
+    login: KafkaLogin | None = None
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Return what every client needs to connect."""
+        login = self.login.options() if self.login is not None else {}
+        return {"bootstrap_servers": self.bootstrap_servers, "client_id": self.client_id, **login}
 
     def wire_topic(self, name: TopicName) -> str:
         """Return a topic's name on the cluster."""
@@ -101,8 +109,7 @@ class Kafka:
             RetryableError: The cluster cannot be reached.
         """
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers,
-            client_id=self.client_id,
+            **self.connection,
             group_id=group,
             group_instance_id=instance,
             enable_auto_commit=False,
@@ -148,7 +155,7 @@ class Kafka:
 
     async def ping(self) -> bool:
         """Return whether the cluster answers a metadata request of a new connection."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=2_000)
+        admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=2_000)
         try:
             await deadline(admin.start(), START_DEADLINE_S, "Kafka admin start")
             await deadline(admin.describe_cluster(), CALL_DEADLINE_S, "Kafka describe cluster")
@@ -210,8 +217,7 @@ class Producer:
 
     async def _start(self) -> AIOKafkaProducer:
         client = AIOKafkaProducer(
-            bootstrap_servers=self._kafka.bootstrap_servers,
-            client_id=self._kafka.client_id,
+            **self._kafka.connection,
             acks="all",
             enable_idempotence=True,
             linger_ms=0,

@@ -41,6 +41,7 @@ def run_service(name: str, settings_type: type[SettingsT], service: Serve[Settin
     try:
         settings = load_settings(settings_type)
         configuration = load_sourced(settings.config_files, os.environ).configuration
+        settings.kafka_login(name)  # a secret that is missing is told like any other mistake
     except ConfigurationError as error:
         sys.stderr.write(f"{name}: configuration error: {error}\n")
         sys.exit(EXIT_CONFIGURATION)

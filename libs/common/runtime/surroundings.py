@@ -60,7 +60,12 @@ class Runtime(Generic[SettingsT]):
         self.live = LiveConfiguration(configuration)
         self._started_with = configuration
         self.clock = clock
-        self.kafka = Kafka(settings.kafka_bootstrap_servers, client_id=name, topic_prefix=settings.topic_prefix)
+        self.kafka = Kafka(
+            settings.kafka_bootstrap_servers,
+            client_id=name,
+            topic_prefix=settings.topic_prefix,
+            login=settings.kafka_login(name),
+        )
         self.publisher = Publisher(self.kafka, clock=clock)
         self.health = Health(name=name, clock=clock)
         self.stopping = asyncio.Event()
