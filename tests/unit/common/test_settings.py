@@ -68,8 +68,7 @@ def test_a_cluster_that_asks_nobody_needs_no_secret(tmp_path: Path) -> None:
 def test_a_cluster_that_asks_is_told_by_the_services_own_secret(
     tmp_path: Path, protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"], is_encrypted: bool, user: str, known_as: str
 ) -> None:
-    (tmp_path / f"kafka-{known_as}").write_text("pass
-")
+    (tmp_path / f"kafka-{known_as}").write_text("pass\n")
     settings = ServiceSettings(secrets_dir=tmp_path, kafka_security_protocol=protocol, kafka_user=user)
 
     login = settings.kafka_login("watchdog")
