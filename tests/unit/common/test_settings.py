@@ -63,10 +63,10 @@ def test_a_cluster_that_asks_nobody_needs_no_secret(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("protocol", "is_encrypted"), [("SASL_PLAINTEXT", False), ("SASL_SSL", True)])
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
 @pytest.mark.parametrize(("user", "known_as"), [("", "watchdog"), ("admin", "admin")])
 def test_a_cluster_that_asks_is_told_by_the_services_own_secret(
-    tmp_path: Path, protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"], is_encrypted: bool, user: str, known_as: str
+    tmp_path: Path, protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"], user: str, known_as: str
 ) -> None:
     (tmp_path / f"kafka-{known_as}").write_text("pass\n")
     settings = ServiceSettings(secrets_dir=tmp_path, kafka_security_protocol=protocol, kafka_user=user)
@@ -78,7 +78,7 @@ def test_a_cluster_that_asks_is_told_by_the_services_own_secret(
     assert "pass" not in repr(login)
     assert (connection["sasl_plain_username"], connection["sasl_plain_password"]) == (known_as, "pass")
     assert (connection["security_protocol"], connection["sasl_mechanism"]) == (protocol, "SCRAM-SHA-512")
-    assert isinstance(connection["ssl_context"], ssl.SSLContext) is is_encrypted
+    assert isinstance(connection["ssl_context"], ssl.SSLContext) is (protocol == "SASL_SSL")
 
 
 def test_a_cluster_that_asks_is_not_approached_without_a_secret(tmp_path: Path) -> None:
