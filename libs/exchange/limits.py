@@ -26,6 +26,7 @@ RETRY_AFTER_S_MAX: Final = 3 * 86_400.0
 _TOO_MANY: Final = 429
 _BANNED: Final = 418
 _FIREWALL: Final = 403
+_LIMITED: Final = frozenset({_TOO_MANY, _BANNED, _FIREWALL})
 _FIREWALL_PAUSE_S: Final = 60.0
 _RETRY_DEFAULT_S: Final = 60.0
 _MINUTE_MS: Final = 60_000
@@ -140,6 +141,8 @@ class AddressBudget:
             reply, exchange_ms=self._exchange_ms(), now_s=self._clock.monotonic_s(), asked_ms=_ASKED_MS.get()
         )
         metrics.EXCHANGE_USED_WEIGHT.set(self.used_weight)
+        if reply.status in _LIMITED:
+            metrics.EXCHANGE_LIMITED.labels(status=str(reply.status)).inc()
 
     def _exchange_ms(self) -> int:
         exchange_ms = self._server_clock.now_ms()

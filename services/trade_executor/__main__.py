@@ -7,6 +7,7 @@ from functools import partial
 from random import SystemRandom
 from typing import Final
 
+from libs.common.clock import Clock
 from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import (
     ConfigurationChanged,
@@ -24,6 +25,7 @@ from libs.common.control.redis_latch import RedisHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.messaging.published import PublishedEvents
+from libs.common.observability import metrics
 from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from libs.exchange.server_clock import ServerClock
@@ -242,19 +244,41 @@ async def serve(runtime: Runtime[Settings]) -> None:
             )
             for account, reconciler in reconcilers.items():
                 tasks.create_task(
-                    _when(owned, partial(_follow, account, streams[account], dispatcher, reconciler, owner)),
+                    _when(
+                        owned,
+                        partial(
+                            _follow,
+                            account,
+                            stream=streams[account],
+                            dispatcher=dispatcher,
+                            reconciler=reconciler,
+                            owner=owner,
+                            clock=clock,
+                        ),
+                    ),
                     name=f"account {account}",
                 )
 
 
 async def _follow(
-    account: str, stream: UserStream, dispatcher: Dispatcher, reconciler: Reconciler, owner: Owner[Records]
+    account: str,
+    *,
+    stream: UserStream,
+    dispatcher: Dispatcher,
+    reconciler: Reconciler,
+    owner: Owner[Records],
+    clock: Clock,
 ) -> None:
     """Follow an account at the exchange: by its stream, and by looking again and again."""
     reader = StreamReader(
         account=account, stream=stream, dispatcher=dispatcher, reconciler=reconciler, transactions=owner
     )
+
+    async def show() -> None:
+        metrics.USER_STREAM_CONNECTED.labels(account=account).set(stream.is_connected)
+
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(every(TELL_S, show, clock=clock), name=f"metrics of {account}")
         tasks.create_task(stream.run(), name=f"user stream of {account}")
         tasks.create_task(reader.run(), name=f"user events of {account}")
         tasks.create_task(reconciler.run(), name=f"reconciliation of {account}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,6 +14,7 @@ from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from services.watchdog.alerting import Alarm, DirectChannel, NotifierConfirmation, load_urls
 from services.watchdog.cancelling import EntryCanceller
+from services.watchdog.disk import look_at_disk
 from services.watchdog.exchange import ExchangeAccount, load_keys
 from services.watchdog.heartbeat import OutsideHeartbeat
 from services.watchdog.settings import Settings
@@ -20,6 +22,7 @@ from services.watchdog.silence import Target
 from services.watchdog.watching import EmergencyStop, HttpHealth, Watchdog
 
 POLLING_AGE_S_MAX = 5.0
+DISK_INTERVAL_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -70,6 +73,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
             progress.made()
 
         runtime.health.check("polling", progress.is_made)
+        look = partial(look_at_disk, settings.halt_dir)
+        tasks.create_task(every(DISK_INTERVAL_S, look, clock=runtime.clock), name="disk")
         tasks.create_task(every(settings.poll_interval_s, poll, clock=runtime.clock), name="polling")
         if settings.heartbeat_url is not None:
             heartbeat = OutsideHeartbeat(

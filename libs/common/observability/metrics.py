@@ -1,13 +1,15 @@
 """Every metric in one place, by subject; dashboards and alert rules may name only what stands here.
 
-Names end in their unit; labels have few, known values.
+Names end in their unit; labels have few, known values. Beside them the client library's own `process_…` are served:
+when the process started, its memory, its processor time.
 """
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
+PROCESS: Final = ProcessCollector(registry=REGISTRY)
 
 _LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -72,6 +74,10 @@ LOGS_SUPPRESSED: Final = Counter(
 LOGS_DROPPED: Final = Counter(
     "trader_logs_dropped_total", "Log lines not forwarded to the logs topic: its buffer was full.", registry=REGISTRY
 )
+DISK_FREE_BYTES: Final = Gauge(
+    "trader_disk_free_bytes", "Space left on the disk of the halt directory.", registry=REGISTRY
+)
+DISK_SIZE_BYTES: Final = Gauge("trader_disk_size_bytes", "Size of the disk of the halt directory.", registry=REGISTRY)
 
 # Market data
 MARKET_TICKS: Final = Counter("trader_market_ticks_total", "Ticks received, by kind.", ["kind"], registry=REGISTRY)
@@ -123,6 +129,12 @@ EXCHANGE_CLOCK_ERROR_SECONDS: Final = Gauge(
 EXCHANGE_BLOCKED_SECONDS: Final = Gauge(
     "trader_exchange_blocked_seconds", "How long the exchange last told this address to wait.", registry=REGISTRY
 )
+EXCHANGE_LIMITED: Final = Counter(
+    "trader_exchange_limited_total",
+    "Answers that told this address to wait: 429 too many requests, 418 banned, 403 the firewall.",
+    ["status"],
+    registry=REGISTRY,
+)
 EXCHANGE_REQUESTS_HELD: Final = Counter(
     "trader_exchange_requests_held_total",
     "Requests not made because their share of the budget was used up, by purpose.",
@@ -157,8 +169,40 @@ RISK_STATE_REBUILT: Final = Counter(
 PERMITS_RENEWED: Final = Counter(
     "trader_permits_renewed_total", "Renewals of permits, by what became of them.", ["outcome"], registry=REGISTRY
 )
+PROCESSES_DIFFERING: Final = Gauge(
+    "trader_processes_differing",
+    "Processes that are another program, or have another configuration, than the risk manager.",
+    registry=REGISTRY,
+)
+DAILY_LOSS_RATIO: Final = Gauge(
+    "trader_daily_loss_ratio",
+    "The day's loss as a part of its limit; at 1 trading halts.",
+    ["account"],
+    registry=REGISTRY,
+)
+DAILY_LOSS_LIMIT: Final = Gauge(
+    "trader_daily_loss_limit_quote", "The day's loss at which trading halts.", ["account"], registry=REGISTRY
+)
+EXPOSURE_LIMIT: Final = Gauge(
+    "trader_exposure_limit_quote", "What an account may hold and be buying at once.", ["account"], registry=REGISTRY
+)
 TRADING_STATE: Final = Gauge(
     "trader_trading_state", "1 for the state that each account is in.", ["account", "state"], registry=REGISTRY
+)
+
+# Accounts
+EQUITY: Final = Gauge("trader_equity_quote", "Equity, in the quote currency.", ["account"], registry=REGISTRY)
+EQUITY_MARKED: Final = Gauge(
+    "trader_equity_marked_timestamp_seconds", "When an account was marked last.", ["account"], registry=REGISTRY
+)
+PNL_TODAY: Final = Gauge(
+    "trader_pnl_today_quote", "Equity less that of the UTC day's start.", ["account"], registry=REGISTRY
+)
+POSITIONS_OPEN: Final = Gauge(
+    "trader_positions_open", "Positions of more than dust, by account.", ["account"], registry=REGISTRY
+)
+EXPOSURE: Final = Gauge(
+    "trader_exposure_quote", "What an account's positions are worth at the bid.", ["account"], registry=REGISTRY
 )
 
 # Audit
@@ -166,7 +210,7 @@ AUDIT_RECORDS: Final = Counter(
     "trader_audit_records_total", "Records appended to the audit log, by kind.", ["kind"], registry=REGISTRY
 )
 AUDIT_ANCHORED_AT: Final = Gauge(
-    "trader_audit_anchored_at_seconds", "When the chains were last anchored, in seconds since 1970.", registry=REGISTRY
+    "trader_audit_anchored_timestamp_seconds", "When the chains were last anchored.", registry=REGISTRY
 )
 
 # Notifications
@@ -189,8 +233,19 @@ ORDERS_SENT: Final = Counter(
 ORDERS_WITHHELD: Final = Counter(
     "trader_orders_withheld_total", "Orders not sent at the last hop, by reason.", ["role", "reason"], registry=REGISTRY
 )
+ORDERS_OPEN: Final = Gauge(
+    "trader_orders_open",
+    "Orders that rest at the exchange or may be there, as the last comparison left them.",
+    ["account", "state"],
+    registry=REGISTRY,
+)
 ORDERS_UNRESOLVED: Final = Gauge(
     "trader_orders_unresolved", "Orders of which nobody knows whether the exchange has them.", registry=REGISTRY
+)
+ORDERS_UNRESOLVED_SECONDS: Final = Gauge(
+    "trader_orders_unresolved_oldest_seconds",
+    "Age of the oldest order of unknown outcome that was not given up yet.",
+    registry=REGISTRY,
 )
 ORDER_REQUEST_SECONDS: Final = Histogram(
     "trader_order_request_seconds", "An order's request to its answer.", buckets=_LATENCY_S, registry=REGISTRY
@@ -211,5 +266,30 @@ RULES_CHANGED: Final = Counter(
     registry=REGISTRY,
 )
 DIFFERENCES: Final = Gauge(
-    "trader_differences", "Differences between our ledger and the exchange.", ["account"], registry=REGISTRY
+    "trader_differences",
+    "Differences between our ledger and the exchange that nobody has settled, by kind.",
+    ["account", "kind"],
+    registry=REGISTRY,
+)
+RECONCILED_AT: Final = Gauge(
+    "trader_reconciled_timestamp_seconds",
+    "When the last comparison with the exchange began that was made to the end.",
+    ["account"],
+    registry=REGISTRY,
+)
+PERMIT_AGE_SECONDS: Final = Gauge(
+    "trader_permit_age_seconds",
+    "Time since the executor last found a permit, as of its last look; 0: it has one.",
+    ["account"],
+    registry=REGISTRY,
+)
+USER_STREAM_CONNECTED: Final = Gauge(
+    "trader_user_stream_connected", "1 while the exchange tells of an account's orders.", ["account"], registry=REGISTRY
+)
+HALT_SECONDS: Final = Histogram(
+    "trader_halt_seconds",
+    "A halt's order to its taking hold in the executor, by the way that it came first.",
+    ["path"],
+    buckets=_LATENCY_S,
+    registry=REGISTRY,
 )

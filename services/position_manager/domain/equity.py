@@ -96,6 +96,18 @@ class AccountBook:
         else:
             self.locked.pop(client_order_id, None)
 
+    def exposure(self, marks: Mapping[str, Mark]) -> Decimal:
+        """Return what is held of open positions, at the bid."""
+        with exact():
+            return sum(
+                (
+                    holding.position.quantity * marks[symbol].bid
+                    for symbol, holding in self.holdings.items()
+                    if holding.is_open and symbol in marks
+                ),
+                ZERO,
+            )
+
     def value(self, marks: Mapping[str, Mark]) -> Valuation | None:
         """Return the account's worth; None while an open position has no believable price.
 

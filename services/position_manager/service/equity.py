@@ -11,6 +11,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import EquityMarked, QuoteChanged, SignalGenerated, TradingStateChanged
 from libs.common.contracts.vocabulary import Role, Side, TradingState
+from libs.common.observability import metrics
 from libs.trading.money import exact
 from services.position_manager.domain.equity import AccountBook, Baseline, History, Valuation, midnight_of
 from services.position_manager.domain.exits import time_exit_id
@@ -103,6 +104,7 @@ class EquityMarker:
             await ledger.forget_ended_orders()  # once a day is often enough
         await ledger.save_mark(snapshot)
         ledger.after_commit(lambda: self._accounts.histories.update({book.account: history}))
+        ledger.after_commit(partial(_show, snapshot, book.exposure(marks)))
         return [equity_marked(snapshot), *self._due_exits(book, marks, now, ledger)]
 
     def _baseline(self, account: str, history: History, valuation: Valuation, now: datetime) -> Baseline | None:
@@ -180,6 +182,17 @@ def equity_marked(snapshot: Snapshot) -> EquityMarked:
         positions_open=valuation.positions_open,
         marks=dict(valuation.bids),
     )
+
+
+def _show(snapshot: Snapshot, exposure: Decimal) -> None:
+    account, valuation = snapshot.account, snapshot.valuation
+    with exact():
+        pnl_today = valuation.equity - snapshot.baseline.equity
+    metrics.EQUITY.labels(account=account).set(float(valuation.equity))
+    metrics.EQUITY_MARKED.labels(account=account).set(snapshot.at.timestamp())
+    metrics.PNL_TODAY.labels(account=account).set(float(pnl_today))
+    metrics.POSITIONS_OPEN.labels(account=account).set(valuation.positions_open)
+    metrics.EXPOSURE.labels(account=account).set(float(exposure))
 
 
 async def _read_holdings(account: str, moment: datetime, found: list[Holdings], ledger: Ledger) -> Sequence[Event]:

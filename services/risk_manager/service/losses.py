@@ -8,6 +8,7 @@ from libs.common.configuration import LiveConfiguration, TradingConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, EquityMarked
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
+from libs.common.observability import metrics
 from libs.trading.money import plain
 from libs.trading.risk import DailyLoss, DailyLossLevel, daily_loss
 from services.risk_manager.domain.figures import StoredMark
@@ -31,9 +32,10 @@ class LossGuard:
         if not await records.save_mark(mark):
             return ()
         records.after_commit(lambda: self.marked_at.update({mark.account: mark.occurred_at}))
+        today = loss_of(mark, self._configuration.current)
+        records.after_commit(lambda: self._show(mark, today))
         if not mark.confirmed:
             return ()
-        today = loss_of(mark, self._configuration.current)
         events: list[Event] = []
         if today.level is not DailyLossLevel.NORMAL and await records.warn_once(mark.account, mark.day):
             events.append(_warning(mark, today))
@@ -50,6 +52,12 @@ class LossGuard:
                 records=records,
             )
         return events
+
+    def _show(self, mark: EquityMarked, today: DailyLoss) -> None:
+        exposure_max = mark.equity * self._configuration.current.safety.exposure_pct_max / 100
+        metrics.DAILY_LOSS_RATIO.labels(account=mark.account).set(float(today.fraction))
+        metrics.DAILY_LOSS_LIMIT.labels(account=mark.account).set(float(today.limit))
+        metrics.EXPOSURE_LIMIT.labels(account=mark.account).set(float(exposure_max))
 
     async def _is_tripped(self, account: str, records: RiskRecords) -> bool:
         state = await records.state(account)

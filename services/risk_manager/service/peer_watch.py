@@ -11,6 +11,7 @@ from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, HeartbeatSent
 from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity
+from libs.common.observability import metrics
 from services.risk_manager.domain.peers import Peers
 from services.risk_manager.service.announcements import COMPONENT
 from services.risk_manager.service.emergencies import Apply
@@ -48,6 +49,7 @@ class PeerWatch:
     async def look(self) -> None:
         """Tell people who differs, and when nobody does any more."""
         differing = self.differing()
+        metrics.PROCESSES_DIFFERING.set(len(differing))
         if differing == self._told:
             return
         alert = AlertRaised(

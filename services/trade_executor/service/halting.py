@@ -21,6 +21,7 @@ from libs.common.control.commands import CommandHistory, verify
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import Operators
 from libs.common.errors import RetryableError
+from libs.common.observability import metrics
 from services.trade_executor.service.brake import Brake
 from services.trade_executor.service.clearing import Clearing
 from services.trade_executor.service.dispatching import Dispatcher
@@ -86,7 +87,9 @@ class Halting:
         self._clock = clock
         self._acted: OrderedDict[str, None] = OrderedDict()
         self._permitted_at_s = dict.fromkeys(self._accounts, clock.monotonic_s())
+        self._seen_at_s = dict(self._permitted_at_s)
         self._is_owner = False
+        self._owner_since = clock.now()
         self._waiting: dict[str, _Action] = {}
         self._arrived = {account: asyncio.Event() for account in self._accounts}
 
@@ -104,6 +107,7 @@ class Halting:
     def take_over(self) -> None:
         """Act from now on: until then a standby only listens."""
         self._is_owner = True
+        self._owner_since = self._clock.now()
 
     def state(self, account: str) -> vocabulary.TradingState:
         """Return the account's trading state as the brake has it."""
@@ -146,10 +150,11 @@ class Halting:
         for account in self._accounts:
             now_s = self._clock.monotonic_s()
             if await self._permits.read(account) is not None:
-                self._permitted_at_s[account] = now_s
+                self._permitted_at_s[account] = self._seen_at_s[account] = now_s
             elif now_s - self._permitted_at_s[account] >= PERMIT_SILENCE_S and self._is_owner:
                 self._permitted_at_s[account] = now_s  # look again after as long a time
                 self._call_for_action(account).cancel = True
+            metrics.PERMIT_AGE_SECONDS.labels(account=account).set(now_s - self._seen_at_s[account])
 
     async def cancel_entries(self, account: str) -> int:
         """Cancel this installation's open entries of an account once, and return how many were cancelled."""
@@ -179,6 +184,8 @@ class Halting:
         if any(len(action.halts) >= HALTS_WAITING_MAX for action in actions):
             return
         self._acted[halt.halt_id] = None
+        if halt.halted_at >= self._owner_since:  # a halt of before waited for an owner, not for us
+            metrics.HALT_SECONDS.labels(path=path).observe((self._clock.now() - halt.halted_at).total_seconds())
         while len(self._acted) > HALTS_REMEMBERED_MAX:
             self._acted.popitem(last=False)
         for action in actions:

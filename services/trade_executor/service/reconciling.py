@@ -5,6 +5,7 @@ others is ever touched. The same path serves the start, a reconnected stream and
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.event import Event
 from libs.common.contracts.vocabulary import TradingState
 from libs.common.errors import RetryableError
+from libs.common.observability import metrics
 from libs.exchange.orders.port import OrderGateway, OrderReport, TradeReport
 from libs.exchange.outcomes import Finding
 from libs.trading.orders import OrderStatus
@@ -126,6 +128,7 @@ class Reconciler:
             missing.extend(await self._missing(gateway, symbol, at_exchange))
             await self._trades(gateway, symbol)
         await self._transactions.apply(self._forget_watched)
+        await self._transactions.apply(self._count_orders)
         look = Look(balances=balances, open_orders=open_orders, missing=missing)
         await self._transactions.apply(partial(self._settler.settle, look=look))
         await self._halts.hold(self._settler.open)
@@ -135,6 +138,7 @@ class Reconciler:
             self._standing.reconciled.add(self._account)
             _LOG.info("Reconciled", account=self._account)
         self._standing.reconciled_at[self._account] = began_at
+        metrics.RECONCILED_AT.labels(account=self._account).set(began_at.timestamp())
 
     async def _open_books(self, gateway: OrderGateway) -> None:
         """At the very first start: what the account holds and traded before is not ours to touch."""
@@ -241,6 +245,15 @@ class Reconciler:
                 await records.update(over)
                 events.append(order_updated(over))
         return events
+
+    async def _count_orders(self, records: Records) -> Sequence[Event]:
+        """Show how many orders are in each state that is no end."""
+        orders = [*await records.working(self._account), *await records.unresolved(self._account)]
+        counts = Counter(order.status for order in orders)
+        for status in OrderStatus:
+            if not status.is_terminal:
+                metrics.ORDERS_OPEN.labels(account=self._account, state=status.value).set(counts[status])
+        return []
 
     async def _move_cursor(self, records: Records, *, symbol: str, cursor: int) -> Sequence[Event]:
         await records.set_trade_cursor(self._account, symbol, cursor)

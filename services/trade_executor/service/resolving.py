@@ -29,6 +29,7 @@ from services.trade_executor.service.venues import Venues
 DELAYS_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 NOT_FOUND_APART_S: Final = 1.0
 IDLE_S: Final = 0.25
+_GIVEN_UP: Final = OrderStatus.QUARANTINED
 
 _LOG: Final = structlog.get_logger()
 
@@ -81,7 +82,6 @@ class Resolver:
                 self._arrived.clear()
                 await self._arrived.wait()
             await self.ask_due()
-            metrics.ORDERS_UNRESOLVED.set(len(self._watches))
             due_s = min((watch.due_s for watch in self._watches.values()), default=0.0)
             await asyncio.sleep(min(IDLE_S, max(0.01, due_s - self._clock.monotonic_s())))
 
@@ -96,6 +96,14 @@ class Resolver:
             watch.attempts += 1
             watch.due_s = self._clock.monotonic_s() + delay_s
             await self._ask(watch)
+        self._show()
+
+    def _show(self) -> None:
+        metrics.ORDERS_UNRESOLVED.set(len(self._watches))
+        now = self._clock.now()
+        doubtful = [watch.order for watch in self._watches.values() if watch.order.status is not _GIVEN_UP]
+        oldest_s = max(((now - order.created_at).total_seconds() for order in doubtful), default=0.0)
+        metrics.ORDERS_UNRESOLVED_SECONDS.set(oldest_s)
 
     async def _ask(self, watch: _Watch) -> None:
         order = watch.order
@@ -150,6 +158,7 @@ class Resolver:
                 now, status=OrderStatus.QUARANTINED, quarantined_at=now, reason="NOT_FOUND_AFTER_FENCE"
             )
             await records.update(quarantined)
+            watch.order = quarantined
             _LOG.error("An order was not found after its fence", order=order.client_order_id)
             return [order_updated(quarantined)]
         if order.quarantined_at is None or now - order.quarantined_at < self._doubt.quarantine:

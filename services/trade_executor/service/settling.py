@@ -238,7 +238,9 @@ class Settler:
         waiting: bool,
     ) -> None:
         self._gaps, self._missing_since, self.open, self.is_waiting = gaps, missing_since, rows, waiting
-        metrics.DIFFERENCES.labels(account=self._account).set(len(rows))
+        for kind in Kind:
+            count = sum(row.kind is kind for row in rows)
+            metrics.DIFFERENCES.labels(account=self._account, kind=kind.value).set(count)
         if any(row.kind.stops_everything for row in rows):
             self._standing.foreign.add(self._account)
         else:

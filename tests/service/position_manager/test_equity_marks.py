@@ -26,6 +26,7 @@ from tests.service.position_manager.world import (
     opened,
 )
 from tests.support.clock import FakeClock
+from tests.support.shown import shown
 
 JUMP = Decimal("0.03")
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -408,3 +409,16 @@ def test_only_a_mark_of_the_last_minute_before_midnight_is_a_baseline():
     assert at(midnight - timedelta(seconds=61)).baseline_from_mark(midnight.date()) is None
     assert at(midnight + timedelta(seconds=1)).baseline_from_mark(midnight.date()) is None
     assert History().baseline_from_mark(midnight.date()) is None
+
+
+async def test_a_mark_shows_equity_positions_and_what_they_are_worth(desk):
+    await desk.pass_second()
+    await desk.fill(Side.BUY, "0.1", "50000", fee="0.0001", fee_asset="BTC")
+
+    mark = await desk.pass_second("40000")
+
+    assert shown("trader_equity_quote", account="main") == float(mark.equity)
+    assert shown("trader_pnl_today_quote", account="main") == float(mark.pnl_today)
+    assert shown("trader_equity_marked_timestamp_seconds", account="main") == desk.clock.now().timestamp()
+    assert shown("trader_positions_open", account="main") == 1
+    assert shown("trader_exposure_quote", account="main") == 3_996  # 0.0999 BTC x 40 000

@@ -26,6 +26,7 @@ from tests.service.risk_manager.builders import (
     an_active_account,
     enveloped,
 )
+from tests.support.shown import shown
 
 
 async def no_sale(halt: HaltRecord, state: AccountState, records: RiskRecords) -> list[Event]:
@@ -126,3 +127,11 @@ async def test_an_equity_of_nothing_is_a_loss_of_everything(equity: str) -> None
     await watch.marked(equity)
 
     assert watch.state() is TradingState.HALTED
+
+
+async def test_a_mark_shows_the_loss_against_its_limit_and_what_may_be_held() -> None:
+    await Watch().marked("9880", confirmed=False)
+
+    assert shown("trader_daily_loss_ratio", account="main") == 0.4  # 120 of 3 % of 10 000
+    assert shown("trader_daily_loss_limit_quote", account="main") == 300
+    assert shown("trader_exposure_limit_quote", account="main") == 9_880  # 100 % of the equity

@@ -13,6 +13,7 @@ from services.risk_manager.domain.peers import Peers
 from services.risk_manager.service.peer_watch import PeerWatch
 from services.risk_manager.service.ports import RiskRecords
 from tests.service.risk_manager.builders import NOW, FakeRecords, a_clock, a_configuration, enveloped
+from tests.support.shown import shown
 
 OURS = {"build": "1.0", "configuration_hash": "ours"}
 
@@ -98,11 +99,14 @@ async def test_who_differs_is_told_once_and_so_is_the_end_of_it() -> None:
         told.extend(await work(FakeRecords()))
 
     watch = PeerWatch(configuration=configuration, build="1.0", apply=apply, clock=clock)
+    most = 0.0
     for build in ["0.9"] * 13 + ["1.0"] * 3:
         await watch.on_heartbeat(enveloped(a_beat(build=build, configuration_hash=configuration.hash)))
         await watch.look()
+        most = max(most, shown("trader_processes_differing") or 0.0)
         clock.advance(1)
 
+    assert (most, shown("trader_processes_differing")) == (1, 0)
     alerts = [event for event in told if isinstance(event, AlertRaised)]
     assert [(alert.alert_type, alert.severity) for alert in alerts] == [
         (AlertType.SYSTEM_ERROR, Severity.CRITICAL),

@@ -5,6 +5,7 @@ import pytest
 from libs.exchange.limits import AddressBudget, BudgetExhaustedError, Purpose, RateBudget
 from libs.exchange.replies import Reply
 from tests.support.clock import FakeClock
+from tests.support.shown import shown
 
 MINUTE_MS = 60_000
 
@@ -157,3 +158,12 @@ def test_a_refusal_with_a_code_is_no_firewall():
     budget.observe(a_reply(403, -2015), exchange_ms=0, now_s=0)
 
     assert budget.wait_s(Purpose.REDUCTION, exchange_ms=0, now_s=0) == 0
+
+
+@pytest.mark.parametrize(("status", "counts"), [(200, 0), (429, 1), (418, 1), (403, 1)])
+def test_answers_that_tell_to_wait_are_counted_by_their_status(status: int, counts: int):
+    before = shown("trader_exchange_limited_total", status=str(status)) or 0.0
+
+    AddressBudget(FakeClock()).observe(a_reply(status))
+
+    assert (shown("trader_exchange_limited_total", status=str(status)) or 0.0) == before + counts
