@@ -9,8 +9,9 @@ from libs.common.configuration.loading import (
     parse_configuration,
 )
 from libs.common.configuration.mistakes import InvalidConfigurationError
+from libs.common.configuration.notifications import NotificationsSection
 from libs.common.configuration.safety import SafetySection
-from libs.common.configuration.sections import NotificationsSection, TradingConfiguration
+from libs.common.configuration.sections import TradingConfiguration
 
 __all__ = [
     "InvalidConfigurationError",

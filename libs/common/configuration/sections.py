@@ -4,11 +4,11 @@ import hashlib
 import json
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
 from libs.common.configuration.market import MarketSection
+from libs.common.configuration.notifications import NotificationsSection, time_zone
 from libs.common.configuration.presets import TradingMode
 from libs.common.configuration.safety import SafetySection
 from libs.common.configuration.section import (
@@ -21,7 +21,6 @@ from libs.common.configuration.section import (
 )
 from libs.common.contracts.fields import AccountName, Symbol
 
-Channel = Literal["dashboard", "email", "discord", "telegram"]
 Parameter = Annotated[
     Decimal | int | str, BeforeValidator(written_number), PlainSerializer(plain, return_type=Any, when_used="json")
 ]
@@ -61,15 +60,6 @@ class RiskManagementSection(Section):
     )
     stop_loss_pct: Percentage = Field(default=Decimal("1.0"), description="Protection below the entry price.")
     take_profit_pct: Percentage = Field(default=Decimal("2.0"), description="Target above the entry price.")
-
-
-class NotificationsSection(Section):
-    """The specification's `notifications`."""
-
-    enabled: bool = Field(default=True, description="Whether anything is sent; EMERGENCY_STOP always is.")
-    channels: tuple[Channel, ...] = Field(default=("dashboard",), description="Where messages go.")
-    trade_notifications: bool = Field(default=True, description="Messages about trades, targets and stops.")
-    error_notifications: bool = Field(default=True, description="Messages about errors and lost connections.")
 
 
 class SizingSection(Section):
@@ -136,13 +126,7 @@ class DisplaySection(Section):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
-        if name != "UTC":
-            try:
-                ZoneInfo(name)
-            except (KeyError, ValueError, OSError) as error:
-                message = "the name of a time zone such as Asia/Seoul"
-                raise ValueError(message) from error
-        return name
+        return time_zone(name)
 
 
 class TradingConfiguration(Section):

@@ -123,7 +123,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ('{"symbols": ["BTCUSDT"]}', "symbols.0: expected text of the form"),
         ('{"symbols": ["BTC/USDT", "BTC/USDT"]}', "symbols: expected must be distinct, found twice: BTC/USDT"),
         ('{"symbols": ["BTC/USDT", "ETH/EUR"]}', "must share one quote currency, found EUR, USDT"),
-        ('{"notifications": {"channels": ["fax"]}}', "notifications.channels.0"),
+        ('{"notifications": {"channels": ["E-Mail"]}}', "notifications.channels.0"),
         ('{"exchange": {"accounts": ["main", "main"]}}', "must be distinct"),
         ('{"safety": {"liquidate_on": ["API_CONNECTION_LOST"]}}', "nothing can be sold without the exchange"),
         ('{"engine": {}, "engine": {}}', "engine: expected each key once, found it twice"),

@@ -48,7 +48,7 @@ NO_DECIMALS = (
 NO_BOOLEANS = ("0", "1", "null", '"yes"', '"true"', "[]", "{}", "0.0", "NaN")
 NO_TEXTS = ("7", "true", "null", "[]", "{}", '"no such thing"', '""', "NaN", json.dumps("x" * 10_000))
 NO_LISTS = ("7", "true", "null", "{}", '"BTC/USDT"', "[null]", "[7]", "[[]]", '["no such thing"]', "[{}]", '{"0": 1}')
-OPTIONAL = {"strategy.exit_after_s"}
+OPTIONAL = {"strategy.exit_after_s", "notifications.quiet_hours", "notifications.quiet_hours_timezone"}
 
 SCENARIO = {
     "crashes": [{"at_s": 1, "change_pct": 5, "over_s": 10}],
