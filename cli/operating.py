@@ -28,6 +28,7 @@ ANSWERERS: Final[Mapping[CommandName, frozenset[str]]] = {
     "STOP": frozenset({"risk_manager"}),
     "CONFIGURE": frozenset({"risk_manager"}),
     "RECONCILE_ACCEPT": frozenset({"trade_executor"}),
+    "ACKNOWLEDGE": frozenset({"notifier"}),
 }
 """Whose answers a command waits for."""
 WAITED_S_MAX: Final[Mapping[CommandName, float]] = {"HALT": HALT_SWEPT_S_MAX, "RECONCILE_ACCEPT": RECONCILED_S_MAX}
@@ -103,6 +104,7 @@ async def operate(
     clears: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
     difference: int | None = None,
+    alert: uuid.UUID | None = None,
     verified_within_s: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -131,6 +133,7 @@ async def operate(
         clears=clears,
         changes=changes,
         difference=difference,
+        alert=alert,
     )
     paths: list[str] = []
     failed: dict[str, str] = {}

@@ -152,7 +152,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name=TopicName.CONTROL,
         event_types=(events.ControlCommanded,),
         key="account",
-        description="Signed commands of operators: halt, resume, start, stop, configure, accept a difference.",
+        description="Signed commands of operators: halt, resume, start, stop, configure, accept a difference, acknowledge.",
         halts_account=True,
     ),
     Topic(

@@ -69,13 +69,14 @@ def issue_command(
     clears: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
     difference: int | None = None,
+    alert: uuid.UUID | None = None,
 ) -> ControlCommanded:
     """Return a signed command.
 
     Its sequence is the time of issue in microseconds, which rises with every command of a key without a store.
 
     Args:
-        command: HALT, RESUME, START, STOP, CONFIGURE or RECONCILE_ACCEPT.
+        command: HALT, RESUME, START, STOP, CONFIGURE, RECONCILE_ACCEPT or ACKNOWLEDGE.
         account: The account that it is for.
         reason: Why, for the audit log.
         issuer: The name that the operators file gives the key.
@@ -89,6 +90,7 @@ def issue_command(
         clears: With RESUME: ids of the halts that it settles.
         changes: With CONFIGURE: the new values by dotted key.
         difference: With RECONCILE_ACCEPT: the id of the difference.
+        alert: With ACKNOWLEDGE: the event id of the alert.
     """
     unsigned = ControlCommanded(
         occurred_at=now,
@@ -101,6 +103,7 @@ def issue_command(
         clears=clears,
         changes=dict(changes or {}),
         difference=difference,
+        alert=alert,
         reason=reason,
         issuer=issuer,
         sequence=epoch_ms(now) * 1_000 + now.microsecond % 1_000,

@@ -41,7 +41,9 @@ class OperatorRole(StrEnum):
 
 
 ROLE_COMMANDS: Final[Mapping[OperatorRole, frozenset[CommandName]]] = {
-    OperatorRole.OPERATOR: frozenset({"HALT", "RESUME", "START", "STOP", "CONFIGURE", "RECONCILE_ACCEPT"}),
+    OperatorRole.OPERATOR: frozenset(
+        {"HALT", "RESUME", "START", "STOP", "CONFIGURE", "RECONCILE_ACCEPT", "ACKNOWLEDGE"}
+    ),
     OperatorRole.WATCHDOG: frozenset({"HALT"}),
 }
 """Anyone may stop; only a person may let trading go on."""

@@ -109,8 +109,8 @@ class Governor:
     ) -> Sequence[Event]:
         """Carry out a verified command and acknowledge it; one that was handled before changes nothing."""
         command = envelope.event
-        if command.command == "RECONCILE_ACCEPT":
-            return ()  # the executor's: it keeps the books
+        if command.command in ("RECONCILE_ACCEPT", "ACKNOWLEDGE"):
+            return ()  # the executor's, which keeps the books; the notifier's
         history = await records.command_history(command)
         refusal = self.refusal_of(command, history)
         if refusal is CommandRefusal.REPLAYED:
@@ -235,7 +235,7 @@ class Governor:
                 return before.started(reason=reason, issuer=issuer, now=now)
             case "STOP":
                 return before.stopped(reason=reason, issuer=issuer, now=now)
-            case "CONFIGURE" | "RECONCILE_ACCEPT":  # change no account's state
+            case "CONFIGURE" | "RECONCILE_ACCEPT" | "ACKNOWLEDGE":  # change no account's state
                 return before
 
     def _halt_of(self, command: ControlCommanded) -> HaltRecord:

@@ -11,7 +11,7 @@ from libs.common.contracts.vocabulary import StopTrigger, TradingState
 
 ConfigurationKey = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ConfigurationText = Annotated[str, StringConstraints(max_length=10_000)]
-CommandName = Literal["HALT", "RESUME", "START", "STOP", "CONFIGURE", "RECONCILE_ACCEPT"]
+CommandName = Literal["HALT", "RESUME", "START", "STOP", "CONFIGURE", "RECONCILE_ACCEPT", "ACKNOWLEDGE"]
 
 
 class ControlCommanded(Event):
@@ -24,6 +24,7 @@ class ControlCommanded(Event):
         clears: With RESUME: the halts (their command or event ids) that it names as settled.
         changes: With CONFIGURE: the new values by dotted key, as JSON or plain text.
         difference: With RECONCILE_ACCEPT: the id of the difference that is to be booked.
+        alert: With ACKNOWLEDGE: the event id of the alert that somebody has seen.
         sequence: Rises with every command of the issuer's key.
         expires_at: At most 30 s after `occurred_at`; ignored for HALT.
         key_id: Which operator key signed, `signature` its Ed25519 signature of the canonical form, base64.
@@ -38,6 +39,7 @@ class ControlCommanded(Event):
     clears: tuple[Name, ...] = Field(default=(), max_length=100)
     changes: dict[ConfigurationKey, ConfigurationText] = Field(default_factory=dict, max_length=50)
     difference: Number | None = None
+    alert: uuid.UUID | None = None
     reason: Text
     issuer: str = Field(min_length=1, max_length=60)
     sequence: Number

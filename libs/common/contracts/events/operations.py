@@ -14,6 +14,7 @@ class AlertRaised(Event):
         subject: What identifies repetitions of the same alert, e.g. an order or a symbol.
         parameters: Values for the message templates of every language, already plain text.
         message: The message in English; the notifier translates by type and parameters.
+        channels: Where it goes, whatever is configured; none: where the configuration says.
     """
 
     alert_type: AlertType
@@ -24,6 +25,7 @@ class AlertRaised(Event):
     parameters: dict[str, str] = Field(default_factory=dict, max_length=30)
     account: AccountName | None = None
     symbol: Symbol | None = None
+    channels: tuple[Name, ...] = Field(default=(), max_length=20)
 
     @property
     def key(self) -> str:
