@@ -19,6 +19,7 @@ from cli.commands import (
     keys,
     listings,
     reconcile,
+    secrets,
     setup,
     stack,
     state,
@@ -58,6 +59,8 @@ app.add_typer(reconcile.reconcile, name="reconcile", rich_help_panel="Trading")
 app.add_typer(backtest.backtest, name="backtest", rich_help_panel="The past")
 app.add_typer(configuration.config, name="config", rich_help_panel="Set-up")
 app.add_typer(keys.keys, name="keys", rich_help_panel="Set-up")
+app.add_typer(secrets.secrets, name="secrets", rich_help_panel="Set-up")
+app.add_typer(setup.access, name="access", rich_help_panel="Set-up")
 app.add_typer(setup.db, name="db", rich_help_panel="Set-up")
 app.add_typer(setup.topics, name="topics", rich_help_panel="Set-up")
 

@@ -15,7 +15,6 @@ from libs.common.contracts.topics import TopicName
 from libs.common.control.halting import HaltPath, issue_halt
 from libs.common.control.halts import HaltRecord
 from libs.common.control.redis_latch import RedisHaltLatch
-from libs.common.messaging.kafka import Kafka
 from libs.common.messaging.publisher import Publisher
 from libs.common.messaging.reader import TopicReader
 from libs.common.storage.redis import RedisStore
@@ -41,7 +40,7 @@ class ControlChannel:
 
     def __init__(self, place: Place, *, clock: Clock) -> None:
         self._clock = clock
-        kafka = Kafka(place.endpoints["kafka"], client_id="trader")
+        kafka = place.kafka()
         self._publisher = Publisher(kafka, clock=clock)
         self._redis = RedisStore.connect(place.endpoints["redis"], name="trader")
         self._answers: list[Answer] = []

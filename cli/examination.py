@@ -13,7 +13,6 @@ from cli.place import Place, find_place
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.topics import TOPICS
 from libs.common.errors import RetryableError
-from libs.common.messaging.kafka import Kafka
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.stores.java import find_java
 
@@ -86,7 +85,8 @@ def _disk(data_dir: Path) -> Finding:
 
 
 async def _processes(place: Place) -> Finding:
-    rows = place.processes().processes
+    async with place.database() as database:
+        rows = await place.process_rows(database)
     down = [str(row["name"]) for row in rows if not row["ready"]]
     found = f"{len(rows) - len(down)} of {len(rows)} ready"
     advice = f"Not ready: {', '.join(down)}. See `trader logs NAME`." if down else ""
@@ -100,7 +100,7 @@ async def _database(place: Place) -> Finding:
 
 
 async def _topics(place: Place) -> Finding:
-    kafka = Kafka(place.endpoints["kafka"], client_id="trader")
+    kafka = place.kafka()
     consumer = await kafka.consumer()
     try:
         existing = await consumer.topics()

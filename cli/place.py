@@ -5,11 +5,12 @@ Libraries are imported where they are used: a command pays only for what it need
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+import os
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cli.errors import CommandError, ExitStatus, is_debugging
 from libs.common.errors import DeadlineExceededError, RetryableError
@@ -17,10 +18,14 @@ from libs.embedded.directory import DataDirectory
 
 if TYPE_CHECKING:
     from libs.common.configuration import TradingConfiguration
+    from libs.common.messaging.kafka import Kafka
     from libs.common.storage.postgres import Database
     from libs.embedded.process_table import ProcessTable
 
 T = TypeVar("T")
+
+DEPLOYED: Final = "TRADER_KAFKA_BOOTSTRAP_SERVERS"
+"""Where this variable is set, a deployment is meant, and variables say where it is; no data directory is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,24 @@ class Place:
 
         return load_configuration([self.directory.run / "configuration.json"])
 
+    def kafka(self) -> "Kafka":
+        """Return its cluster."""
+        from libs.common.messaging.kafka import Kafka  # noqa: PLC0415 - see the module
+
+        return Kafka(self.endpoints["kafka"], client_id="trader")
+
+    async def process_rows(self, database: "Database") -> Sequence[Mapping[str, Any]]:
+        """Return its processes: name, whether each is ready, and its uptime.
+
+        Args:
+            database: Where those of a deployment are found.
+
+        Raises:
+            CommandError: It has stopped meanwhile.
+        """
+        del database
+        return self.processes().processes
+
     def processes(self) -> "ProcessTable":
         """Return its processes.
 
@@ -82,6 +105,10 @@ def find_place(data_dir: Path) -> Place:
     Raises:
         CommandError: None runs there, or it is still starting.
     """
+    if DEPLOYED in os.environ:
+        from cli.deployment.place import find_deployment  # noqa: PLC0415 - see the module
+
+        return find_deployment(data_dir)
     directory = DataDirectory(data_dir)
     if not directory.lock_file.exists() or directory.running_pid() is None:
         raise _not_running(directory)

@@ -106,7 +106,7 @@ async def status_reader(place: Place, account: str) -> AsyncIterator[Callable[[]
     async with place.database() as database, open_redis(place.endpoints["redis"]) as store:
 
         async def read() -> dict[str, Any]:
-            processes = place.processes().processes
+            processes = await place.process_rows(database)
             content = await read_status(database, account=account)
             content["uptime_s"] = min((float(str(row["uptime_s"])) for row in processes), default=0.0)
             symbols = [feed["symbol"] for feed in content["feeds"]]

@@ -106,14 +106,13 @@ async def _explain(place: Place, order: str) -> Any:
 
 async def _invariants(place: Place) -> dict[str, Any]:
     from cli.checking import check_stack  # noqa: PLC0415
-    from libs.common.messaging.kafka import Kafka  # noqa: PLC0415
 
     async with place.database() as database:
         return await check_stack(
             database,
             place.directory,
             symbols=place.configuration().symbols,
-            kafka=Kafka(place.endpoints["kafka"], client_id="trader"),
+            kafka=place.kafka(),
         )
 
 

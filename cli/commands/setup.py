@@ -1,4 +1,4 @@
-"""`trader db upgrade`, `trader topics apply`: the set-up jobs, run before the services."""
+"""`trader access apply`, `trader db upgrade`, `trader topics apply`: the set-up jobs, run before the services."""
 
 import asyncio
 
@@ -8,10 +8,29 @@ from cli.errors import CommandError, ExitStatus
 from cli.output import tell
 from libs.common.errors import RetryableError
 
+access = typer.Typer(help="Kafka's users and access lists.", no_args_is_help=True)
 db = typer.Typer(help="The database.", no_args_is_help=True)
 topics = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
 
 OWNER = "postgres"
+
+
+@access.command("apply")
+def apply_access() -> None:
+    """Make Kafka's users and allow each what it needs and nothing else; settings come from TRADER_… variables."""
+    from cli.deployment import kafka_access  # noqa: PLC0415 - aiokafka costs half a second
+    from libs.common.settings import ServiceSettings, load_settings  # noqa: PLC0415
+
+    settings = load_settings(ServiceSettings)
+    try:
+        users, added, removed = kafka_access.apply_access(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            password=lambda user: settings.secret(f"kafka-{user}"),
+            topic_prefix=settings.topic_prefix,
+        )
+    except RetryableError as error:
+        raise CommandError(str(error), hint="Is Kafka running?", status=ExitStatus.NOT_RUNNING) from error
+    tell(f"{users} users; {added} entries added, {removed} removed.")
 
 
 @db.command("upgrade")

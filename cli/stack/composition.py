@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.stack.exchange import EXCHANGE, exchange_service
+from cli.stack.exchange_keys import KEY_RIGHTS, write_key_files
 from libs.common.configuration import TradingConfiguration
 from libs.common.configuration.loading import ORIGINS
 from libs.common.control.operators import OperatorKey, Operators
@@ -37,13 +38,6 @@ WATCHED: Final = (
     "notifier",
     "audit_recorder",
 )
-KEY_RIGHTS: Final[Mapping[str, str]] = {
-    "trade_executor": "trade",
-    "position_manager": "read",
-    "watchdog": "watchdog",
-}
-"""Which of an account's keys at the exchange a service is given; the others get none."""
-
 PASSED_ON: Final = ("TRADER_LOG_LEVEL",)
 PASSED_ON_TO: Final[Mapping[str, tuple[str, ...]]] = {
     "watchdog": (
@@ -242,8 +236,4 @@ class Composition:
         await apply_topics(Kafka(self.stack.addresses.kafka, client_id="trader"))
 
     async def _write_key_files(self) -> None:
-        """Give each service the one key it needs, in a file of its own."""
-        keys = json.loads((self.exchange_dir / "keys.json").read_text(encoding="utf-8"))
-        names = {"trade": "main", "read": "main-reader", "watchdog": "main-watchdog"}
-        for right, name in names.items():
-            write_atomically(self._keys_file(right), json.dumps({"main": keys[name]}))
+        write_key_files(self.exchange_dir / "keys.json", self._keys_file)

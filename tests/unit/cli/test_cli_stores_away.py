@@ -174,8 +174,11 @@ async def test_a_status_without_redis_is_told_with_a_warning(
     async def read_status(*_: object, **__: object) -> dict[str, Any]:
         return {"trading_state": "ACTIVE", "feeds": [{"symbol": "BTC/USDT", "age_ms": 1}]}
 
+    async def no_rows(_: Any) -> tuple[()]:
+        return ()
+
     monkeypatch.setattr(status_module, "read_status", read_status)
-    stack: Any = SimpleNamespace(database=database, endpoints=NOWHERE, processes=lambda: SimpleNamespace(processes=()))
+    stack: Any = SimpleNamespace(database=database, endpoints=NOWHERE, process_rows=no_rows)
 
     async with status_module.status_reader(stack, "main") as read:
         told = await read()

@@ -1,0 +1,133 @@
+"""The secret files of a deployment, made once; and what is derived from them.
+
+Invariant: no secret is ever overwritten. What is derived from secrets (access lists with hashed passwords, public keys)
+is written anew whenever it would differ.
+
+Docker mounts each file alone, with the mode that it has outside, into containers of several accounts. So the files are
+readable and their directory is closed: outside only its owner comes in, inside only who was given the file.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cli.deployment.redis_access import EXPORTER, access_list
+from cli.keyring import FIRST_ISSUER
+from libs.common.audit.anchors import load_or_create_key, public_key_path
+from libs.common.control.operators import OperatorKey, Operators
+from libs.common.permissions import PERMISSIONS, secret_names
+
+DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o444
+PASSWORD_BYTES: Final = 24
+
+TOKENS: Final = ("alertmanager-webhook", "grafana-admin", f"redis-{EXPORTER}")
+"""Passwords of what is no process of ours."""
+
+OPERATOR_KEY: Final = "operator.pem"
+OPERATORS: Final = "operators.json"
+ANCHOR_KEY: Final = "audit-anchor-key"
+REDIS_ACCESS: Final = "redis-users.acl"
+
+LIVE_KEYS: Final = ("exchange-trade.json", "exchange-read.json", "exchange-watchdog.json")
+"""What trading for real needs besides: the exchange's keys, which nobody but the exchange can make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of the directory.
+
+    Attributes:
+        written: Files that were not there, or were derived anew.
+        kept: Files that were there.
+        missing: Files that only the user can add, for trading for real.
+    """
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def make_secrets(directory: Path) -> Made:
+    """Write what is missing; return what is there now.
+
+    Raises:
+        OSError: The directory cannot be used.
+    """
+    directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    directory.chmod(DIRECTORY_MODE)
+    written: list[str] = []
+    kept: list[str] = []
+
+    def make(name: str, content: Callable[[], bytes]) -> None:
+        path = directory / name
+        (kept if path.exists() else written).append(name)
+        if not path.exists():
+            _write(path, content())
+
+    def derive(name: str, content: bytes) -> None:
+        path = directory / name
+        is_same = path.exists() and path.read_bytes() == content
+        (kept if is_same else written).append(name)
+        if not is_same:
+            _write(path, content)
+
+    for name in (*secret_names(), *TOKENS):
+        make(name, lambda: secrets.token_urlsafe(PASSWORD_BYTES).encode())
+    make(OPERATOR_KEY, lambda: _operator_key(directory))
+    make(ANCHOR_KEY, lambda: _anchor_key(directory))
+    users = [name for name, permissions in PERMISSIONS.items() if permissions.redis]
+    passwords = {user: (directory / f"redis-{user}").read_text().strip() for user in (*users, EXPORTER)}
+    derive(REDIS_ACCESS, access_list(passwords).encode())
+    missing = tuple(name for name in LIVE_KEYS if not (directory / name).exists())
+    return Made(written=tuple(sorted(written)), kept=tuple(sorted(kept)), missing=missing)
+
+
+def enrol_operator(directory: Path, operators_file: Path) -> bool:
+    """Let the operator's key command, where nobody does yet; return whether that was so.
+
+    Who commands is changed by `trader keys` from then on.
+    """
+    if operators_file.exists():
+        return False
+    key = OperatorKey.load(directory / OPERATOR_KEY)
+    Operators({}).with_key(key, issuer=FIRST_ISSUER).save(operators_file)
+    return True
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), FILE_MODE)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _operator_key(directory: Path) -> bytes:
+    path = directory / f".{OPERATOR_KEY}.new"
+    path.unlink(missing_ok=True)
+    OperatorKey.generate().save(path)
+    try:
+        return path.read_bytes()
+    finally:
+        path.unlink()
+
+
+def _anchor_key(directory: Path) -> bytes:
+    path = directory / f".{ANCHOR_KEY}.new"
+    path.unlink(missing_ok=True)
+    load_or_create_key(path)
+    public = public_key_path(path)
+    try:
+        _write(public_key_path(directory / ANCHOR_KEY), public.read_bytes())
+        return path.read_bytes()
+    finally:
+        path.unlink()
+        public.unlink()
