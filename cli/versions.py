@@ -17,8 +17,9 @@ _ALL: Final = """
     SELECT version, created_at, issuer, reason, changes, loosened, hash FROM configuration_versions ORDER BY version
 """
 _DAILY_LOSS_LIMIT_PCT: Final = """
-    SELECT configuration -> 'risk_management' ->> 'daily_loss_limit_pct' FROM configuration_versions
-    ORDER BY version DESC LIMIT 1
+    SELECT coalesce(configuration #>> ARRAY['accounts', $1, 'risk_management', 'daily_loss_limit_pct'],
+                    configuration #>> '{risk_management,daily_loss_limit_pct}')
+    FROM configuration_versions ORDER BY version DESC LIMIT 1
 """
 
 
@@ -39,10 +40,10 @@ async def read_version(place: Place) -> Mapping[str, Any]:
     return dict(row)
 
 
-async def daily_loss_limit_pct(place: Place) -> Decimal | None:
-    """Return the limit in force; None before the first start."""
+async def daily_loss_limit_pct(place: Place, account: str) -> Decimal | None:
+    """Return an account's limit in force; None before the first start."""
     async with place.database() as database, database.connection() as connection:
-        limit_pct = await connection.fetchval(_DAILY_LOSS_LIMIT_PCT)
+        limit_pct = await connection.fetchval(_DAILY_LOSS_LIMIT_PCT, account)
     return None if limit_pct is None else Decimal(limit_pct)
 
 

@@ -101,8 +101,11 @@ async def _configured(place: Place, changes: "Mapping[str, str]", reason: str) -
     from pydantic import ValidationError  # noqa: PLC0415 - the libraries behind it cost half a second
 
     from cli.operating import operate  # noqa: PLC0415 - the same
+    from libs.common.configuration.accounts import accounts_of  # noqa: PLC0415 - the same
 
-    account = place.configuration().exchange.accounts[0]  # the command must name one; the change is every account's
+    accounts = place.configuration().exchange.accounts
+    own = accounts_of(changes)  # the command must name an account: one that the change is about, if not all of them
+    account = next((name for name in accounts if own is None or name in own), accounts[0])
     try:
         return await operate(place, "CONFIGURE", account=account, reason=reason, changes=changes)
     except ValidationError as error:

@@ -49,7 +49,7 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_j
     from cli.status import status_pairs  # noqa: PLC0415 - the clients of the stores
     from cli.versions import daily_loss_limit_pct  # noqa: PLC0415 - the same
 
-    limit_pct = run(daily_loss_limit_pct(place))
+    limit_pct = run(daily_loss_limit_pct(place, account))
     emit_pairs(status_pairs(content, daily_loss_limit_pct=limit_pct), as_json=False)
 
 

@@ -12,7 +12,9 @@ _ZERO: Final = Decimal(0)
 
 
 def limits_of(configuration: TradingConfiguration, *, equity: Decimal | None) -> RiskLimits:
-    """Return an account's limits; those that are shares of the equity need the equity.
+    """Return an account's limits, from the configuration as it holds for that account (`for_account`).
+
+    Those that are shares of the equity need the equity.
 
     While nobody knows it, the limit of one order stands for them: the core refuses for the unknown equity then.
 

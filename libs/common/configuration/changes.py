@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from libs.common.configuration.keys import flat, put
+from libs.common.configuration.keys import ACCOUNTS, account_of, common, flat, put
 from libs.common.configuration.loading import DEFAULT, PRESET, SourcedConfiguration, source
 from libs.common.configuration.mistakes import InvalidConfigurationError, Mistake, shown
 from libs.common.configuration.presets import PRESET_KEYS
@@ -104,16 +104,18 @@ class Change:
 
 
 def changes_between(before: TradingConfiguration, after: TradingConfiguration) -> tuple[Change, ...]:
-    """Return what differs, by key."""
+    """Return what differs, by key; an account's own value that is not set is the common one."""
     old, new = (
-        {key: value for key, value in flat(each.model_dump()).items() if key != PARAMETERS} for each in (before, after)
+        {key: value for key, value in flat(each.model_dump()).items() if value != {}} for each in (before, after)
     )
     return tuple(
         Change(
             key,
             old.get(key, UNSET),
             new.get(key, UNSET),
-            loosens=_loosens(key, *(each.get(key, each.get(STANDS_FOR.get(key, ""), UNSET)) for each in (old, new))),
+            loosens=_loosens(
+                common(key), *(each.get(key, each.get(STANDS_FOR.get(key, common(key)), UNSET)) for each in (old, new))
+            ),
         )
         for key in sorted(old.keys() | new.keys())
         if old.get(key, UNSET) != new.get(key, UNSET)
@@ -145,7 +147,7 @@ def with_changes(
     drops_preset = MODE in changes
     for key, value in flat(before.configuration.model_dump()).items():
         is_preset = before.origins.get(key, DEFAULT).partition(" ")[0] in (DEFAULT, PRESET)
-        if not (drops_preset and key in PRESET_KEYS and is_preset):
+        if not (is_preset and (drops_preset if key in PRESET_KEYS else _drops_own_preset(key, changes))):
             put(content, key, value)
     sections = [
         Mistake(f"{where}: {key}", "one of its keys", "a section: the keys in it are set one by one")
@@ -163,20 +165,21 @@ def with_changes(
 def carried_over(stored: SourcedConfiguration, started_with: SourcedConfiguration) -> SourcedConfiguration:
     """Return the stored version as it holds after a start: what only a start can change is that start's.
 
-    The parameters of a strategy are its own: another strategy brings those of its file.
+    The parameters of a strategy are its own: another strategy brings those of its file. So does an account that the
+    stored version does not know; what one had that there is no more is dropped.
 
     Raises:
         InvalidConfigurationError: The two do not go together.
     """
-    is_other = stored.configuration.strategy.name != started_with.configuration.strategy.name
     content: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for sourced, is_start in ((stored, False), (started_with, True)):
+    for sourced in (stored, started_with):
         for key, value in flat(sourced.configuration.model_dump()).items():
-            is_parameter = key == PARAMETERS or key.startswith(f"{PARAMETERS}.")
-            if (only_at_start(key) is not None or (is_other and is_parameter)) is is_start:
+            origin = sourced.origins.get(key, DEFAULT)
+            is_derived = sourced is started_with and account_of(key) is not None and origin.startswith(PRESET)
+            if _whose(key, stored, started_with) is sourced and not is_derived:
                 put(content, key, value)
-                origins[key] = sourced.origins.get(key, DEFAULT)
+                origins[key] = origin
     return source(content, origins, where="the stored configuration with this start's files")
 
 
@@ -238,6 +241,24 @@ def _loosens(key: str, before: Any, after: Any) -> bool:
     if isinstance(before, str) or isinstance(after, str):  # a parameter that is no number cannot be compared
         return True
     return bool(after > before if limit in LOOSER_WHEN_GREATER else after < before)
+
+
+def _whose(key: str, stored: SourcedConfiguration, started_with: SourcedConfiguration) -> SourcedConfiguration | None:
+    """Return whose value of a key holds after a start; None: nobody's."""
+    before, start = stored.configuration, started_with.configuration
+    account = account_of(key)
+    if account is not None and account not in start.exchange.accounts:
+        return None
+    is_new = account is not None and account not in before.exchange.accounts
+    is_parameter = key == PARAMETERS or key.startswith(f"{PARAMETERS}.")
+    is_foreign = is_parameter and before.strategy.name != start.strategy.name
+    return started_with if is_new or is_foreign or only_at_start(key) is not None else stored
+
+
+def _drops_own_preset(key: str, changes: Mapping[str, str]) -> bool:
+    """Return whether a figure of an account's mode is another now: by its own mode, or by a figure given for all."""
+    account = account_of(key)
+    return account is not None and (f"{ACCOUNTS}.{account}.{MODE}" in changes or common(key) in changes)
 
 
 def _given(content: Mapping[str, Any], changes: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,10 @@
-"""Keys by their dotted names: `risk_management.stop_loss_pct`."""
+"""Keys by their dotted names: `risk_management.stop_loss_pct`, `accounts.main.safety.drawdown_pct_max`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+ACCOUNTS: Final = "accounts"
+"""The section of what accounts have of their own, by their names."""
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -24,3 +27,25 @@ def put(content: dict[str, Any], key: str, value: Any) -> None:
         content[section] = inner
         content = inner
     content[name] = value
+
+
+def over(content: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return content with other content laid over it, key by key."""
+    whole = dict(content)
+    for name, value in upper.items():
+        below = whole.get(name)
+        whole[name] = over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return whole
+
+
+def account_of(key: str) -> str | None:
+    """Return whose own value a key is; None: it is a common one."""
+    section, _, rest = key.partition(".")
+    account, _, name = rest.partition(".")
+    return account if section == ACCOUNTS and name else None
+
+
+def common(key: str) -> str:
+    """Return the key that holds where an account has no value of its own; a common key as it is."""
+    account = account_of(key)
+    return key if account is None else key.removeprefix(f"{ACCOUNTS}.{account}.")

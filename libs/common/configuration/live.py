@@ -19,10 +19,18 @@ class LiveConfiguration:
         self.version = version
         self.hash = started_with.hash
         self.told: ConfigurationChanged | None = None
+        self._of: dict[str, TradingConfiguration] = {}
+
+    def of(self, account: str) -> TradingConfiguration:
+        """Return the configuration as it holds for an account now; never kept by whoever reads it."""
+        if account not in self._of:
+            self._of[account] = self.current.for_account(account)
+        return self._of[account]
 
     def accept(self, version: int, configuration: TradingConfiguration) -> bool:
         """Take over a stored version; False if a newer one, or the same, is in force."""
         if version < self.version or (version == self.version and configuration == self.current):
             return False
         self.current, self.version, self.hash = configuration, version, configuration.hash
+        self._of = {}
         return True

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from libs.common.configuration.keys import flat, put
+from libs.common.configuration.accounts import NAMES, named_accounts, unlisted, without_nulls
+from libs.common.configuration.keys import ACCOUNTS, account_of, common, flat, put
 from libs.common.configuration.mistakes import InvalidConfigurationError, Mistake, shown
 from libs.common.configuration.presets import PRESET_KEYS, mode_of, over_preset
 from libs.common.configuration.reading import read_file, read_value
@@ -121,22 +122,27 @@ def _sourced(
     mistakes: list[Mistake],
     file_of: Mapping[str, Path] | None = None,
 ) -> SourcedConfiguration:
+    files = file_of or {}
+    content = named_accounts(without_nulls(content))
+    explicit = flat(content)
+    said = {key for key in explicit if given.get(key, "given").partition(" ")[0] not in (DEFAULT, PRESET)}
+    mistakes += unlisted(content, where=f"{files.get(ACCOUNTS, where)}")
     try:
-        configuration = TradingConfiguration.model_validate(over_preset(content))
+        configuration = TradingConfiguration.model_validate(over_preset(content, said))
     except ValidationError as error:
         told = {mistake.where for mistake in mistakes}
-        mistakes += [mistake for mistake in _wrong(error, content, where, file_of or {}) if mistake.where not in told]
+        mistakes += [mistake for mistake in _wrong(error, content, where, files) if mistake.where not in told]
     if mistakes:
         raise InvalidConfigurationError(mistakes)
-    mode = mode_of(content)
-    explicit = flat(content)
 
     def origin(key: str) -> str:
         if key in given:
             return given[key]
-        if key in explicit:
-            return "given"
-        return f"{PRESET} {mode}" if key in PRESET_KEYS else DEFAULT
+        if key in explicit:  # or derived from a section whose origin is known
+            return next((given[own] for own in given if own.startswith(f"{ACCOUNTS}.") and key == NAMES), "given")
+        account = account_of(key)
+        mode = mode_of(content if account is None else content[ACCOUNTS][account])
+        return f"{PRESET} {mode}" if common(key) in PRESET_KEYS else DEFAULT
 
     return SourcedConfiguration(
         configuration, {key: origin(key) for key in flat(configuration.model_dump(mode="json"))}
@@ -155,6 +161,8 @@ def _wrong(
             unknown = location[-1]
             nearest = difflib.get_close_matches(unknown[:100], _known_keys(location[:-1]), n=1, cutoff=0.0)
             hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+            if (key := common(".".join(location))) in _COMMON_KEYS and location[0] == ACCOUNTS:
+                hint = f"all accounts share {key}: set that"
             mistake = Mistake(place, "a known key", repr(shown(unknown)), hint)
         else:
             mistake = Mistake(place, _sentence(entry["type"], entry["msg"]), shown(entry["input"]))
@@ -176,10 +184,10 @@ def _within(location: Iterable[int | str], content: Any, *, is_missing: bool) ->
     return path
 
 
-def _known_keys(location: Iterable[str]) -> list[str]:
+def _known_keys(location: Sequence[str]) -> list[str]:
     model: Any = TradingConfiguration
-    for part in location:
-        if part.isdigit():  # an entry of a list: the field before it named its model
+    for number, part in enumerate(location):
+        if part.isdigit() or location[:number] == [ACCOUNTS]:  # an entry: the field before it named its model
             continue
         field = model.model_fields.get(part)
         candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
@@ -187,6 +195,9 @@ def _known_keys(location: Iterable[str]) -> list[str]:
         if model is None:
             return []
     return list(model.model_fields)
+
+
+_COMMON_KEYS: Final = frozenset(flat(TradingConfiguration().model_dump()))
 
 
 def _sentence(kind: str, message: str) -> str:

@@ -8,7 +8,16 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_serializer,
+)
 
 DECIMALS_MAX: Final = 12
 """Digits after the point: enough for any rate, and no tiny number that passes for more than zero."""
@@ -35,6 +44,35 @@ class Section(BaseModel):
             message = "true or false" if expects is bool else "anything but a boolean"
             raise ValueError(message)
         return value
+
+
+class PartOfSection(Section):
+    """A section of which only what was said counts: what is null, or an object without a value, was not said."""
+
+    @model_serializer(mode="wrap")
+    def _said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None and value != {}}
+
+
+def part_of(name: str, meaning: str, **sections: type[Section]) -> type[PartOfSection]:
+    """Return a section of sections, none of which must be given."""
+    fields: dict[str, Any] = {key: (section | None, None) for key, section in sections.items()}
+    return create_model(name, __base__=PartOfSection, __doc__=meaning, **fields)
+
+
+def keys_of(section: type[Section], *keys: str) -> type[PartOfSection]:
+    """Return a section that has keys of another, as they are there, none of which must be given.
+
+    Args:
+        section: The other section.
+        keys: Which of its keys; none: all.
+    """
+    fields: dict[str, Any] = {}
+    for key in keys or section.model_fields:
+        field = section.model_fields[key]
+        said = Annotated[(field.annotation, Field(), *field.metadata)]  # type: ignore[name-defined] # it is read
+        fields[key] = (said | None, Field(default=None, description=field.description))
+    return create_model(f"Own{section.__name__}", __base__=PartOfSection, __doc__=section.__doc__, **fields)
 
 
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator, model_validator
 
+from libs.common.configuration.keys import over
 from libs.common.configuration.market import MarketSection
 from libs.common.configuration.notifications import NotificationsSection, time_zone
 from libs.common.configuration.presets import TradingMode
@@ -16,10 +17,14 @@ from libs.common.configuration.section import (
     Percentage,
     Section,
     distinct,
+    keys_of,
+    part_of,
     plain,
     written_number,
 )
 from libs.common.contracts.fields import AccountName, Symbol
+
+ACCOUNTS_MAX: Final = 20
 
 Parameter = Annotated[
     Decimal | int | str, BeforeValidator(written_number), PlainSerializer(plain, return_type=Any, when_used="json")
@@ -103,7 +108,7 @@ class StrategySection(Section):
 class ExchangeSection(Section):
     """How the exchange is used."""
 
-    accounts: tuple[AccountName, ...] = Field(default=("main",), min_length=1, max_length=20)
+    accounts: tuple[AccountName, ...] = Field(default=("main",), min_length=1, max_length=ACCOUNTS_MAX)
     recv_window_ms: int = Field(default=1_000, ge=100, le=5_000, description="The exchange refuses an older request.")
     approval_lifetime_s: int = Field(default=2, ge=1, le=60, description="An approval not sent by then is void.")
     entry_lists: bool = Field(
@@ -129,6 +134,39 @@ class DisplaySection(Section):
         return time_zone(name)
 
 
+OWN_SAFETY: Final = (
+    "price_collar_rate",
+    "order_notional_max",
+    "exposure_pct_max",
+    "orders_per_minute_max",
+    "messages_per_minute_max",
+    "strategy_messages_per_minute_max",
+    "messages_kept_rate",
+    "duplicate_window_s",
+    "signal_age_s_max",
+    "equity_age_s_max",
+    "equity_age_s_reducing",
+    "daily_loss_warning_fraction",
+    "drawdown_pct_max",
+    "loss_streak_max",
+    "repeated_trips_max",
+    "refusals_max",
+    "refusals_of",
+    "refusals_window_s",
+    "liquidate_on",
+)
+"""What an account may have of its own in `safety`; the rest is about the market and the processes, which all share."""
+
+AccountSection = part_of(
+    "AccountSection",
+    "What an account has of its own; what it does not say holds as in the common sections.",
+    engine=keys_of(EngineSection, "trading_mode", "max_concurrent_positions"),
+    risk_management=keys_of(RiskManagementSection, "daily_loss_limit_pct", "position_size_pct"),
+    strategy=part_of("OwnStrategySection", "How much an entry buys.", sizing=keys_of(SizingSection)),
+    safety=keys_of(SafetySection, *OWN_SAFETY),
+)
+
+
 class TradingConfiguration(Section):
     """The whole configuration."""
 
@@ -141,6 +179,11 @@ class TradingConfiguration(Section):
     safety: SafetySection = Field(default_factory=SafetySection)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     display: DisplaySection = Field(default_factory=DisplaySection)
+    accounts: dict[AccountName, AccountSection] = Field(  # type: ignore[valid-type] # made of the sections above
+        default_factory=dict,
+        max_length=ACCOUNTS_MAX,
+        description="What an account has of its own, by its name; without exchange.accounts these names are all.",
+    )
 
     @field_validator("symbols")
     @classmethod
@@ -151,6 +194,28 @@ class TradingConfiguration(Section):
             message = f"must share one quote currency, found {', '.join(sorted(quotes))}"
             raise ValueError(message)
         return symbols
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts_that_say_nothing_are_left_out(cls, accounts: dict[str, Section]) -> dict[str, Section]:
+        return {name: own for name, own in accounts.items() if own.model_dump()}
+
+    @model_validator(mode="after")
+    def _each_account_is_whole(self) -> "TradingConfiguration":
+        for name in self.accounts:
+            try:
+                self.for_account(name)
+            except ValidationError as error:
+                message = f"accounts.{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+                raise ValueError(message) from error
+        return self
+
+    def for_account(self, account: str) -> "TradingConfiguration":
+        """Return the configuration as it holds for an account: its own values over the common ones."""
+        own = self.accounts.get(account)
+        if own is None:
+            return self
+        return TradingConfiguration.model_validate(over(self.model_dump(exclude={"accounts"}), own.model_dump()))
 
     @property
     def quote_asset(self) -> str:

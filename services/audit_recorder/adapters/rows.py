@@ -122,7 +122,7 @@ def performance_row(event: EquityMarked, minute_at: datetime) -> tuple[Any, ...]
 
 
 def configuration_rows(event: ConfigurationChanged) -> list[tuple[Any, ...]]:
-    """Return the rows of `auto_trading_config`, one an account; accounts are users from 1.
+    """Return the rows of `auto_trading_config`, one an account, each as it holds for it; accounts are users from 1.
 
     A version that another version of the program wrote, and this one cannot read, has none: the audit log has it.
     """
@@ -134,17 +134,18 @@ def configuration_rows(event: ConfigurationChanged) -> list[tuple[Any, ...]]:
         (
             user_id,
             account,
-            configuration.engine.trading_mode,
-            configuration.risk_management.daily_loss_limit_pct,
-            configuration.engine.max_concurrent_positions,
-            configuration.engine.trading_interval,
-            dump_json(configuration.symbols),
+            own.engine.trading_mode,
+            own.risk_management.daily_loss_limit_pct,
+            own.engine.max_concurrent_positions,
+            own.engine.trading_interval,
+            dump_json(own.symbols),
             event.version,
             event.hash,
-            configuration.model_dump(mode="json"),
+            own.model_dump(mode="json"),
             event.occurred_at,
         )
         for user_id, account in enumerate(configuration.exchange.accounts, start=1)
+        for own in [configuration.for_account(account)]
     ]
 
 

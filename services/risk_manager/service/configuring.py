@@ -1,17 +1,18 @@
 """The versions of the configuration: seeded by the first start, changed by signed commands, told to every service.
 
 Invariant: what is in force is a stored version; nothing invalid is ever stored. A limit is tightened at once, and
-loosened only while no account may open positions.
+loosened only while none of its accounts may open positions.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
 
 from libs.common.clock import Clock
 from libs.common.configuration import LiveConfiguration, SourcedConfiguration, TradingConfiguration
+from libs.common.configuration.accounts import accounts_of
 from libs.common.configuration.changes import (
     carried_over,
     changes_between,
@@ -98,7 +99,7 @@ class ConfigurationKeeper:
         )
         if not following.changes:
             return ChangeRefusal.NOTHING_IS_CHANGED, f"version {stored.version} has these values"
-        if following.loosened and (active := await self._active(records)):
+        if following.loosened and (active := await self._active(following.loosened, records)):
             return ChangeRefusal.LOOSENING_NEEDS_REDUCING, (
                 f"{', '.join(following.loosened)} would allow more than before while {', '.join(active)} may open "
                 "positions; `trader stop` first, then set it, then `trader start`"
@@ -132,12 +133,13 @@ class ConfigurationKeeper:
             command_id=command_id,
         )
 
-    async def _active(self, records: RiskRecords) -> list[str]:
-        """Return the accounts that may open positions, or will as soon as what reduces them for the moment lifts.
+    async def _active(self, keys: Iterable[str], records: RiskRecords) -> list[str]:
+        """Return whose limits these are and may open positions, or will as soon as what reduces them lifts.
 
-        Their limits are tightened at once, and loosened never.
+        Such limits are tightened at once, and loosened never.
         """
-        accounts = self._live.current.exchange.accounts
+        own = accounts_of(keys)
+        accounts = [name for name in self._live.current.exchange.accounts if own is None or name in own]
         states = [await records.find_state(account) for account in accounts]
         return [
             state.account

@@ -197,7 +197,7 @@ class EmergencyWatch:
     async def _look_at_equity(self, account: str) -> None:
         marked_at = self._losses.marked_at.get(account, self._started_at)
         age_s = (self._clock.now() - max(marked_at, self._started_at)).total_seconds()
-        is_stale = age_s > self._safety.equity_age_s_reducing
+        is_stale = age_s > self._configuration.of(account).safety.equity_age_s_reducing
         if is_stale is not self._has_cause(account, ReducingCause.EQUITY_IS_STALE):
             reason = f"equity is {age_s:.0f} s old" if is_stale else "equity is fresh again"
             await self._apply(

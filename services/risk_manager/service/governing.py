@@ -10,6 +10,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.configuration import LiveConfiguration
+from libs.common.configuration.accounts import accounts_of
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import ControlCommanded
 from libs.common.contracts.vocabulary import StopTrigger, TradingState
@@ -68,16 +69,17 @@ class Governor:
         """The committed state of every account, for loops that must not wait for the database."""
 
     async def begin(self, records: RiskRecords) -> Sequence[Event]:
-        """Take up the stored states; an account that has none begins in REDUCING, the demonstration in ACTIVE."""
+        """Take up the stored states; an account that has none begins in REDUCING, a fresh demonstration in ACTIVE."""
         events: list[Event] = []
         now = self._clock.now()
-        for account in self._accounts:
-            before = await records.find_state(account)
+        stored = {account: await records.find_state(account) for account in self._accounts}
+        is_fresh = all(state is None for state in stored.values())
+        for account, before in stored.items():
             after = before or AccountState(
                 account=account,
                 since=now,
-                wants_active=self._start.starts_active,
-                reason="fresh installation",
+                wants_active=self._start.starts_active and is_fresh,
+                reason="fresh installation" if is_fresh else "a new account",
                 issuer=COMPONENT,
             )
             armed = self._start.is_armed(account)
@@ -181,7 +183,7 @@ class Governor:
             reason=reason,
             issuer=COMPONENT,
             halted_at=at,
-            liquidate=trigger in self._configuration.current.safety.liquidate_on,
+            liquidate=trigger in self._configuration.of(account).safety.liquidate_on,
         )
         if await records.is_settled(account, halt_id):
             return ()
@@ -247,9 +249,10 @@ class Governor:
     async def _configured(
         self, command: ControlCommanded, state: AccountState, path: HaltPath, records: RiskRecords
     ) -> Sequence[Event]:
-        """Change the configuration, which is every account's."""
-        operator = self._operators().find(command.key_id)
-        if operator is None or not all(operator.may(command.command, account) for account in self._accounts):
+        """Change the configuration: every account's, or what those in the key's scope have of their own."""
+        operator, own = self._operators().find(command.key_id), accounts_of(command.changes)
+        accounts = self._accounts if own is None else own
+        if operator is None or not all(operator.may(command.command, account) for account in accounts):
             return await self._refuse(command, ChangeRefusal.NOT_EVERY_ACCOUNT_IS_IN_SCOPE, "", path, records)
         outcome = await self._configuring.change(command, records)
         if isinstance(outcome, tuple):

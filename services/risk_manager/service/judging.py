@@ -158,18 +158,18 @@ class SignalJudge:
     def _setting(
         self, signal: SignalGenerated, snapshot: AccountSnapshot, quote: Quote | None, instrument: Instrument
     ) -> Setting:
-        mark = snapshot.mark
+        mark, account = snapshot.mark, snapshot.state.account
         return Setting(
             now=self._clock.now(),
             signal=signal,
-            account=snapshot.state.account,
+            account=account,
             state=snapshot.state,
             positions=snapshot.positions,
             claims=snapshot.claims,
             exposure=exposure_of(
                 mark=mark, positions=snapshot.positions, claims=snapshot.claims, recent=snapshot.recent
             ),
-            limits=limits_of(self._configuration.current, equity=mark.equity if mark is not None else None),
+            limits=limits_of(self._configuration.of(account), equity=mark.equity if mark is not None else None),
             facts=self._market.facts(signal.symbol),
             quote=quote,
             instrument=instrument,

@@ -32,7 +32,7 @@ class LossGuard:
         if not await records.save_mark(mark):
             return ()
         records.after_commit(lambda: self.marked_at.update({mark.account: mark.occurred_at}))
-        today = loss_of(mark, self._configuration.current)
+        today = loss_of(mark, self._configuration.of(mark.account))
         records.after_commit(lambda: self._show(mark, today))
         if not mark.confirmed:
             return ()
@@ -54,7 +54,7 @@ class LossGuard:
         return events
 
     def _show(self, mark: EquityMarked, today: DailyLoss) -> None:
-        exposure_max = mark.equity * self._configuration.current.safety.exposure_pct_max / 100
+        exposure_max = mark.equity * self._configuration.of(mark.account).safety.exposure_pct_max / 100
         metrics.DAILY_LOSS_RATIO.labels(account=mark.account).set(float(today.fraction))
         metrics.DAILY_LOSS_LIMIT.labels(account=mark.account).set(float(today.limit))
         metrics.EXPOSURE_LIMIT.labels(account=mark.account).set(float(exposure_max))
@@ -65,7 +65,7 @@ class LossGuard:
 
 
 def loss_of(mark: StoredMark | EquityMarked, configuration: TradingConfiguration) -> DailyLoss:
-    """Return the loss at a mark."""
+    """Return the loss at a mark, by the configuration as it holds for its account."""
     return daily_loss(
         mark.equity,
         mark.day_start_equity,

@@ -123,7 +123,7 @@ class PermitKeeper:
     def _may_enter(self, account: str) -> bool:
         state = self._governor.known.get(account)
         marked_at = self._losses.marked_at.get(account)
-        equity_age_max = timedelta(seconds=self._configuration.current.safety.equity_age_s_max)
+        equity_age_max = timedelta(seconds=self._configuration.of(account).safety.equity_age_s_max)
         return (
             state is not None
             and state.state is TradingState.ACTIVE

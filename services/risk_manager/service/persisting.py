@@ -50,7 +50,7 @@ class PersistingCauses:
         causes = {}
         mark = await records.mark(account)
         if mark is not None:
-            today = loss_of(mark, self._configuration.current)
+            today = loss_of(mark, self._configuration.of(account))
             if today.level is DailyLossLevel.EXCEEDED:
                 causes[StopTrigger.DAILY_LOSS_EXCEEDED] = f"a loss of {plain(today.loss)} of {plain(today.limit)}"
         unreachable_s = self._market.unreachable_for_s(now_s=self._clock.monotonic_s())

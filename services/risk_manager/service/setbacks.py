@@ -42,9 +42,8 @@ class SetbackGuard:
         self._configuration = configuration
         self._governor = governor
 
-    @property
-    def _limits(self) -> RiskLimits:
-        return limits_of(self._configuration.current, equity=None)
+    def _limits(self, account: str) -> RiskLimits:
+        return limits_of(self._configuration.of(account), equity=None)
 
     async def on_equity_marked(self, envelope: Envelope[EquityMarked], records: RiskRecords) -> Sequence[Event]:
         """Count a confirmed mark; a fall from the peak that reaches its limit reduces the account."""
@@ -55,7 +54,7 @@ class SetbackGuard:
         counted = await self._since_start(stored, records)
         setbacks = counted.setbacks.marked(mark.equity)
         counted = replace(counted, setbacks=setbacks)
-        if (refused := drawdown_is_within_limit(setbacks, mark.equity, self._limits)) is None:
+        if (refused := drawdown_is_within_limit(setbacks, mark.equity, self._limits(mark.account))) is None:
             if counted != stored:  # most marks change nothing
                 await records.save_setbacks(counted)
             return ()
@@ -78,7 +77,8 @@ class SetbackGuard:
             return ()
         interval_s = self._configuration.current.engine.trading_interval
         trips, pnl = known.after(position, decision_interval_s=interval_s)
-        repeated = execution_is_not_repeated(trips.repetitions, self._limits) if pnl is not None else None
+        limits = self._limits(position.account)
+        repeated = execution_is_not_repeated(trips.repetitions, limits) if pnl is not None else None
         await records.save_trips(trips if repeated is None else replace(trips, repetitions=0))
         if pnl is None:
             return ()
@@ -91,7 +91,7 @@ class SetbackGuard:
         counted = await self._since_start(await records.setbacks(position.account), records)
         setbacks = counted.setbacks.closed(pnl)
         counted = replace(counted, setbacks=setbacks)
-        if (refused := loss_streak_is_within_limit(setbacks, self._limits)) is None:
+        if (refused := loss_streak_is_within_limit(setbacks, self._limits(position.account))) is None:
             await records.save_setbacks(counted)
             return ()
         setback = _Setback(

@@ -43,17 +43,16 @@ class Controls:
         self._sent: defaultdict[str, SentOrders] = defaultdict(SentOrders)
         self._replacements = Replacements(clock)
 
-    @property
-    def limits(self) -> RiskLimits:
-        """The limits in force, those that are no shares of the equity."""
-        return limits_of(self._configuration.current, equity=None)
+    def limits(self, account: str) -> RiskLimits:
+        """Return an account's limits in force, those that are no shares of the equity."""
+        return limits_of(self._configuration.of(account), equity=None)
 
     def objection(self, order: ExecutorOrder) -> Refused | None:
         """Return why an entry must not be sent, or None."""
         listing = self._venues.listing(order.symbol)
         if listing is None:
             raise LookupError(f"rules of {order.symbol}: expected those of its approval, found none")
-        limits, outgoing = self.limits, _outgoing(order)
+        limits, outgoing = self.limits(order.account), _outgoing(order)
         return (
             size_is_within_limit(outgoing, listing.instrument, limits)
             or price_is_near_reference(outgoing, limits)
@@ -64,7 +63,7 @@ class Controls:
     def crowding(self, order: ExecutorOrder) -> Refused | None:
         """Return why an order must not be sent among so many messages, or None."""
         # Whoever sells is bare, and waits for no replacement.
-        limits = self._limits_beside(order) if order.role is Role.ENTRY else self.limits
+        limits = self._limits_beside(order) if order.role is Role.ENTRY else self.limits(order.account)
         return self._throttles[order.account].objection(order.role, order.strategy, limits, now_ms=self._now_ms)
 
     def sending(self, order: ExecutorOrder) -> None:
@@ -76,7 +75,7 @@ class Controls:
 
     def wait_s(self, account: str) -> float:
         """Return the seconds until there is room for a message that is no entry; 0: now."""
-        return self._until_s(self._throttles[account].room_at_ms(self.limits, now_ms=self._now_ms))
+        return self._until_s(self._throttles[account].room_at_ms(self.limits(account), now_ms=self._now_ms))
 
     def claim_s(self, order: ExecutorOrder) -> float:
         """Count a request about an order that is being sent, such as its cancel; return the seconds until it may be."""
@@ -108,7 +107,7 @@ class Controls:
     def _limits_beside(self, order: ExecutorOrder, *, messages: int = 1) -> RiskLimits:
         """Return the limits of whoever leaves to others what is kept for them, and takes so many messages at once."""
         kept = self._replacements.kept(order.account, order.chain_id) + messages - 1
-        limits = self.limits
+        limits = self.limits(order.account)
         return replace(limits, messages_per_minute_max=max(limits.messages_per_minute_max - kept, 1))
 
     def _until_s(self, at_ms: int) -> float:

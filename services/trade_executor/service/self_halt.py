@@ -53,7 +53,7 @@ class SelfHalt:
         if outcome.verdict not in (Verdict.ACCEPTED, Verdict.NOT_ACCEPTED):
             return
         tripped = self._breakers[order.account].answered(
-            self._controls.limits,
+            self._controls.limits(order.account),
             refused=outcome.reason in OUR_FAULT,
             now_ms=int(self._clock.monotonic_s() * 1_000),
         )

@@ -3,9 +3,11 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from libs.common.configuration import parse_configuration
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import (
     CandleClosed,
+    ConfigurationChanged,
     EquityMarked,
     HeartbeatSent,
     OrderApproved,
@@ -18,6 +20,7 @@ from libs.common.contracts.events import (
 )
 from libs.common.contracts.vocabulary import Role
 from libs.common.messaging.cause import Cause, enclose
+from services.audit_recorder.adapters.rows import configuration_rows
 from services.audit_recorder.domain.read_models import MinuteOf, ReadModelChanges, changes_of
 from tests.support.events import every_event
 from tests.support.raw_records import AT
@@ -119,3 +122,15 @@ def test_the_newest_trading_state_of_each_account_counts():
     newest = an_event(TradingStateChanged, revision=5)
 
     assert changes(newest, an_event(TradingStateChanged, revision=4)).states == {newest.account: newest}
+
+
+def test_each_account_has_its_row_of_the_configuration_as_it_holds_for_it():
+    own = {"engine": {"max_concurrent_positions": 2}, "risk_management": {"daily_loss_limit_pct": "1"}}
+    told = parse_configuration({"accounts": {"main": {}, "second": own}}, where="test")
+
+    rows = configuration_rows(an_event(ConfigurationChanged, configuration=told.canonical, origins={}))
+
+    assert [row[:5] for row in rows] == [
+        (1, "main", "CONSERVATIVE", Decimal("3.0"), 5),
+        (2, "second", "CONSERVATIVE", Decimal(1), 2),
+    ]

@@ -56,6 +56,20 @@ async def test_an_entry_beyond_the_executors_own_limits_does_not_leave(
     assert order.reference_price == approval.reference_price
 
 
+@pytest.mark.parametrize(("account", "reason"), [(ACCOUNT, "ORDER_NOTIONAL_IS_ABOVE_LIMIT"), ("second", "")])
+async def test_an_entry_is_held_to_the_limits_of_its_own_account(
+    exchange: FakeExchange, clock: FakeClock, account: str, reason: str
+):
+    own = {"exchange": {"accounts": [ACCOUNT, "second"]}, "accounts": {account: {"safety": {"order_notional_max": 10}}}}
+    configuration = TradingConfiguration.model_validate(own)
+    executor = await Executor(exchange=exchange, clock=clock, configuration=configuration).start()
+    approval = an_approval(clock)
+
+    await executor.approve(approval)
+
+    assert executor.order(approval.intent_id).reason == reason
+
+
 async def test_the_same_order_again_within_the_window_does_not_leave(executor: Executor, exchange, clock: FakeClock):
     exchange.fill_rate = Decimal(0)  # nothing is bought, so that nothing else stands in the way
     await executor.approve(an_approval(clock))

@@ -12,7 +12,7 @@ import pytest
 from cli.errors import CommandError
 from cli.stack.plan import check_startable
 from libs.common.configuration import load_configuration
-from libs.common.configuration.keys import flat, put
+from libs.common.configuration.keys import account_of, flat, put
 from libs.common.errors import ConfigurationError
 
 DEMO = Path(__file__).parents[3] / "config" / "demo.json"
@@ -49,6 +49,12 @@ NO_BOOLEANS = ("0", "1", "null", '"yes"', '"true"', "[]", "{}", "0.0", "NaN")
 NO_TEXTS = ("7", "true", "null", "[]", "{}", '"no such thing"', '""', "NaN", json.dumps("x" * 10_000))
 NO_LISTS = ("7", "true", "null", "{}", '"BTC/USDT"', "[null]", "[7]", "[[]]", '["no such thing"]', "[{}]", '{"0": 1}')
 OPTIONAL = {"strategy.exit_after_s", "notifications.quiet_hours", "notifications.quiet_hours_timezone"}
+OWN = {
+    "engine": {"trading_mode": "MODERATE", "max_concurrent_positions": 2},
+    "strategy": {"sizing": {"method": "risk_per_trade", "risk_pct": "0.01"}},
+    "safety": {"order_notional_max": "500", "refusals_max": 2, "liquidate_on": []},
+}
+"""What an account may have of its own: a value of every kind."""
 
 SCENARIO = {
     "crashes": [{"at_s": 1, "change_pct": 5, "over_s": 10}],
@@ -65,6 +71,8 @@ Mutation = tuple[str, str | bytes]
 def whole_text() -> str:
     content = load_configuration([DEMO]).model_dump(mode="json")
     content["market"]["generated"] = SCENARIO
+    content["exchange"]["accounts"] = ["main", "second"]
+    content["accounts"] = {"second": OWN}
     return json.dumps(content)
 
 
@@ -96,7 +104,7 @@ def wrong_for(value: Any) -> tuple[str, ...]:
 def wrong_values() -> Iterator[Mutation]:
     for key, value in flat(whole()).items():
         for raw in wrong_for(value):
-            if not (raw == "null" and key in OPTIONAL):
+            if not (raw == "null" and (key in OPTIONAL or account_of(key) is not None)):
                 yield key, with_raw(key, raw)
 
 
@@ -115,6 +123,12 @@ def wrong_entries() -> Iterator[Mutation]:
     yield "symbols", with_raw("symbols", '["BTC/USDT", "ETH/EUR"]')
     yield "symbols", with_raw("symbols", json.dumps([f"A{number}/USDT" for number in range(10, 200)]))
     yield "safety", with_raw("safety.liquidate_on", '["API_CONNECTION_LOST"]')
+    yield "accounts.second", with_raw("accounts.second.safety.liquidate_on", '["API_CONNECTION_LOST"]')
+    yield "accounts.second", with_raw("accounts.second.safety.refusals_max", "11")
+    for shared in ("symbols", "engine.trading_interval", "risk_management.stop_loss_pct", "safety.jump_rate_max"):
+        yield f"all accounts share {shared}", with_raw(f"accounts.second.{shared}", "1")
+    for name in ("secnd", "Second", "second.account", "", "x" * 33):
+        yield f"accounts.{name}", with_raw("accounts", json.dumps({name: OWN}))
 
 
 def wrong_keys() -> Iterator[Mutation]:
