@@ -1,3 +1,4 @@
+# noqa: INP001 - Docker starts it by its path
 """Asks this container's own /readyz, for Docker: exit status 0 means ready.
 
 Only `socket` is loaded: Docker starts this every few seconds in every container.

@@ -7,9 +7,10 @@ Docker mounts each file alone, with the mode that it has outside, into container
 readable and their directory is closed: outside only its owner comes in, inside only who was given the file.
 """
 
+import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,15 +23,23 @@ from libs.common.permissions import PERMISSIONS, secret_names
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o444
+TO_FILL_IN_MODE: Final = 0o644
 PASSWORD_BYTES: Final = 24
 
 TOKENS: Final = ("alertmanager-webhook", "grafana-admin", f"redis-{EXPORTER}")
 """Passwords of what is no process of ours."""
 
+TO_FILL_IN: Final[Mapping[str, str]] = {"notification-channels": "{}\n", "dead-man-url": ""}
+"""What only the user knows, and what stands there until then: no channel, and no dead man's switch."""
+
 OPERATOR_KEY: Final = "operator.pem"
 OPERATORS: Final = "operators.json"
 ANCHOR_KEY: Final = "audit-anchor-key"
 REDIS_ACCESS: Final = "redis-users.acl"
+
+EXPORTER_PASSWORDS: Final = f"redis-{EXPORTER}.json"
+EXPORTER_ADDRESS: Final = f"redis://{EXPORTER}@redis:6379"
+"""How the exporter names Redis, and so finds its password in the file."""
 
 LIVE_KEYS: Final = ("exchange-trade.json", "exchange-read.json", "exchange-watchdog.json")
 """What trading for real needs besides: the exchange's keys, which nobody but the exchange can make."""
@@ -62,11 +71,11 @@ def make_secrets(directory: Path) -> Made:
     written: list[str] = []
     kept: list[str] = []
 
-    def make(name: str, content: Callable[[], bytes]) -> None:
+    def make(name: str, content: Callable[[], bytes], *, mode: int = FILE_MODE) -> None:
         path = directory / name
         (kept if path.exists() else written).append(name)
         if not path.exists():
-            _write(path, content())
+            _write(path, content(), mode=mode)
 
     def derive(name: str, content: bytes) -> None:
         path = directory / name
@@ -75,6 +84,8 @@ def make_secrets(directory: Path) -> Made:
         if not is_same:
             _write(path, content)
 
+    for name, content in TO_FILL_IN.items():
+        make(name, content.encode, mode=TO_FILL_IN_MODE)
     for name in (*secret_names(), *TOKENS):
         make(name, lambda: secrets.token_urlsafe(PASSWORD_BYTES).encode())
     make(OPERATOR_KEY, lambda: _operator_key(directory))
@@ -82,6 +93,7 @@ def make_secrets(directory: Path) -> Made:
     users = [name for name, permissions in PERMISSIONS.items() if permissions.redis]
     passwords = {user: (directory / f"redis-{user}").read_text().strip() for user in (*users, EXPORTER)}
     derive(REDIS_ACCESS, access_list(passwords).encode())
+    derive(EXPORTER_PASSWORDS, json.dumps({EXPORTER_ADDRESS: passwords[EXPORTER]}).encode())
     missing = tuple(name for name in LIVE_KEYS if not (directory / name).exists())
     return Made(written=tuple(sorted(written)), kept=tuple(sorted(kept)), missing=missing)
 
@@ -98,13 +110,13 @@ def enrol_operator(directory: Path, operators_file: Path) -> bool:
     return True
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, mode: int = FILE_MODE) -> None:
     """Write a file whole or not at all."""
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-        os.fchmod(file.fileno(), FILE_MODE)
+        os.fchmod(file.fileno(), mode)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
