@@ -52,6 +52,10 @@ class Postgres:
             RetryableError: The server is down.
         """
         await asyncio.sleep(self.chance.uniform(0.0001, self.delay_s_max))
+        self.require_up()
+
+    def require_up(self) -> None:
+        """Raise an error if the server is down."""
         if self.down:
             raise RetryableError("Postgres: expected a connection, found none")
 
@@ -101,6 +105,9 @@ class SimulatedDatabase:
     async def reach(self) -> None:
         """Wait for an answer; a session that was ended says so once, and the pool has others."""
         await self.postgres.answer()
+        self._require_session()
+
+    def _require_session(self) -> None:
         if self.holder in self.schema.ended:
             self.schema.ended.discard(self.holder)
             raise RetryableError("Postgres: the session was ended")
@@ -108,15 +115,15 @@ class SimulatedDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["SimulatedTransaction"]:
         """Lend a transaction that commits when the block ends without an error."""
-        await self.reach()
+        self.postgres.require_up()  # it begins with its first statement
+        self._require_session()
         transaction = SimulatedTransaction(self)
         yield transaction
         await self.reach()
         await self.postgres.machine.reach("before commit")
         if self.postgres.full:
             raise RetryableError("Postgres: expected a commit, found a full disk")
-        if self.holder in self.schema.ended:
-            await self.reach()
+        self._require_session()
         transaction.commit()
         self.postgres.on_commit(self.role, CURRENT.get())
         await self.postgres.machine.reach("committed")

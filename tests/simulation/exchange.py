@@ -32,8 +32,8 @@ PRICES: Final = {"BTCUSDT": 5_000_000, "ETHUSDT": 300_000}
 """Where the walks begin, in ticks of 0.01 USDT."""
 
 LOT_STEPS: Final = {"BTCUSDT": "0.00001", "ETHUSDT": "0.0001"}
-TURN_S: Final = 0.1
 QUOTE_MS: Final = 250
+TURN_S: Final = QUOTE_MS / 1_000
 JUMP_RATE: Final = 0.004
 
 

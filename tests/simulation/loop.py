@@ -9,8 +9,8 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, ContextVar
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextvars import Context, ContextVar, copy_context
 from enum import Enum, auto
 from random import Random
 from typing import Any, Final, TypeVar
@@ -43,7 +43,7 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.life = Life.RUNNING
-        self.ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[Turn] = deque()
 
     def __repr__(self) -> str:
         return f"{self.name} ({self.life.name.lower()})"
@@ -65,6 +65,26 @@ class Process:
 
 WORLD: Final = Process("world")
 CURRENT: Final[ContextVar[Process]] = ContextVar("process", default=WORLD)
+
+
+class Turn(asyncio.TimerHandle):
+    """A callback that waits for its turn or its time, without what asyncio keeps for debugging."""
+
+    __slots__ = ("arguments", "callback", "context", "is_cancelled")
+
+    def __init__(self, callback: Callable[..., object], arguments: Sequence[Any], context: Context | None) -> None:
+        self.callback = callback
+        self.arguments = arguments
+        self.context = copy_context() if context is None else context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Have it passed over."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Return whether it is passed over."""
+        return self.is_cancelled
 
 
 class NumberedTask(asyncio.Task[Any]):
@@ -111,9 +131,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._now_s = 0.0
         self._order = itertools.count()
         self.numbers = itertools.count(1)
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
-        self._processes: dict[Process, None] = {}
-        self._dead: dict[Process, None] = {}
+        self._timers: list[tuple[float, int, Turn]] = []
+        self._waiting: dict[Process, None] = {}  # that have something to run, if they may
+        self._known: dict[Process, None] = {}
         self._steps_now = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self._tasks_kept_max = TASKS_KEPT_MAX
@@ -138,22 +158,23 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def end(self) -> None:
         """Cancel everything that is left, whoever it belongs to, so that nothing is torn down by the collector."""
         self._ending = True
-        self._processes = {**self._dead, **self._processes}
-        for process in self._processes:
+        for process in self._known:
             process.life = Life.RUNNING
+            if process.ready:
+                self._waiting[process] = None
         asyncio._set_running_loop(self)
         try:
             for _ in range(ROUNDS_OF_THE_END_MAX):
                 tasks = [task for task in self._tasks if not task.done()]
                 for task in tasks:
                     task.cancel()
-                while tasks and any(process.ready for process in self._processes):
+                while tasks and self._waiting:
                     self._step()
         finally:
             asyncio._set_running_loop(None)
 
     def _step(self) -> None:
-        runnable = [process for process in self._processes if process.ready and process.life is RUNNING]
+        runnable = [process for process in self._waiting if process.life is RUNNING]
         if not runnable:
             self._let_time_pass()
             return
@@ -164,9 +185,11 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 f"{self.steps} steps, {self._steps_now} of them at {self._now_s:.3f} s\n{self.state()}"
             )
         process = runnable[0] if len(runnable) == 1 else runnable[int(self._chance.random() * len(runnable))]
-        handle = process.ready.popleft()
-        if not handle._cancelled:
-            handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # what Handle._run does
+        turn = process.ready.popleft()
+        if not process.ready:
+            del self._waiting[process]
+        if not turn.is_cancelled:
+            turn.context.run(turn.callback, *turn.arguments)
 
     def _let_time_pass(self) -> None:
         timers = self._timers
@@ -175,20 +198,20 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 f"nobody can run at {self._now_s:.3f} s, and nothing is going to happen\n{self.state()}"
             )
         self._steps_now = 0
-        self._now_s = max(self._now_s, timers[0][0])
-        while timers and timers[0][0] <= self._now_s:
+        self._now_s = now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= now_s:
             self._put(heapq.heappop(timers)[2])
 
-    def _put(self, handle: asyncio.Handle) -> None:
-        if handle._cancelled:
+    def _put(self, turn: Turn) -> None:
+        if turn.is_cancelled:
             return
-        process = handle._context.get(CURRENT, WORLD)  # type: ignore[attr-defined]  # where it was started from
-        if process.life is DEAD:  # kept for `end`, which must close its coroutines
-            self._processes.pop(process, None)
-            self._dead[process] = None
-        else:
-            self._processes[process] = None
-        process.ready.append(handle)
+        process = turn.context.get(CURRENT, WORLD)  # where it was started from
+        if not process.ready:
+            self._known[process] = None
+            self._waiting[process] = None
+        process.ready.append(turn)  # of a dead one too: `end` must close its coroutines
+        if process.life is DEAD:
+            self._waiting.pop(process, None)
 
     def state(self) -> str:
         """Return who waits where."""
@@ -209,9 +232,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback when its process's turn has come."""
-        handle = asyncio.Handle(callback, args, self, context)
-        self._put(handle)
-        return handle
+        turn = Turn(callback, args, context)
+        self._put(turn)
+        return turn
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]  # the same
 
@@ -225,12 +248,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run a callback at a time."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = Turn(callback, args, context)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its time comes."""
 
     def create_future(self) -> "asyncio.Future[Any]":
         """Return a future of this loop."""

@@ -48,6 +48,8 @@ STEPS: Final = (
 STORES: Final = ("flush", "redis", "kafka", "postgres", "doubled", "lost", "full")
 REST_S_MAX: Final = 240.0
 PROBE_S_MAX: Final = 60.0
+QUARANTINE_S: Final = 6.0
+"""A tenth of the real one, in which nothing happens but that time passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Plan:
         traps: What happens for certain, and `faults` to the first orders and cancels.
         weather: How the way is at the beginning, `doubled_rate` and `kafka_delay_s` the broker.
         exchange: The configuration's section of this name.
+        quarantine_s: How long the executor counts an order that was not found.
     """
 
     seconds: float = 22.0
@@ -86,6 +89,7 @@ class Plan:
     doubled_rate: float = 0.0
     kafka_delay_s: float = 0.01
     exchange: Mapping[str, Any] = field(default_factory=dict)
+    quarantine_s: float = QUARANTINE_S
 
 
 CALM: Final = Plan(

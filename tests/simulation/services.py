@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import lru_cache
 from logging import CRITICAL
 from pathlib import Path
 from random import Random
@@ -20,10 +21,12 @@ import services.risk_manager.__main__ as risk_manager
 import services.trade_executor.__main__ as trade_executor
 import services.watchdog.__main__ as watchdog
 from libs.common.configuration import load_sourced
+from libs.common.contracts.codec import decode
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.messaging.publisher import Publisher
 from libs.common.runtime import Runtime
+from libs.common.runtime.running import HEARTBEAT_INTERVAL_S
 from libs.common.settings import ServiceSettings
 from libs.common.storage.redis import RedisStore
 from services.position_manager.settings import Settings as PositionSettings
@@ -57,7 +60,7 @@ SERVE: Final[Mapping[str, Callable[[Any], Awaitable[None]]]] = {
     "position_manager": position_manager.serve,
     "watchdog": watchdog.serve,
 }
-HEALTH_PORT: Final = "health:1"
+RECORDS_DECODED_MAX: Final = 1_000
 
 
 class Bound:
@@ -125,7 +128,15 @@ class SimulatedRuntime(Runtime[Any]):
 class System:
     """One installation: its stores and what its processes are told at their start."""
 
-    def __init__(self, machine: Machine, network: Network, directory: Path, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        network: Network,
+        directory: Path,
+        configuration: Mapping[str, Any],
+        *,
+        quarantine_s: float,
+    ) -> None:
         chance = machine.chance
         self.machine = machine
         self.network = network
@@ -134,7 +145,7 @@ class System:
         self.shared = SharedState(machine, chance)
         self.openings = {key: balance.total for key, balance in network.exchange.truth.balances.items()}
         self.halt_dir = directory / "halt"
-        self.settings = _settings(directory, configuration)
+        self.settings = _settings(directory, configuration, quarantine_s)
         self.configuration = load_sourced(self.settings["risk_manager"].config_files, {}).configuration
         self.tables, self.ledger, self.risk = Tables(), FakeLedger(), FakeRiskRecords()
         self.postgres.schemas = {
@@ -151,13 +162,13 @@ class System:
             self.network.healthy[f"{service}.sim"] = lambda: runtime.health
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(runtime.publisher.run(), name="publisher")
-                tasks.create_task(every(1.0, runtime.beat, clock=runtime.clock), name="heartbeats")
+                tasks.create_task(every(HEARTBEAT_INTERVAL_S, runtime.beat, clock=runtime.clock), name="heartbeats")
                 await SERVE[service](runtime)
 
         self.machine.start(service, run)
 
 
-def _settings(directory: Path, configuration: Mapping[str, Any]) -> dict[str, ServiceSettings]:
+def _settings(directory: Path, configuration: Mapping[str, Any], quarantine_s: float) -> dict[str, ServiceSettings]:
     for name in ("postgres-risk_manager", "postgres-trade_executor", "postgres-position_manager", "redis"):
         (directory / name).write_text("secret")
     (directory / "keys.json").write_text(
@@ -178,8 +189,8 @@ def _settings(directory: Path, configuration: Mapping[str, Any]) -> dict[str, Se
         "start_active": True,
     }
     targets = {name: f"http://{name}.sim/healthz" for name in ("trade_executor", "risk_manager")}
-    watching: dict[str, Any] = {"watchdog": {"targets": targets}}
-    return {name: kind(**common, **watching.get(name, {})) for name, kind in SETTINGS.items()}
+    own: dict[str, Any] = {"watchdog": {"targets": targets}, "trade_executor": {"quarantine_s": quarantine_s}}
+    return {name: kind(**common, **own.get(name, {})) for name, kind in SETTINGS.items()}
 
 
 @contextmanager
@@ -208,6 +219,8 @@ def simulated_surroundings(system: System) -> Iterator[None]:
         "aiohttp.ClientSession": network.session,
         "aiohttp.TCPConnector": lambda **_: None,
         "libs.common.messaging.ownership.asyncpg.connect": connect,
+        "libs.common.runtime.surroundings.metrics.MESSAGES_HANDLED.collect": tuple,  # nobody in a story looks at it
+        "libs.common.messaging.records.decode": lru_cache(RECORDS_DECODED_MAX)(decode),  # once for all who read it
         "services.position_manager.__main__.open_symbols": no_symbols,
         "services.position_manager.__main__.trailing_times": no_times,
         "services.trade_executor.__main__.SystemRandom": randomness,

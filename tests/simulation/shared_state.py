@@ -79,7 +79,11 @@ class SharedState:
 
     async def answer(self) -> None:
         """Take the time of a round trip."""
-        await asyncio.sleep(self.chance.uniform(0.0001, self.delay_s_max))
+        await asyncio.sleep(self.chance.uniform(0.0002, 2 * self.delay_s_max))
+        self.is_reachable()
+
+    def is_reachable(self) -> None:
+        """Raise an error if nobody listens."""
         if self.down:
             raise RedisConnectionError("simulated: nobody answers")
 
@@ -94,7 +98,10 @@ class _Client:
         carry_out = _SCRIPTS[source]
 
         async def script(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
-            await self._state.answer()
+            if self._state.chance.random() < 0.5:  # at the end of the round trip
+                await self._state.answer()
+                return carry_out(self._state, list(keys), list(args))
+            self._state.is_reachable()
             answer = carry_out(self._state, list(keys), list(args))
             await self._state.answer()
             return answer

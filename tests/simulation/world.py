@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from libs.common.contracts.event import Event
 from libs.common.contracts.events import (
     CandleClosed,
     HeartbeatSent,
@@ -24,6 +25,7 @@ from libs.common.contracts.events import (
 )
 from libs.common.contracts.vocabulary import Role, Side
 from libs.common.storage import keys
+from services.trade_executor.domain.orders import DOUBT
 from tests.simulation.exchange import SimulatedExchange
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.machine import BEGIN, Machine, SimulatedClock
@@ -45,6 +47,8 @@ REEL_S: Final = 64
 COMMANDS_APART_S: Final = 5.0
 WATCHED_EVERY: Final = 4
 """In every so many stories the watchdog looks on, which halts what is dead for too long."""
+UNSCALED_EVERY: Final = 10
+"""In every so many stories the quarantine takes as long as it really does."""
 
 
 @dataclass
@@ -79,7 +83,7 @@ class World(Trouble):
         self.network = Network(self.machine, self.exchange, seed)
         exchange = {"entry_lists": seed % 4 > 0, **plan.exchange}  # every fourth story is that of symbols without lists
         configuration = {**CONFIGURATION, "exchange": exchange}
-        self.system = System(self.machine, self.network, directory, configuration)
+        self.system = System(self.machine, self.network, directory, configuration, quarantine_s=plan.quarantine_s)
         self.witness = Witness(self.system, self.exchange, EXPOSURE_MAX)
         self._signals = 0
         self._updates = 0
@@ -190,11 +194,12 @@ class World(Trouble):
     async def _market(self) -> None:
         """Do what the market monitor does."""
         while True:
+            news: list[Event] = [self._heartbeat_of_the_recorder()]
             for symbol in SYMBOLS:
-                await self._show(symbol)
+                news += self._show(symbol)
                 if self.plan.trails and self._troubled:  # afterwards every stop comes to rest
-                    await self._close_candle(symbol)
-            await self._publish(self._heartbeat_of_the_recorder())
+                    news.append(self._closed_candle(symbol))
+            await self._publish(*news)
             await asyncio.sleep(1.0)
 
     def _heartbeat_of_the_recorder(self) -> HeartbeatSent:
@@ -212,13 +217,13 @@ class World(Trouble):
             started_at=BEGIN,
         )
 
-    async def _show(self, symbol: str) -> None:
+    def _show(self, symbol: str) -> Sequence[Event]:
         now, bid = self.machine.clock.now(), self.exchange.bid(symbol)
         ask = bid + TICK
         self._updates += 1
         prices = f'{{"bid": "{bid}", "ask": "{ask}", "at": "{now.isoformat()}"}}'
         self.system.shared.set(keys.latest_price(symbol), prices, 60_000)
-        await self._publish(
+        return (
             QuoteChanged(
                 occurred_at=now,
                 symbol=symbol,
@@ -239,24 +244,22 @@ class World(Trouble):
             ),
         )
 
-    async def _close_candle(self, symbol: str) -> None:
+    def _closed_candle(self, symbol: str) -> CandleClosed:
         """Say how high a price has been in the last second: what trails follows it."""
         closed_at = self.machine.clock.now().replace(microsecond=0)
         bid = self.exchange.bid(symbol)
-        await self._publish(
-            CandleClosed(
-                occurred_at=closed_at,
-                symbol=symbol,
-                interval_s=1,
-                open_at=closed_at - timedelta(seconds=1),
-                close_at=closed_at,
-                open=bid,
-                high=bid,
-                low=bid,
-                close=bid,
-                volume=Decimal(1),
-                trades=1,
-            )
+        return CandleClosed(
+            occurred_at=closed_at,
+            symbol=symbol,
+            interval_s=1,
+            open_at=closed_at - timedelta(seconds=1),
+            close_at=closed_at,
+            open=bid,
+            high=bid,
+            low=bid,
+            close=bid,
+            volume=Decimal(1),
+            trades=1,
         )
 
     async def _signal(self) -> None:
@@ -289,10 +292,16 @@ class World(Trouble):
         return (bid * TRAILING_RATE).quantize(TICK) if self.plan.trails and self._signals % 2 else None
 
 
+def plan_of(seed: int) -> Plan:
+    """Return what may happen in the story of a seed."""
+    plan = Plan(watchdog=seed % WATCHED_EVERY == 0)
+    return plan if seed % UNSCALED_EVERY else replace(plan, quarantine_s=DOUBT.quarantine.total_seconds())
+
+
 def simulate(seed: int, plan: Plan | None = None) -> Outcome:
     """Live the story of a seed and return how it ended."""
     with tempfile.TemporaryDirectory() as directory:
-        world = World(seed, plan or Plan(watchdog=seed % WATCHED_EVERY == 0), Path(directory))
+        world = World(seed, plan or plan_of(seed), Path(directory))
         with simulated_surroundings(world.system):
             gc.disable()  # what a story leaves is freed after it
             try:
