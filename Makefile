@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs chaos simulate mutants coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos simulate mutants coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -10,6 +10,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 MEASURE := $(BIN)/coverage run
 KILLS ?= 30
+IMAGE_MB_MAX := 250
 SOURCES := libs services cli tests benchmarks deploy
 
 help: ## List the targets
@@ -52,6 +53,17 @@ test-e2e: $(READY) ## The whole stack, end to end
 
 test-programs: $(READY) ## Programs that nobody here wrote, on the paper exchange; fetches them once, 750 MB
 	$(PYTEST) tests/programs --timeout 600
+
+test-compose: $(READY) ## Deployments with docker compose, where a Docker engine answers: trading, restarts, every permission, secrets
+	$(PYTEST) tests/compose --timeout 3600
+
+images: ## Build the images of the deployment, and print how large they are
+	@COMPOSE_PROFILES=paper,monitoring docker compose build
+	@docker image ls --filter "reference=crypto-trader-pro/*"
+	@base=$$(docker image inspect --format '{{.Size}}' python:3.13-slim); \
+	 ours=$$(docker image inspect --format '{{.Size}}' crypto-trader-pro/trading:$${TRADER_BUILD:-local}); \
+	 echo "trading: $$(((ours - base) / 1000000)) MB over its base, at most $(IMAGE_MB_MAX)"; \
+	 test $$((ours - base)) -le $$(($(IMAGE_MB_MAX) * 1000000))
 
 chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=30 SEED=n REPORT=FILE)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
