@@ -1,0 +1,99 @@
+"""Alerts about Kafka, Redis and Postgres, as their exporters see them."""
+
+from typing import Final
+
+from deploy.monitoring import limits
+from deploy.monitoring.alert import Alert, Severity
+
+STORES: Final = (
+    Alert(
+        name="KafkaDown",
+        severity=Severity.PAGE,
+        measure='up{job="kafka"}',
+        operator="<",
+        threshold=1,
+        during=10,
+        summary="Kafka does not answer",
+        description="No event travels. Halts still work by Redis and file. Look at the broker's log and its disk.",
+    ),
+    Alert(
+        name="RedisDown",
+        severity=Severity.PAGE,
+        measure='redis_up{job="redis"}',
+        operator="<",
+        threshold=1,
+        during=10,
+        summary="Redis does not answer",
+        description="Permits lapse, so nothing is entered. Its content is rebuilt from Postgres when it is back.",
+    ),
+    Alert(
+        name="PostgresDown",
+        severity=Severity.PAGE,
+        measure='pg_up{job="postgres"}',
+        operator="<",
+        threshold=1,
+        during=10,
+        summary="Postgres does not answer",
+        description="Nothing is decided and nothing is forgotten. Look at its log and its disk.",
+    ),
+    Alert(
+        name="ExporterDown",
+        severity=Severity.TICKET,
+        measure='up{job=~"redis|postgres"}',
+        operator="<",
+        threshold=1,
+        during=60,
+        summary="The exporter of {{ $labels.job }} does not answer",
+        description="The store itself may be well, but nobody watches it. Restart the exporter.",
+    ),
+    Alert(
+        name="KafkaPartitionsOffline",
+        severity=Severity.PAGE,
+        measure="sum by (job) (kafka_controller_offline_partitions)",
+        operator=">",
+        threshold=0,
+        summary="Partitions of Kafka have no leader",
+        description=(
+            "What belongs there cannot be written or read. A broker's disk is gone, or too many brokers are down."
+        ),
+    ),
+    Alert(
+        name="KafkaUnderReplicated",
+        severity=Severity.TICKET,
+        measure="sum by (job) (kafka_server_under_replicated_partitions)",
+        operator=">",
+        threshold=0,
+        during=60,
+        summary="Partitions of Kafka have fewer copies than they should",
+        description="Nothing is lost yet. Bring the missing broker back before another one goes.",
+    ),
+    Alert(
+        name="RedisMemoryHigh",
+        severity=Severity.TICKET,
+        measure='redis_memory_used_bytes{job="redis"} / (redis_memory_max_bytes{job="redis"} > 0)',
+        operator=">",
+        threshold=limits.MEMORY_USED,
+        summary="Redis is running out of memory",
+        description="When it is full it refuses writes, and permits lapse. Give it more, or find what grows.",
+    ),
+    Alert(
+        name="RedisPersistenceFailing",
+        severity=Severity.PAGE,
+        measure='redis_aof_last_write_status{job="redis"}',
+        operator="<",
+        threshold=1,
+        during=10,
+        summary="Redis cannot write its log to disk",
+        description="It refuses writes, so permits lapse. Mostly the disk is full.",
+    ),
+    Alert(
+        name="PostgresConnectionsHigh",
+        severity=Severity.TICKET,
+        measure="sum by (job) (pg_stat_database_numbackends) / on (job) max by (job) (pg_settings_max_connections)",
+        operator=">",
+        threshold=limits.CONNECTIONS_USED,
+        during=60,
+        summary="Postgres is running out of connections",
+        description="Services that start will not get in. See who holds them: pg_stat_activity.",
+    ),
+)
