@@ -16,6 +16,7 @@ from benchmarks import backtest, footprint, recovery, risk
 from benchmarks.figures import Measurement, table
 from benchmarks.halt import measuring as halt
 from benchmarks.pipeline import measuring as pipeline
+from benchmarks.protection import measuring as protection
 from benchmarks.stacks import BenchmarkError, load, say, write_json
 from libs.common.errors import RetryableError
 from libs.embedded.errors import EmbeddedError
@@ -32,6 +33,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "pipeline": lambda options: pipeline.measure(count=options.count),
     "risk": lambda options: risk.measure(count=options.decisions),
     "halt": lambda options: halt.measure(count=options.halts, delay_ms_max=options.delay_ms),
+    "protection": lambda options: protection.measure(count=options.positions, deaths=options.deaths),
     "backtest": lambda _options: backtest.measure(),
     "footprint": lambda _options: footprint.measure(),
     "recovery": lambda _options: recovery.measure(),
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--decisions", type=int, default=5_000, help="decisions of the risk check (5000)")
     parser.add_argument("--halts", type=int, default=25, help="halts with everything up (25)")
     parser.add_argument("--delay-ms", type=int, default=0, help="how late orders reach the exchange at most (0)")
+    parser.add_argument("--positions", type=int, default=100, help="positions with, and without, order lists (100)")
+    parser.add_argument("--deaths", type=int, default=10, help="kills of the executor as an entry fills (10)")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,7 +205,12 @@ class Arena:
 
 @asynccontextmanager
 async def open_arena(
-    root: Path, *, seed: int, standby: bool = False, settings: Mapping[str, Mapping[str, str]] = SETTINGS
+    root: Path,
+    *,
+    seed: int,
+    standby: bool = False,
+    settings: Mapping[str, Mapping[str, str]] = SETTINGS,
+    change: Callable[[Service], Service] = lambda service: service,
 ) -> AsyncIterator[Arena]:
     """Start a stack that trades as often as it can; leaving it stops the stack.
 
@@ -214,6 +219,7 @@ async def open_arena(
         seed: Of its market.
         standby: Run a second executor beside the first.
         settings: Environment variables by service.
+        change: What else is different about a service.
 
     Raises:
         EmbeddedError: It does not start.
@@ -222,7 +228,7 @@ async def open_arena(
     async with open_stack(root, on_event=history.note) as stack:
         composition = Composition(stack=stack, configuration=_configuration(seed), start_active=True)
         composition.prepare()
-        services = [_prompt(service, settings.get(service.name, {})) for service in composition.services()]
+        services = [change(_prompt(service, settings.get(service.name, {}))) for service in composition.services()]
         if standby:
             services = _with_standby(services)
         await stack.start(services, composition.jobs())

@@ -4,7 +4,8 @@ Invariant: each fault ends by itself.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +49,16 @@ MENU: Final[tuple[Mapping[str, Any], ...]] = (
 _ANSWER_S_MAX: Final = 5.0
 
 
+async def strikes(exchange_dir: Path) -> int:
+    """Return how often a fault has struck lately.
+
+    Raises:
+        ClientError, OSError, TimeoutError: The exchange is not there to be asked.
+    """
+    async with _admin(exchange_dir) as (session, url), session.get(f"{url}/strikes") as response:
+        return len((await response.json())["strikes"])
+
+
 async def arm(exchange_dir: Path, fault: Mapping[str, Any]) -> None:
     """Arm a fault at the exchange whose admin API is told in its directory.
 
@@ -55,12 +66,17 @@ async def arm(exchange_dir: Path, fault: Mapping[str, Any]) -> None:
         ClientError, OSError, TimeoutError: It is not there to be asked.
         ValueError: It does not know the fault.
     """
-    admin = json.loads((exchange_dir / "admin.json").read_text(encoding="utf-8"))
-    headers = {"Authorization": f"Bearer {admin['key']}"}
-    timeout = aiohttp.ClientTimeout(total=_ANSWER_S_MAX)
     async with (
-        aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-        session.post(f"{admin['url']}/faults", json={"for_s": ARMED_S, **fault}) as response,
+        _admin(exchange_dir) as (session, url),
+        session.post(f"{url}/faults", json={"for_s": ARMED_S, **fault}) as response,
     ):
         if not response.ok:
             raise ValueError(f"{fault}: expected a fault of the exchange's menu, found {await response.text()}")
+
+
+@asynccontextmanager
+async def _admin(exchange_dir: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    admin = json.loads((exchange_dir / "admin.json").read_text(encoding="utf-8"))
+    headers = {"Authorization": f"Bearer {admin['key']}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=_ANSWER_S_MAX)) as session:
+        yield session, admin["url"]
