@@ -1,10 +1,12 @@
 """Which files are generated, and what stands in each."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from deploy.monitoring.dashboards import DASHBOARDS
 from deploy.monitoring.routing import routing
 from deploy.monitoring.rules import rule_files
 from deploy.monitoring.trials import GROUPS
@@ -13,7 +15,7 @@ from deploy.monitoring.trials_types import STEP
 DEPLOY: Final = Path(__file__).resolve().parents[1]
 PROMETHEUS: Final = DEPLOY / "prometheus"
 ALERTMANAGER: Final = DEPLOY / "alertmanager"
-DASHBOARDS: Final = DEPLOY / "grafana" / "dashboards"
+GRAFANA: Final = DEPLOY / "grafana" / "dashboards"
 _HEADER: Final = "# Written by `make docs` from deploy/monitoring: change it there.\n"
 
 
@@ -23,6 +25,9 @@ def generated() -> dict[Path, str]:
     files |= {PROMETHEUS / "tests" / name: _yaml(content) for name, content in trial_files().items()}
     files[ALERTMANAGER / "alertmanager.yml"] = _yaml(routing(outside=False))
     files[ALERTMANAGER / "alertmanager-outside.yml"] = _yaml(routing(outside=True))
+    for dashboard in DASHBOARDS:
+        name = dashboard.uid.removeprefix("trader-") + ".json"
+        files[GRAFANA / name] = json.dumps(dashboard.model(), indent=2, ensure_ascii=False) + "\n"
     return files
 
 

@@ -19,6 +19,8 @@ from deploy.monitoring.trials import TRIALS
 from tests.support.documents import ROOT, RUNBOOK, anchors
 from tests.support.promql import metrics_of
 
+GENERATED = generated()
+KNOWN = known_metrics()
 PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
 ENTRIES = re.split(r"^## ", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)
 by_name = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
@@ -27,27 +29,27 @@ with_promtool = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("path", generated(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_generated_files_are_fresh(path: Path):
-    assert path.read_text(encoding="utf-8") == generated()[path], "run `make docs`"
+    assert path.read_text(encoding="utf-8") == GENERATED[path], "run `make docs`"
 
 
 def test_nothing_else_lies_beside_the_generated_files():
-    for directory in {path.parent for path in generated()}:
-        assert set(directory.iterdir()) <= set(generated()), directory
+    for directory in {path.parent for path in GENERATED}:
+        assert set(directory.iterdir()) <= set(GENERATED), directory
 
 
 @by_name
 def test_an_alert_names_only_metrics_that_somebody_serves(alert: Alert):
     named = metrics_of(alert.expression)
 
-    assert named <= known_metrics() | RECORDED.keys()
+    assert named <= KNOWN | RECORDED.keys()
     assert named or alert.name == "Watchdog"
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_recording_names_only_metrics_that_somebody_serves(name: str):
-    assert metrics_of(RECORDED[name]) <= known_metrics()
+    assert metrics_of(RECORDED[name]) <= KNOWN
 
 
 @by_name
