@@ -13,6 +13,7 @@ import aiohttp
 
 from cli.errors import ExitStatus
 from cli.logs import log_to_file
+from cli.stack.exchange_settings import exchange_environment
 from libs.common.configuration.market import MarketSection
 from libs.embedded.directory import DataDirectory
 from libs.embedded.errors import EXIT_NOT_RUNNING, EmbeddedError
@@ -55,21 +56,12 @@ def exchange_service(
         data_dir: Its own data directory.
         scenario_file: What is to happen on the generated market.
     """
-    environment = {
-        "PAPER_EXCHANGE_HOST": LOOPBACK,
-        "PAPER_EXCHANGE_PORT": str(port),
-        "PAPER_EXCHANGE_DATA_DIR": str(data_dir),
-        "PAPER_EXCHANGE_MARKET": market.source,
-        "PAPER_EXCHANGE_SEED": str(market.seed),
-        "PAPER_EXCHANGE_SPEED": str(market.speed),
-        "PAPER_EXCHANGE_SYMBOLS": ",".join(symbol.replace("/", "") for symbol in symbols),
-    }
-    if market.source == "generated" and scenario_file is not None:
-        environment["PAPER_EXCHANGE_SCENARIO_FILE"] = str(scenario_file)
     return Service(
         name=EXCHANGE,
         command=python_module(f"services.{EXCHANGE}"),
-        environment=environment,
+        environment=exchange_environment(
+            market, symbols, host=LOOPBACK, port=port, data_dir=data_dir, scenario_file=scenario_file
+        ),
         health_port_variable="PAPER_EXCHANGE_HEALTH_PORT",
     )
 

@@ -21,7 +21,8 @@ JOBS = {"access", "topics", "database", "operators", "exchange_keys", "arming"}
 RUN_BY_HAND = {"trader"}
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("crypto-trader-pro/trading:")}
 PUBLISHED = {"grafana", "prometheus"}
-OUTWARD = {"market_monitor", "trade_executor", "position_manager", "watchdog", "notifier", "alertmanager"}
+ASKING_THE_EXCHANGE = {"market_monitor", "risk_manager", "trade_executor", "position_manager", "watchdog"}
+OUTWARD = ASKING_THE_EXCHANGE | {"notifier", "alertmanager"}
 STORES = {"kafka", "redis", "postgres"}
 STOP_S_MIN = 20
 """An orderly stop of a service takes at most 11 s."""
@@ -125,6 +126,25 @@ def test_only_the_proxy_reaches_outside():
     assert {name for name in SERVICES if "outside" in networks(name)} == {"proxy"}
     assert {name for name in SERVICES if "published" in networks(name)} == PUBLISHED & SERVICES.keys()
     assert {name for name in SERVICES if "outward" in networks(name)} - {"proxy"} == OUTWARD & SERVICES.keys()
+
+
+def test_the_exchange_is_reached_by_those_who_ask_it():
+    assert {name for name in SERVICES if "exchange" in networks(name)} == {
+        *ASKING_THE_EXCHANGE,
+        *("paper_exchange", "trader", "prometheus"),
+    }
+    asking = {
+        name
+        for name in WATCHED
+        for path in (ROOT / "services" / name).rglob("*.py")
+        if "exchange_rest_url" in path.read_text(encoding="utf-8")
+    }
+    assert asking == ASKING_THE_EXCHANGE - {"watchdog"}
+
+
+def test_who_reaches_outside_is_told_of_the_proxy():
+    for name in OUTWARD:
+        assert SERVICES[name]["environment"]["HTTPS_PROXY"] == "http://proxy:8888"
 
 
 def test_what_is_published_cannot_reach_outside_by_it():
