@@ -93,8 +93,9 @@ format: $(READY) ## Format the code
 bench: $(READY) ## The budgets: ratios against a baseline in the same run; writes bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(READY) ## Write the generated documents: docs/asyncapi.json, config/schema.json
+docs: $(READY) ## Write the generated files: docs/asyncapi.json, config/schema.json, alert rules, dashboards
 	$(BIN)/python -m libs.common.contracts
+	$(BIN)/python -m deploy.monitoring
 
 clean: ## Remove what was built and downloaded here (not .data)
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
