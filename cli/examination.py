@@ -1,5 +1,6 @@
 """What `trader doctor` looks at; each finding says what was found and what to do about it."""
 
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from cli.errors import CommandError
-from cli.place import Place, find_place
+from cli.place import DEPLOYED, Place, find_place
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.topics import TOPICS
 from libs.common.errors import RetryableError
@@ -46,7 +47,7 @@ class Finding:
 
 async def examine(data_dir: Path) -> list[Finding]:
     """Look at the machine, and at the stack if one runs."""
-    findings = [_java(), _disk(data_dir)]
+    findings = [_disk(data_dir)] if DEPLOYED in os.environ else [_java(), _disk(data_dir)]
     try:
         place = find_place(data_dir)
     except CommandError as error:

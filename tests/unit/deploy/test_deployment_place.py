@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from cli import examination
 from cli.deployment.place import Deployment
-from cli.place import DEPLOYED, find_place
+from cli.examination import Finding
+from cli.place import DEPLOYED, Place, find_place
 from libs.common.errors import ConfigurationError
 
 ROW = {"name": "risk_manager", "ready": True, "uptime_s": 3.5}
@@ -63,6 +65,18 @@ async def test_its_processes_are_those_that_told_of_themselves(secrets: Path):
     database: Any = FakeDatabase()
 
     assert await find_place(secrets).process_rows(database) == [ROW]
+
+
+async def test_a_doctor_asks_a_deployment_for_no_java(secrets: Path, monkeypatch: pytest.MonkeyPatch):
+    looked_at = ("processes", "database", "topics", "exchange")
+    for look in looked_at:
+
+        async def found(_: Place, subject: str = look) -> Finding:
+            return Finding(subject=subject, found="well")
+
+        monkeypatch.setattr(examination, f"_{look}", found)
+
+    assert [finding.subject for finding in await examination.examine(secrets)] == ["disk", *looked_at]
 
 
 def test_a_missing_secret_is_named(secrets: Path):
