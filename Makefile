@@ -38,7 +38,7 @@ test: $(READY) ## Everything that CI runs: unit, contract, integration, end to e
 	$(MEASURE) -m pytest tests/unit tests/service tests/simulation tests/architecture -m "not sweep" -n 2 --timeout 300
 	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/service tests/simulation -n 2 -m sweep --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 2 --dist loadfile --timeout 180
-	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e -n 2 --dist loadfile --timeout 600
+	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/e2e tests/chaos -n 2 --timeout 1200
 	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory coverage
 

@@ -1,7 +1,6 @@
 """The paper exchange as a process of its own; import the fixture into a conftest to use it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from libs.exchange.addresses import ExchangeAddress
 from libs.exchange.credentials import Credentials
+from tests.support.unmeasured import unmeasured_environment
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class PaperExchange:
     ws_url: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def paper_exchange() -> Iterator[PaperExchange]:
     with tempfile.TemporaryDirectory() as directory:
-        environment = {**os.environ, "PAPER_EXCHANGE_DATA_DIR": directory, "PAPER_EXCHANGE_MARKET": "recorded"}
+        environment = unmeasured_environment(PAPER_EXCHANGE_DATA_DIR=directory, PAPER_EXCHANGE_MARKET="recorded")
         process = subprocess.Popen(
             [sys.executable, "-m", "services.paper_exchange"], env=environment, stdout=subprocess.PIPE, text=True
         )

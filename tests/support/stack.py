@@ -127,6 +127,14 @@ class StackUnderTest:
         return asyncio.run(read())
 
 
+def stop_if_running(stack: StackUnderTest) -> None:
+    """Stop it, unless its test did."""
+    try:
+        stack.stop()
+    except CommandFailed:
+        return
+
+
 @contextmanager
 def directory_of_stacks() -> Iterator[Path]:
     """Lend a directory that is gone afterwards, open to the account that Postgres runs as when we are root."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from libs.exchange.addresses import ExchangeAddress
 from libs.exchange.market_data import ccxt_pro
 from libs.exchange.market_data.ccxt_pro import CcxtMarketData
 from libs.exchange.market_data.port import BestQuote, PublicTrade, Tick
+from tests.support.unmeasured import unmeasured_environment
 
 CLOCK = SystemClock()
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -31,7 +31,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 def paper_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeAddress]:
     """The paper exchange as its own process, on a directory and ports of its own."""
     directory: Path = tmp_path_factory.mktemp("exchange")
-    environment = {**os.environ, "PAPER_EXCHANGE_DATA_DIR": str(directory)}
+    environment = unmeasured_environment(PAPER_EXCHANGE_DATA_DIR=str(directory))
     with subprocess.Popen(
         [sys.executable, "-m", "services.paper_exchange"], env=environment, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -1,4 +1,7 @@
-"""One recorded market for all tests that do not stop the exchange, and ccxt clients that are closed again."""
+"""One recorded market for the tests of a file that do not stop the exchange, and ccxt clients that are closed again.
+
+Not one for all: it would go on trading, measured, beside every test that comes later.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -8,7 +11,7 @@ import pytest
 from tests.contract.paper_exchange.paper_exchange_process import PaperExchangeThread, RunningExchange
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExchange]:
     running = PaperExchangeThread(tmp_path_factory.mktemp("exchange"))
     running.start()

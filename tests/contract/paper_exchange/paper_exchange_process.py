@@ -17,6 +17,7 @@ import ccxt.pro
 from libs.common.clock import SystemClock
 from services.paper_exchange.__main__ import serve
 from services.paper_exchange.settings import PaperExchangeSettings
+from tests.support.unmeasured import unmeasured_environment
 
 DEADLINE_S = 60.0
 
@@ -92,10 +93,11 @@ class PaperExchangeThread(RunningExchange):
 
 
 class PaperExchangeProcess(RunningExchange):
-    """An exchange as a process of its own, which can be killed."""
+    """An exchange as a process of its own, which can be killed; measured where no thread or test runs its lines."""
 
-    def __init__(self, data_dir: Path, **variables: str) -> None:
+    def __init__(self, data_dir: Path, *, measured: bool = False, **variables: str) -> None:
         super().__init__(data_dir)
+        self._measured = measured
         self._variables = variables
         self._process: subprocess.Popen[str] | None = None
 
@@ -108,9 +110,10 @@ class PaperExchangeProcess(RunningExchange):
     def launch(self) -> subprocess.Popen[str]:
         """Start a process and do not wait."""
         variables = {f"PAPER_EXCHANGE_{name.upper()}": value for name, value in self._variables.items()}
+        inherited = os.environ if self._measured else unmeasured_environment()
         return subprocess.Popen(
             [sys.executable, "-m", "services.paper_exchange"],
-            env={**os.environ, "PAPER_EXCHANGE_DATA_DIR": str(self.data_dir), **variables},
+            env={**inherited, "PAPER_EXCHANGE_DATA_DIR": str(self.data_dir), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -131,9 +134,9 @@ class PaperExchangeProcess(RunningExchange):
 
 
 @contextmanager
-def running_exchange(data_dir: Path, **variables: str) -> Iterator[PaperExchangeProcess]:
+def running_exchange(data_dir: Path, *, measured: bool = False, **variables: str) -> Iterator[PaperExchangeProcess]:
     """Run an exchange for the length of a block."""
-    exchange = PaperExchangeProcess(data_dir, **variables)
+    exchange = PaperExchangeProcess(data_dir, measured=measured, **variables)
     exchange.start()
     try:
         yield exchange

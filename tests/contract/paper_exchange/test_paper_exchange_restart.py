@@ -113,7 +113,7 @@ async def test_the_journal_alone_explains_the_balances(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_orderly_and_soon_when_told_to(tmp_path, number):
-    exchange = PaperExchangeProcess(tmp_path)
+    exchange = PaperExchangeProcess(tmp_path, measured=True)
     exchange.start()
     process = exchange._process
     assert process is not None
@@ -161,7 +161,7 @@ def outcome(exchange: PaperExchangeProcess) -> tuple[int, str]:
     ],
 )
 def test_a_wrong_setting_is_named_and_ends_with_status_4(tmp_path, variables, complaint):
-    status, errors = outcome(PaperExchangeProcess(tmp_path, **variables))
+    status, errors = outcome(PaperExchangeProcess(tmp_path, measured=True, **variables))
 
     assert status == 4
     assert complaint in errors
@@ -172,7 +172,7 @@ def test_a_port_in_use_ends_with_status_1_and_says_what_to_do(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        status, errors = outcome(PaperExchangeProcess(tmp_path, port=str(taken.getsockname()[1])))
+        status, errors = outcome(PaperExchangeProcess(tmp_path, measured=True, port=str(taken.getsockname()[1])))
 
     assert status == 1
     assert "PAPER_EXCHANGE_PORT=0" in errors
@@ -182,7 +182,7 @@ def test_a_journal_is_not_continued_on_another_market(tmp_path):
     with running_exchange(tmp_path):
         pass
 
-    status, errors = outcome(PaperExchangeProcess(tmp_path, market="generated"))
+    status, errors = outcome(PaperExchangeProcess(tmp_path, measured=True, market="generated"))
 
     assert status == 4
     assert "an empty directory" in errors

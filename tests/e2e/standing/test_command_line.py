@@ -2,18 +2,16 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, directory_of_stacks, until
+from tests.support.stack import PROCESSES, CommandFailed, StackUnderTest, until
 from tests.support.trader import TRADER
 
 SCREEN_S_MAX = 90.0
@@ -27,79 +25,6 @@ STATUS = (
 )
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StackUnderTest]:
-    """Return a stack that has traded, for every test of this module."""
-    with directory_of_stacks() as directory:
-        stack = StackUnderTest(directory / "stack")
-        stack.start()
-        try:
-            until(lambda: len(stack.ask("fills")["fills"]) > 2, seconds=120, what="three fills")
-            yield stack
-        finally:
-            stack.stop()
-
-
-class Screen:
-    """A command in a terminal of its own."""
-
-    def __init__(self, *arguments: str, width: int = 160) -> None:
-        terminal, inside = pty.openpty()
-        os.set_blocking(terminal, False)
-        self._terminal = terminal
-        self.process = subprocess.Popen(
-            [*TRADER, *arguments],
-            stdin=inside,
-            stdout=inside,
-            stderr=inside,
-            start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(width), "LINES": "60"},
-        )
-        os.close(inside)
-        self.text = ""
-
-    def read(self) -> str:
-        """Return everything written so far."""
-        while True:
-            try:
-                part = os.read(self._terminal, 65_536)
-            except (BlockingIOError, OSError):  # nothing yet, or the other side is closed
-                return self.text
-            if not part:
-                return self.text
-            self.text += part.decode(errors="replace")
-
-    def shows(self, *words: str) -> bool:
-        text = self.read()
-        return all(word in text for word in words)
-
-    def ended(self) -> bool:
-        self.read()  # a full terminal would keep it
-        return self.process.poll() is not None
-
-    def press_ctrl_c(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._terminal)
-
-
-@pytest.fixture
-def screen() -> Iterator[Callable[..., Screen]]:
-    screens: list[Screen] = []
-
-    def open_screen(*arguments: str) -> Screen:
-        screens.append(Screen(*arguments))
-        return screens[-1]
-
-    yield open_screen
-    for each in screens:
-        each.close()
-
-
 def rows_of(stack: StackUnderTest, command: str, *options: str) -> list[dict[str, object]]:
     content = stack.ask(command, *options)
     assert list(content) == [command]
@@ -111,8 +36,8 @@ def rows_of(stack: StackUnderTest, command: str, *options: str) -> list[dict[str
     ("command", "keys"),
     [("orders", ORDER), ("fills", FILL), ("positions", POSITION), ("prices", ("symbol", "bid", "ask", "last", "at"))],
 )
-def test_a_listing_has_its_documented_keys(running: StackUnderTest, command: str, keys: tuple[str, ...]):
-    rows = until(lambda: rows_of(running, command), seconds=60, what=f"a row of {command}")
+def test_a_listing_has_its_documented_keys(standing: StackUnderTest, command: str, keys: tuple[str, ...]):
+    rows = until(lambda: rows_of(standing, command), seconds=60, what=f"a row of {command}")
 
     for row in rows:
         assert set(keys) <= set(row)
@@ -120,12 +45,12 @@ def test_a_listing_has_its_documented_keys(running: StackUnderTest, command: str
 
 
 @pytest.mark.parametrize("command", ["signals", "refusals", "alerts", "performance"])
-def test_every_other_listing_answers_with_one_object(running: StackUnderTest, command: str):
-    assert isinstance(rows_of(running, command), list)
+def test_every_other_listing_answers_with_one_object(standing: StackUnderTest, command: str):
+    assert isinstance(rows_of(standing, command), list)
 
 
-def test_the_status_has_its_documented_keys(running: StackUnderTest):
-    status = running.ask("status")
+def test_the_status_has_its_documented_keys(standing: StackUnderTest):
+    status = standing.ask("status")
 
     assert set(status) == set(STATUS)
     assert status["trading_state"] == "ACTIVE"
@@ -135,9 +60,9 @@ def test_the_status_has_its_documented_keys(running: StackUnderTest):
     assert all(isinstance(records, int) for records in status["lag"].values())
 
 
-def test_processes_and_endpoints_have_their_documented_keys(running: StackUnderTest):
-    processes = running.ask("ps")["processes"]
-    endpoints = running.endpoints()
+def test_processes_and_endpoints_have_their_documented_keys(standing: StackUnderTest):
+    processes = standing.ask("ps")["processes"]
+    endpoints = standing.endpoints()
 
     assert {row["name"] for row in processes} == PROCESSES
     assert set(processes[0]) == {"name", "pid", "state", "restarts", "uptime_s", "rss_mb", "ready", "metrics_url"}
@@ -149,51 +74,43 @@ def test_processes_and_endpoints_have_their_documented_keys(running: StackUnderT
     assert set(endpoints["exchange_accounts"]["visitor"]) == {"api_key", "api_secret"}
 
 
-def test_the_proofs_have_their_documented_keys(running: StackUnderTest):
-    invariants = running.ask("invariants")
+def test_the_proofs_have_their_documented_keys(standing: StackUnderTest):
+    invariants = standing.ask("invariants")
 
     assert set(invariants) == {"checked", "violations"}
     assert invariants["violations"] == []
-    assert running.ask("audit", "verify")["verified"]
-    assert all(check["ok"] for check in running.ask("doctor")["checks"])
-    assert set(running.ask("config", "show")) == {"version", "hash", "configuration", "origins", "files_differ"}
+    assert standing.ask("audit", "verify")["verified"]
+    assert all(check["ok"] for check in standing.ask("doctor")["checks"])
+    assert set(standing.ask("config", "show")) == {"version", "hash", "configuration", "origins", "files_differ"}
 
 
-def test_a_pipe_gets_plain_tab_separated_text(running: StackUnderTest):
-    header, *rows = running.trader("orders", "--limit", "2").splitlines()
+def test_a_pipe_gets_plain_tab_separated_text(standing: StackUnderTest):
+    header, *rows = standing.trader("orders", "--limit", "2").splitlines()
 
     assert header.split("\t")[: len(ORDER)] == list(ORDER)
     assert len(rows) == 2
     assert all(row.count("\t") == header.count("\t") for row in rows)
     for command in (("ps",), ("status",), ("prices",), ("config", "show"), ("endpoints",)):
-        assert "\x1b" not in running.trader(*command)
+        assert "\x1b" not in standing.trader(*command)
 
 
-def test_a_terminal_gets_a_table(running: StackUnderTest, screen: Callable[..., Screen]):
-    shown = screen("orders", "--data-dir", str(running.data_dir))
-
-    until(shown.ended, seconds=30, what="the end of the command")
-    assert shown.process.returncode == 0
-    assert shown.shows("orders", "┃", "BTC/USDT")
-
-
-def test_a_limit_of_zero_means_all_and_the_newest_come_first(running: StackUnderTest):
-    everything = rows_of(running, "orders", "--limit", "0")
-    two = rows_of(running, "orders", "--limit", "2")
+def test_a_limit_of_zero_means_all_and_the_newest_come_first(standing: StackUnderTest):
+    everything = rows_of(standing, "orders", "--limit", "0")
+    two = rows_of(standing, "orders", "--limit", "2")
 
     assert len(two) == 2 < len(everything)
     times = [str(row["created_at"]) for row in everything]
     assert times == sorted(times, reverse=True)
 
 
-def test_filters_leave_only_what_they_name(running: StackUnderTest):
-    bitcoin = rows_of(running, "orders", "--symbol", "BTC/USDT", "--limit", "0")
-    filled = rows_of(running, "orders", "--state", "filled", "--limit", "0")
+def test_filters_leave_only_what_they_name(standing: StackUnderTest):
+    bitcoin = rows_of(standing, "orders", "--symbol", "BTC/USDT", "--limit", "0")
+    filled = rows_of(standing, "orders", "--state", "filled", "--limit", "0")
 
     assert {row["symbol"] for row in bitcoin} <= {"BTC/USDT"}
     assert {row["status"] for row in filled} == {"FILLED"}
-    assert rows_of(running, "orders", "--since", "2100-01-01T00:00:00+00:00") == []
-    assert len(rows_of(running, "orders", "--since", "1h", "--limit", "0")) >= len(filled)
+    assert rows_of(standing, "orders", "--since", "2100-01-01T00:00:00+00:00") == []
+    assert len(rows_of(standing, "orders", "--since", "1h", "--limit", "0")) >= len(filled)
 
 
 @pytest.mark.parametrize(
@@ -201,40 +118,40 @@ def test_filters_leave_only_what_they_name(running: StackUnderTest):
     [("--symbol", "BTCUSDT", "BTC/USDT"), ("--account", "nobody", "main"), ("--state", "DONE", "FILLED")],
 )
 def test_a_filter_that_can_match_nothing_is_refused_with_what_can(
-    running: StackUnderTest, option: str, value: str, known: str
+    standing: StackUnderTest, option: str, value: str, known: str
 ):
     with pytest.raises(CommandFailed, match=f"{option}: expected .*{known}.*found {value}"):
-        running.trader("orders", option, value)
-    running.trader("orders", option, value, status=2)
+        standing.trader("orders", option, value)
+    standing.trader("orders", option, value, status=2)
 
 
-def test_an_order_is_explained_and_an_unknown_one_is_a_failure(running: StackUnderTest):
-    order = str(rows_of(running, "fills")[0]["client_order_id"])
+def test_an_order_is_explained_and_an_unknown_one_is_a_failure(standing: StackUnderTest):
+    order = str(rows_of(standing, "fills")[0]["client_order_id"])
 
-    story = running.ask("audit", "explain", order)
+    story = standing.ask("audit", "explain", order)
 
     assert story["order"] == order
     assert len(story["steps"]) > 3
-    running.trader("audit", "explain", "no-such-order", status=1)
+    standing.trader("audit", "explain", "no-such-order", status=1)
 
 
-def test_logs_are_printed_and_an_unknown_process_is_a_usage_error(running: StackUnderTest):
-    assert len(running.trader("logs", "risk_manager", "--lines", "3").splitlines()) == 3
-    running.trader("logs", "nobody", status=2)
+def test_logs_are_printed_and_an_unknown_process_is_a_usage_error(standing: StackUnderTest):
+    assert len(standing.trader("logs", "risk_manager", "--lines", "3").splitlines()) == 3
+    standing.trader("logs", "nobody", status=2)
 
 
-def test_a_second_stack_in_the_same_directory_is_refused(running: StackUnderTest):
-    pids = running.pids()
+def test_a_second_stack_in_the_same_directory_is_refused(standing: StackUnderTest):
+    pids = standing.pids()
 
     for options in ((), ("--detach",)):
-        with pytest.raises(CommandFailed, match=f"already running \\(pid {running.supervisor_pid()}\\)"):
-            running.trader("up", *options)
-    assert pids == running.pids()
+        with pytest.raises(CommandFailed, match=f"already running \\(pid {standing.supervisor_pid()}\\)"):
+            standing.trader("up", *options)
+    assert pids == standing.pids()
 
 
-def test_watching_prints_a_line_a_second_until_ctrl_c(running: StackUnderTest):
+def test_watching_prints_a_line_a_second_until_ctrl_c(standing: StackUnderTest):
     watching = subprocess.Popen(
-        [*TRADER, "watch", "--json", "--data-dir", str(running.data_dir)],
+        [*TRADER, "watch", "--json", "--data-dir", str(standing.data_dir)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -247,31 +164,20 @@ def test_watching_prints_a_line_a_second_until_ctrl_c(running: StackUnderTest):
     assert all(set(status) == set(STATUS) for status in statuses)
 
 
-def test_watching_in_a_terminal_redraws_the_status(running: StackUnderTest, screen: Callable[..., Screen]):
-    shown = screen("watch", "--data-dir", str(running.data_dir))
-
-    until(lambda: shown.shows("ACTIVE", "PnL today", "BTC/USDT"), seconds=30, what="the status")
-    shown.press_ctrl_c()
-
-    until(shown.ended, seconds=STOPPED_S_MAX, what="the end of the command")
-    assert shown.process.returncode == 130
-    assert "Traceback" not in shown.read()
-
-
-def test_an_operator_key_that_others_can_read_is_refused(running: StackUnderTest):
-    key = Path(running.endpoints()["operator_key_file"])
+def test_an_operator_key_that_others_can_read_is_refused(standing: StackUnderTest):
+    key = Path(standing.endpoints()["operator_key_file"])
     key.chmod(0o644)
 
     try:
         with pytest.raises(CommandFailed, match=r"operator\.pem.*0o644"):
-            running.trader("stop", status=0)
-        running.trader("stop", status=4)
+            standing.trader("stop", status=0)
+        standing.trader("stop", status=4)
     finally:
         key.chmod(0o600)
 
 
-def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(running: StackUnderTest):
-    halted = running.ask("halt", "--reason", "a drill")
+def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(standing: StackUnderTest):
+    halted = standing.ask("halt", "--reason", "a drill")
 
     assert set(halted) == {
         *("command_id", "acknowledged_ms", "paths", "state", "orders_cancelled"),
@@ -281,63 +187,49 @@ def test_a_halt_reports_what_it_did_and_is_told_as_an_alert(running: StackUnderT
     assert halted["flat"] is None
     assert halted["paths"] == ["file", "kafka", "redis"]
     assert halted["state"] == "HALTED"
-    status = running.ask("status")
+    status = standing.ask("status")
     assert (status["trading_state"], status["reason"]) == ("HALTED", "a drill")
     until(
-        lambda: any("a drill" in str(alert["message"]) for alert in rows_of(running, "alerts", "--limit", "0")),
+        lambda: any("a drill" in str(alert["message"]) for alert in rows_of(standing, "alerts", "--limit", "0")),
         seconds=10,
         what="an alert about the halt",
     )
-    running.trader("start", status=1)
+    standing.trader("start", status=1)
 
 
-def test_resuming_leads_to_reducing_and_starting_to_active(running: StackUnderTest):
-    halted = running.ask("halt", "--reason", "another drill", "--liquidate")
+def test_resuming_leads_to_reducing_and_starting_to_active(standing: StackUnderTest):
+    halted = standing.ask("halt", "--reason", "another drill", "--liquidate")
     assert (halted["flat"], halted["positions_left"]) == (True, [])
 
-    resumed = running.ask("resume", "--reason", "the drill is over")
+    resumed = standing.ask("resume", "--reason", "the drill is over")
     assert (resumed["state"], resumed["still_latched"]) == ("REDUCING", [])
     assert halted["command_id"] in resumed["cleared"]
-    assert running.ask("start")["state"] == "ACTIVE"
-    running.trader("resume", "--reason", "there is nothing to resume from", status=1)
-    assert running.ask("stop")["state"] == "REDUCING"
-    assert running.ask("start")["state"] == "ACTIVE"
+    assert standing.ask("start")["state"] == "ACTIVE"
+    standing.trader("resume", "--reason", "there is nothing to resume from", status=1)
+    assert standing.ask("stop")["state"] == "REDUCING"
+    assert standing.ask("start")["state"] == "ACTIVE"
 
 
-def test_a_service_that_does_not_answer_is_a_timeout(running: StackUnderTest):
-    pid = int(running.processes()["risk_manager"]["pid"])
+def test_a_service_that_does_not_answer_is_a_timeout(standing: StackUnderTest):
+    pid = int(standing.processes()["risk_manager"]["pid"])
     os.kill(pid, signal.SIGSTOP)
     try:
-        running.trader("start", status=5)
+        standing.trader("start", status=5)
     finally:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_port_that_somebody_took_is_replaced(running: StackUnderTest):
-    before = running.endpoints()["exchange_rest"]
-    orders = len(rows_of(running, "orders", "--limit", "0"))
-    running.stop()
+def test_a_port_that_somebody_took_is_replaced(standing: StackUnderTest):
+    before = standing.endpoints()["exchange_rest"]
+    orders = len(rows_of(standing, "orders", "--limit", "0"))
+    standing.stop()
 
     with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2]))):
-        running.start()
+        standing.start()
 
-        assert running.endpoints()["exchange_rest"] != before
-        assert len(rows_of(running, "orders", "--limit", "0")) >= orders
-        assert running.all_ready()
-
-
-def test_a_terminal_gets_a_live_view_and_ctrl_c_stops_everything(stack: StackUnderTest, screen: Callable[..., Screen]):
-    shown = screen("up", "--data-dir", str(stack.data_dir))
-
-    until(lambda: shown.shows("ACTIVE", *PROCESSES, "PnL today"), seconds=SCREEN_S_MAX, what="the live view")
-    until(lambda: shown.shows("last fills", "BUY"), seconds=SCREEN_S_MAX, what="fills in the live view")
-    shown.press_ctrl_c()
-
-    until(shown.ended, seconds=STOPPED_S_MAX, what="the end of the stack")
-    assert shown.process.returncode == 130
-    assert stack.pids() == set()
-    assert "Traceback" not in shown.read()
-    assert "WARNING" not in shown.read()
+        assert standing.endpoints()["exchange_rest"] != before
+        assert len(rows_of(standing, "orders", "--limit", "0")) >= orders
+        assert standing.all_ready()
 
 
 def test_the_exchange_runs_alone_and_says_where(stack: StackUnderTest):

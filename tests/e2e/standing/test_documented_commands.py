@@ -7,13 +7,12 @@ import os
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.documents import README, README_KO, ROOT, RUNBOOK, shell_lines, trader_arguments
-from tests.support.stack import StackUnderTest, directory_of_stacks, until
+from tests.support.stack import StackUnderTest, until
 from tests.support.trader import TRADER
 
 STARTED_BY_THE_FIXTURE = {"up", "down"}
@@ -37,41 +36,30 @@ FILLED_ENTRY = "SELECT intent_id FROM orders WHERE role = 'ENTRY' AND status = '
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[StackUnderTest]:
-    with directory_of_stacks() as directory:
-        stack = StackUnderTest(directory / "data")
-        stack.start()
-        try:
-            until(lambda: stack.query(FILLED_ENTRY), seconds=90, what="a filled entry")
-            yield stack
-        finally:
-            stack.stop()
-
-
-@pytest.fixture(scope="module")
-def order(stack: StackUnderTest) -> str:
-    orders = stack.ask("orders", "--state", "FILLED", "--limit", "0")["orders"]
+def order(standing: StackUnderTest) -> str:
+    until(lambda: standing.query(FILLED_ENTRY), seconds=90, what="a filled entry")
+    orders = standing.ask("orders", "--state", "FILLED", "--limit", "0")["orders"]
     return next(str(order["client_order_id"]) for order in orders if order["role"] == "ENTRY")
 
 
 @pytest.mark.parametrize("line", READING)
-def test_a_documented_reading_command_works(line: str, stack: StackUnderTest, order: str):
+def test_a_documented_reading_command_works(line: str, standing: StackUnderTest, order: str):
     arguments = [order if argument == "ORDER" else argument for argument in trader_arguments(line)]
 
-    said = stack.trader(*arguments) if accepts_a_directory(arguments) else plain(*arguments)
+    said = standing.trader(*arguments) if accepts_a_directory(arguments) else plain(*arguments)
 
     assert said.strip()
 
 
-def test_a_lost_key_is_replaced_as_documented_and_the_new_one_signs_what_follows(stack: StackUnderTest):
+def test_a_lost_key_is_replaced_as_documented_and_the_new_one_signs_what_follows(standing: StackUnderTest):
     for line in KEEPING_KEYS:
-        stack.trader(*trader_arguments(line))
+        standing.trader(*trader_arguments(line))
 
-    keys = {key["name"]: key["revoked_at"] is None for key in stack.ask("keys", "list")["keys"]}
+    keys = {key["name"]: key["revoked_at"] is None for key in standing.ask("keys", "list")["keys"]}
     assert keys == {"alice": True, "operator": False}
 
 
-def test_the_documented_halt_is_kept_until_the_documented_resume(stack: StackUnderTest):
+def test_the_documented_halt_is_kept_until_the_documented_resume(standing: StackUnderTest):
     lines = [line for line in DOCUMENTED if trader_arguments(line)[0] in CHANGING]
     halts, resumes, starts = (
         [trader_arguments(line) for line in lines if trader_arguments(line)[0] == name]
@@ -80,31 +68,31 @@ def test_the_documented_halt_is_kept_until_the_documented_resume(stack: StackUnd
     assert len(lines) == len(halts) + len(resumes) + len(starts)
 
     for halt in halts:
-        answer = json.loads(stack.trader(*halt, "--json"))
+        answer = json.loads(standing.trader(*halt, "--json"))
         assert sorted(answer["paths"]) == ["file", "kafka", "redis"]
-        assert stack.ask("status")["trading_state"] == "HALTED"
-        stack.trader("start", status=1)
+        assert standing.ask("status")["trading_state"] == "HALTED"
+        standing.trader("start", status=1)
         for resume in resumes[:1]:
-            assert json.loads(stack.trader(*resume, "--json"))["state"] == "REDUCING"
+            assert json.loads(standing.trader(*resume, "--json"))["state"] == "REDUCING"
     for start in starts:
-        assert json.loads(stack.trader(*start, "--json"))["state"] == "ACTIVE"
+        assert json.loads(standing.trader(*start, "--json"))["state"] == "ACTIVE"
     for resume in resumes[1:]:
-        stack.trader("halt", "--reason", "so that it can be resumed")
-        stack.trader(*resume)
-    assert json.loads(stack.trader("stop", "--json"))["state"] == "REDUCING"
+        standing.trader("halt", "--reason", "so that it can be resumed")
+        standing.trader(*resume)
+    assert json.loads(standing.trader("stop", "--json"))["state"] == "REDUCING"
 
 
-def test_a_file_named_halt_halts(stack: StackUnderTest):
-    (stack.data_dir / "halt" / "HALT").touch()
+def test_a_file_named_halt_halts(standing: StackUnderTest):
+    (standing.data_dir / "halt" / "HALT").touch()
 
-    until(lambda: stack.ask("status")["trading_state"] == "HALTED", seconds=20, what="HALTED by a file")
+    until(lambda: standing.ask("status")["trading_state"] == "HALTED", seconds=20, what="HALTED by a file")
 
-    stack.trader("resume", "--reason", "the file was a drill")
+    standing.trader("resume", "--reason", "the file was a drill")
     # The risk manager's next look at the directory takes the settled file away.
-    until(lambda: not list((stack.data_dir / "halt").glob("HALT*")), seconds=10, what="no file named HALT")
+    until(lambda: not list((standing.data_dir / "halt").glob("HALT*")), seconds=10, what="no file named HALT")
 
 
-def test_documented_exit_statuses_hold(stack: StackUnderTest, tmp_path: Path):
+def test_documented_exit_statuses_hold(standing: StackUnderTest, tmp_path: Path):
     nowhere = StackUnderTest(tmp_path / "nothing")
     unknown_key = tmp_path / "unknown_key.json"
     unknown_key.write_text('{"engin": {}}', encoding="utf-8")
@@ -114,34 +102,34 @@ def test_documented_exit_statuses_hold(stack: StackUnderTest, tmp_path: Path):
     nowhere.trader("status", status=3)
     nowhere.trader("down", status=3)
     nowhere.trader("up", "--config", str(real), status=4)
-    stack.trader("orders", "--limit", "many", status=2)
-    stack.trader("halt", status=2)
-    stack.trader("audit", "explain", "no-such-order", status=1)
-    stack.trader("up", status=1)
+    standing.trader("orders", "--limit", "many", status=2)
+    standing.trader("halt", status=2)
+    standing.trader("audit", "explain", "no-such-order", status=1)
+    standing.trader("up", status=1)
     assert "did you mean 'engine'" in plain("config", "validate", str(unknown_key), status=4)
 
 
-def test_a_trade_by_hand_is_found_by_the_documented_check_and_settled_as_documented(stack: StackUnderTest):
+def test_a_trade_by_hand_is_found_by_the_documented_check_and_settled_as_documented(standing: StackUnderTest):
     """Comes last: books and exchange differ for a while, as the runbook describes."""
-    sell_by_hand(stack, symbol="BTCUSDT", quantity="0.001")
+    sell_by_hand(standing, symbol="BTCUSDT", quantity="0.001")
 
-    violations = stack.ask("invariants", status=6)["violations"]
+    violations = standing.ask("invariants", status=6)["violations"]
 
     assert "balance_equals_exchange" in {violation["invariant"] for violation in violations}
     until(
-        lambda: "SYSTEM_ERROR" in {alert["alert_type"] for alert in stack.ask("alerts", "--limit", "0")["alerts"]},
+        lambda: "SYSTEM_ERROR" in {alert["alert_type"] for alert in standing.ask("alerts", "--limit", "0")["alerts"]},
         seconds=40,
         what="an alarm about the difference",
     )
-    (difference,) = until(lambda: stack.ask("reconcile", "show")["differences"], seconds=40, what="the difference")
+    (difference,) = until(lambda: standing.ask("reconcile", "show")["differences"], seconds=40, what="the difference")
     accepting, *again = [
         [str(difference["id"]) if argument == "7" else argument for argument in trader_arguments(line)]
         for line in ACCEPTING
     ]
-    stack.trader(*accepting)
-    assert stack.ask("reconcile", "show")["differences"] == []
+    standing.trader(*accepting)
+    assert standing.ask("reconcile", "show")["differences"] == []
     for arguments in again:
-        stack.trader(*arguments, status=1)
+        standing.trader(*arguments, status=1)
 
 
 def accepts_a_directory(arguments: list[str]) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,22 @@ from typing import Any
 import ccxt.async_support as ccxt
 import pytest
 
-from tests.support.stack import PROCESSES, StackUnderTest, directory_of_stacks, until
+from tests.support.stack import PROCESSES, StackUnderTest, until
 
 READY_S_MAX = 20.0
 STOPPED_S_MAX = 15.0
 
 
-def has_traded(stack: StackUnderTest) -> bool:
-    return len(stack.ask("fills", "--limit", "0")["fills"]) >= 2
+def number_of_fills(stack: StackUnderTest) -> int:
+    return len(stack.ask("fills", "--limit", "0")["fills"])
+
+
+def has_filled_since(stack: StackUnderTest, before: int) -> bool:
+    return number_of_fills(stack) >= before + 2
+
+
+def restarts_of(stack: StackUnderTest) -> dict[str, int]:
+    return {name: row["restarts"] for name, row in stack.processes().items()}
 
 
 def ready_again(stack: StackUnderTest, name: str, restarts_before: int) -> bool:
@@ -89,27 +97,14 @@ def what_must_be_kept(stack: StackUnderTest) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def trading_stack() -> Iterator[StackUnderTest]:
-    """Return a stack that has traded; each test leaves one that runs."""
-    with directory_of_stacks() as directory:
-        stack = StackUnderTest(directory / "stack")
-        stack.start()
-        try:
-            until(partial(has_traded, stack), seconds=90, what="two fills")
-            yield stack
-        finally:
-            stack.stop()
-
-
-def test_other_programs_trade_beside_it(trading_stack: StackUnderTest):
-    bought, cancelled, still_open = asyncio.run(a_visit(trading_stack.endpoints()))
+def test_other_programs_trade_beside_it(standing: StackUnderTest):
+    bought, cancelled, still_open = asyncio.run(a_visit(standing.endpoints()))
 
     assert bought["status"] == "closed"
     assert Decimal(str(bought["filled"])) == Decimal("0.001")
     assert cancelled["status"] == "canceled"
     assert still_open == 0
-    assert trading_stack.ask("invariants")["violations"] == []
+    assert standing.ask("invariants")["violations"] == []
 
 
 async def trade_by_hand(endpoints: Mapping[str, Any]) -> None:
@@ -126,8 +121,8 @@ def halted_symbols(stack: StackUnderTest) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(trading_stack: StackUnderTest):
-    stack = trading_stack
+def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(standing: StackUnderTest):
+    stack = standing
     before = len(stack.query("SELECT FROM movements"))
     asyncio.run(trade_by_hand(stack.endpoints()))
 
@@ -147,6 +142,25 @@ def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(trading
     stack.trader("start", "--reason", "on with it")
 
 
+def test_two_stacks_at_once_do_not_disturb_each_other(standing: StackUnderTest, stack: StackUnderTest):
+    stacks = (standing, stack)
+    stack.start()
+    restarts = [restarts_of(each) for each in stacks]
+    fills = [number_of_fills(each) for each in stacks]
+
+    for each, before in zip(stacks, fills, strict=True):
+        until(partial(has_filled_since, each, before), seconds=120, what="two more fills")
+
+    places = [each.endpoints() for each in stacks]
+    for part in ("kafka", "redis", "postgres", "exchange_rest"):
+        assert places[0][part] != places[1][part]
+    orders = [{order["client_order_id"] for order in each.ask("orders", "--limit", "0")["orders"]} for each in stacks]
+    assert not orders[0] & orders[1]
+    for each in stacks:
+        assert each.ask("invariants")["violations"] == []
+    assert [restarts_of(each) for each in stacks] == restarts
+
+
 @pytest.fixture
 def still_market(tmp_path: Path) -> Path:
     """The demonstration's configuration on a market that stands still, so that nothing fills while we compare."""
@@ -162,8 +176,8 @@ def stop_as_a_person(stack: StackUnderTest) -> None:
     until(lambda: stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left after Ctrl-C")
 
 
-def test_every_process_may_be_killed_and_the_next_start_continues(trading_stack: StackUnderTest, still_market: Path):
-    stack = trading_stack
+def test_every_process_may_be_killed_and_the_next_start_continues(standing: StackUnderTest, still_market: Path):
+    stack = standing
     for name in sorted(PROCESSES):
         before = stack.processes()[name]
         os.kill(int(before["pid"]), signal.SIGKILL)
@@ -188,27 +202,8 @@ def test_every_process_may_be_killed_and_the_next_start_continues(trading_stack:
     assert stack.ask("invariants")["violations"] == []
 
 
-def test_nothing_outlives_a_killed_supervisor(stack: StackUnderTest):
-    stack.start()
+def test_nothing_outlives_a_killed_supervisor(standing: StackUnderTest):
+    """Comes last: the stack that the other tests share is gone after it."""
+    os.kill(standing.supervisor_pid(), signal.SIGKILL)
 
-    os.kill(stack.supervisor_pid(), signal.SIGKILL)
-
-    until(lambda: stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")
-
-
-def test_two_stacks_at_once_do_not_disturb_each_other(new_stack: Callable[[], StackUnderTest]):
-    stacks = [new_stack(), new_stack()]
-    for each in stacks:
-        each.start()
-
-    for each in stacks:
-        until(partial(has_traded, each), seconds=120, what="two fills")
-
-    places = [each.endpoints() for each in stacks]
-    for part in ("kafka", "redis", "postgres", "exchange_rest"):
-        assert places[0][part] != places[1][part]
-    orders = [{order["client_order_id"] for order in each.ask("orders", "--limit", "0")["orders"]} for each in stacks]
-    assert not orders[0] & orders[1]
-    for each in stacks:
-        assert each.ask("invariants")["violations"] == []
-        assert all(row["restarts"] == 0 for row in each.processes().values())
+    until(lambda: standing.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")

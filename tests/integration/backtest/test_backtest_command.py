@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.documents import ROOT, shell_lines
 from tests.support.trader import TRADER
+from tests.support.unmeasured import unmeasured_environment
 
 DOCUMENTED = [
     line
@@ -19,16 +20,23 @@ DOCUMENTED = [
 A_WEEK = ("--to", "2020-03-08")
 
 
-def trader(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+def trader(*arguments: str, status: int = 0, measured: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a backtest; going through candles is measured where it happens in a test's own process."""
     done = subprocess.run(
-        [*TRADER, "backtest", "run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+        [*TRADER, "backtest", "run", *arguments],
+        cwd=ROOT,
+        env=None if measured else unmeasured_environment(),
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
     )
     assert done.returncode == status, done.stderr
     return done
 
 
-def report(*arguments: str) -> Any:
-    return json.loads(trader(*arguments, "--json").stdout)
+def report(*arguments: str, measured: bool = False) -> Any:
+    return json.loads(trader(*arguments, "--json", measured=measured).stdout)
 
 
 @pytest.mark.parametrize("line", DOCUMENTED)
@@ -84,9 +92,9 @@ def test_candles_of_ones_own_are_read_and_a_bad_row_is_named(tmp_path: Path):
     file.write_text("\n".join(["ts,open,high,low,close,volume", *lines]), encoding="utf-8")
     steps = ("--symbol", "SOL/USDT", "--price-tick", "0.01", "--quantity-step", "0.001")
 
-    found = report("--data", str(file), *steps)
+    found = report("--data", str(file), *steps, measured=True)
     file.write_text(file.read_text(encoding="utf-8").replace("99,100,5", "nan,100,5", 1), encoding="utf-8")
-    complaint = trader("--data", str(file), *steps, status=1).stderr
+    complaint = trader("--data", str(file), *steps, status=1, measured=True).stderr
 
     assert (found["candles"]["count"], found["candles"]["source"], found["trades"]) == (50, "candles.csv", [])
     assert "row 2, column low: expected a number, found nan" in complaint
@@ -113,4 +121,4 @@ def test_candles_of_ones_own_are_read_and_a_bad_row_is_named(tmp_path: Path):
     ],
 )
 def test_a_wrong_request_is_explained(arguments: tuple[str, ...], status: int, complaint: str):
-    assert complaint in trader(*A_WEEK, *arguments, status=status).stderr
+    assert complaint in trader(*A_WEEK, *arguments, status=status, measured=True).stderr

@@ -29,7 +29,7 @@ def an_exchange_and_its_follower(place: Path) -> Iterator[tuple[PaperExchangePro
         (place / name).mkdir()
     with (
         running_exchange(place / "upstream", port=str(free_port())) as upstream,
-        running_exchange(place / "follower", **following(upstream)) as follower,
+        running_exchange(place / "follower", measured=True, **following(upstream)) as follower,
     ):
         yield upstream, follower
 
@@ -176,7 +176,11 @@ async def test_accounts_and_orders_outlive_a_restart(follower: PaperExchangeProc
 async def test_an_unreachable_market_ends_the_start_with_status_3(tmp_path: Path):
     nowhere = f"http://127.0.0.1:{free_port()}"
     exchange = PaperExchangeProcess(
-        tmp_path, market="binance", binance_rest_url=nowhere, binance_ws_url=nowhere.replace("http", "ws")
+        tmp_path,
+        measured=True,
+        market="binance",
+        binance_rest_url=nowhere,
+        binance_ws_url=nowhere.replace("http", "ws"),
     )
 
     process = await asyncio.to_thread(exchange.launch)
