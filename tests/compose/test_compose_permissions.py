@@ -31,7 +31,9 @@ READ_BY_OTHERS = {"reading.differences": {"risk_manager"}}
 
 @pytest.fixture(scope="module")
 def found(deployment: ComposeProject) -> Iterator[dict[str, Any]]:
-    deployment.up("kafka", "redis", "postgres", "access", "topics", "database")
+    deployment.up("kafka", "redis", "postgres")
+    for job in ("access", "topics", "database"):
+        deployment.compose("run", "--rm", "--no-deps", "--no-TTY", job)
     name = f"{deployment.name}-attempts"
     deployment.docker(
         *("create", "--name", name, "--user", "0:0", "--entrypoint", "sleep", "--network", f"{deployment.name}_kafka"),
