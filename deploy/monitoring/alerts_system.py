@@ -20,6 +20,9 @@ TRADING_JOBS: Final = (
 
 _MONEY_TOPICS: Final = "|".join(topic.name.value for topic in TOPICS if topic.halts_account)
 _HANDLED: Final = "sum by (job, instance, topic) (increase(trader_messages_handled_total[15s]))"
+# Before the first anchor it is as old as the process; a gauge that was never set is 0.
+_ANCHORED: Final = 'trader_audit_anchored_timestamp_seconds{job="audit_recorder"}'
+_STARTED: Final = 'process_start_time_seconds{job="audit_recorder"}'
 _GONE: Final = " or ".join(
     f'label_replace(absent(up{{job="{job}"}} == 1), "job", "{job}", "", "")' for job in TRADING_JOBS
 )
@@ -165,7 +168,7 @@ SYSTEM: Final = (
     Alert(
         name="AnchorsOld",
         severity=Severity.TICKET,
-        measure="time() - max by (job) (trader_audit_anchored_timestamp_seconds)",
+        measure=f"time() - max by (job) ({_ANCHORED} > on (job, instance) {_STARTED} or {_STARTED})",
         operator=">",
         threshold=limits.ANCHOR_AGE_S,
         summary="The audit log is not anchored",
@@ -193,7 +196,7 @@ SYSTEM: Final = (
     Alert(
         name="DiskFullSoon",
         severity=Severity.TICKET,
-        measure="predict_linear(trader_disk_free_bytes[6h], 259200)",
+        measure='predict_linear(trader_disk_free_bytes{job="watchdog"}[6h], 259200)',
         operator="<",
         threshold=0,
         where="and on (job, instance) time() - process_start_time_seconds > 21600",

@@ -65,7 +65,7 @@ STORES: Final = Dashboard(
                     title="Kafka's idle request threads",
                     question="Has the broker room for more?",
                     unit="percentunit",
-                    queries=(Query("min(kafka_server_request_idle_ratio)", "idle"),),
+                    queries=(Query("clamp_max(min(kafka_server_request_idle_ratio), 1)", "idle"),),
                 ),
                 Panel(
                     title="Kafka's logs",
@@ -81,9 +81,7 @@ STORES: Final = Dashboard(
                     width=12,
                     queries=(
                         Query(
-                            "sum by (listener) (rate(kafka_server_failed_authentications_total[5m]))",
-                            "{{listener}}",
-                            rare="a broker that asks nobody who they are counts no logins",
+                            "sum by (listener) (rate(kafka_server_failed_authentications_total[5m]))", "{{listener}}"
                         ),
                     ),
                 ),

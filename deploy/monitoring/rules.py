@@ -27,7 +27,7 @@ RECORDED: Final[dict[str, str]] = {
     "account:trader_exposure:ratio": (
         "max by (account) (trader_exposure_quote) / on (account) max by (account) (trader_exposure_limit_quote)"
     ),
-    "job:trader_disk_free:ratio": "min by (job) (trader_disk_free_bytes / trader_disk_size_bytes)",
+    "job:trader_disk_free:ratio": "min by (job) (trader_disk_free_bytes / (trader_disk_size_bytes > 0))",
 }
 """Names by Prometheus's convention: the labels that are left, the metric, what was done with it."""
 

@@ -28,6 +28,16 @@ def _aged(series: str, values: str, *, started: int) -> Mapping[str, str]:
     return {f"{series}{{{labels}}}": values, f"process_start_time_seconds{{{labels}}}": f"{started}x120"}
 
 
+def _anchored(values: str) -> Mapping[str, str]:
+    recorder, other = 'job="audit_recorder", instance="10.0.0.1:8080"', 'job="notifier", instance="10.0.0.2:8080"'
+    return {
+        f"trader_audit_anchored_timestamp_seconds{{{recorder}}}": values,
+        f"process_start_time_seconds{{{recorder}}}": "0x40",
+        f"trader_audit_anchored_timestamp_seconds{{{other}}}": "0x40",
+        f"process_start_time_seconds{{{other}}}": "0x40",
+    }
+
+
 SYSTEM: Final[dict[str, Trial]] = {
     "Watchdog": Trial(fires={"up": "1x40"}, silent=None),
     "ServiceDown": Trial(fires=_up(*TRADING_JOBS[1:]), silent=_up(*TRADING_JOBS)),
@@ -70,7 +80,7 @@ SYSTEM: Final[dict[str, Trial]] = {
         at="6m",
     ),
     "AuditStalled": _one('trader_audit_records_total{job="audit_recorder", kind="event"}', "100x40", "0+1x40"),
-    "AnchorsOld": _one('trader_audit_anchored_timestamp_seconds{job="audit_recorder"}', "0x40", "10x40", "130s"),
+    "AnchorsOld": Trial(fires=_anchored("0x40"), silent=_anchored("10x40"), at="130s"),
     "NotificationsFailing": Trial(
         fires={'trader_notifications_total{job="notifier", channel="email", state="FAILED"}': "_x10 1x40"},
         silent={'trader_notifications_total{job="notifier", channel="email", state="SENT"}': "_x10 1x40"},
