@@ -33,9 +33,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
     progress = runtime.health.progress("polling", POLLING_AGE_S_MAX)
     settings.halt_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
-        )
+        session = await stack.enter_async_context(open_session())
         alarm = Alarm(
             publish=runtime.publisher.publish,
             direct=DirectChannel(session, _webhooks(settings)),
@@ -87,6 +85,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
             tasks.create_task(
                 every(settings.heartbeat_interval_s, heartbeat.beat, clock=runtime.clock), name="outside heartbeat"
             )
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return a session: a new connection each time, over the proxy that the environment names for the address."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=True)
 
 
 def _webhooks(settings: Settings) -> list[str]:
