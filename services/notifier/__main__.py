@@ -1,77 +1,109 @@
 """Wires the notifier."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import asyncpg
 import structlog
 
 from libs.common.contracts.event import Envelope
-from libs.common.contracts.events import AlertRaised, ConfigurationChanged
+from libs.common.contracts.events import AlertRaised, ConfigurationChanged, ControlCommanded, TradingStateChanged
 from libs.common.contracts.topics import TopicName
+from libs.common.control.operators_file import OperatorsFile
 from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
 from libs.common.runtime import Runtime, run_service
-from services.notifier.adapters import DashboardChannel, LogChannel, PostgresAlerts, PostgresOutbox
+from services.notifier.adapters.alerts import PostgresAlerts
+from services.notifier.adapters.built_in import DashboardChannel, LogChannel
+from services.notifier.adapters.outbox import PostgresOutbox
+from services.notifier.adapters.outside import load_channels
+from services.notifier.adapters.webhook import PATH, AlertmanagerWebhook
 from services.notifier.domain.routing import DASHBOARD, LOG
-from services.notifier.service import Channel, Notifier, Sender
+from services.notifier.service.acknowledging import Acknowledgements, Reminders
+from services.notifier.service.inventory import Inventory
+from services.notifier.service.notifying import Notifier
+from services.notifier.service.ports import Channel
+from services.notifier.service.sending import Sender
 from services.notifier.settings import Settings
 
-PRUNE_INTERVAL_S = 3_600.0
+ADDRESSES: Final = "notification-channels"
+WEBHOOK: Final = "alertmanager-webhook"
+PRUNE_INTERVAL_S: Final = 3_600.0
+REMIND_INTERVAL_S: Final = 5.0
+ORPHANED_INTERVAL_S: Final = 60.0
 
-_log = structlog.get_logger(__name__)
+_log: Final = structlog.get_logger(__name__)
 
 
 async def serve(runtime: Runtime[Settings]) -> None:
     """Notify until stopped."""
-    settings, configuration = runtime.settings, runtime.configuration
-    channels: dict[str, Channel] = {DASHBOARD: DashboardChannel(), LOG: LogChannel()}
-    wanted = asyncio.Event()
+    settings, live, clock = runtime.settings, runtime.live, runtime.clock
+    outside, problems = await asyncio.to_thread(load_channels, settings.secrets_dir / ADDRESSES)
+    channels: dict[str, Channel] = {DASHBOARD: DashboardChannel(), LOG: LogChannel(), **outside}
     async with runtime.database() as database:
-        outbox = PostgresOutbox(database)
+        alerts, outbox = PostgresAlerts(database), PostgresOutbox(database, member=settings.group_member)
+        inventory = Inventory(outbox=outbox, live=live, available=channels, problems=problems, clock=clock)
+        sender = Sender(outbox=outbox, channels=channels, live=live, clock=clock)
         notifier = Notifier(
-            alerts=PostgresAlerts(database),
-            settings=configuration.notifications,
-            language=configuration.display.language,
+            alerts=alerts,
+            live=live,
             channels=channels,
             repeat_after=timedelta(seconds=settings.repeat_after_s),
-            clock=runtime.clock,
-            sender_wanted=wanted,
+            clock=clock,
+            wake=sender.wake,
         )
-        if unavailable := notifier.unavailable():
-            _log.warning("Configured channels cannot deliver and stay silent", channels=list(unavailable))
+        acknowledgements = Acknowledgements(
+            alerts=alerts, operators=OperatorsFile(settings.operators_file).current, live=live, clock=clock
+        )
+        reminders = Reminders(unacknowledged=alerts, live=live, channels=tuple(channels), clock=clock, wake=sender.wake)
         loop = runtime.group(
-            topics=(TopicName.ALERTS,), handlers={AlertRaised: notifier.on_alert}, member=settings.group_member
+            topics=(TopicName.ALERTS, TopicName.CONTROL),
+            handlers={AlertRaised: notifier.on_alert, ControlCommanded: acknowledgements.on_command},
+            member=settings.group_member,
         )
 
         async def on_configuration(changed: Envelope[ConfigurationChanged]) -> None:
             await runtime.on_configuration_changed(changed)
-            notifier.configure(runtime.configuration.notifications, runtime.configuration.display.language)
+            await inventory.note()
 
-        versions = runtime.reader(
+        states = runtime.reader(
             topics=(TopicName.CONTROL_STATE,),
-            observers={ConfigurationChanged: on_configuration},
+            observers={ConfigurationChanged: on_configuration, TradingStateChanged: acknowledgements.on_state},
             start="beginning",
             name="configuration",
         )
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(versions.run(), name="configuration")
-            await versions.caught_up.wait()
+            tasks.create_task(states.run(), name="configuration")
+            await states.caught_up.wait()
+            await inventory.note()
             tasks.create_task(loop.run(), name="alerts")
-            tasks.create_task(
-                Sender(outbox=outbox, channels=channels, clock=runtime.clock, wanted=wanted).run(), name="sender"
-            )
-            tasks.create_task(every(PRUNE_INTERVAL_S, partial(_forget, outbox), clock=runtime.clock), name="pruning")
+            tasks.create_task(sender.run(), name="sender")
+            for seconds, work in (
+                (PRUNE_INTERVAL_S, alerts.prune),
+                (REMIND_INTERVAL_S, reminders.look),
+                (ORPHANED_INTERVAL_S, sender.give_up_orphaned),
+            ):
+                tasks.create_task(every(seconds, partial(_unless_away, work), clock=clock), name=work.__qualname__)
+            if (settings.secrets_dir / WEBHOOK).exists():
+                webhook = AlertmanagerWebhook(
+                    token=settings.secret(WEBHOOK),
+                    record=notifier.on_alert,
+                    publish=runtime.publisher.publish,
+                    clock=clock,
+                )
+                runtime.health.door(PATH, webhook.handle)
 
 
-async def _forget(outbox: PostgresOutbox) -> None:
-    """Prune old notifications; what fails now is pruned the next time."""
+async def _unless_away(work: Callable[[], Awaitable[None]]) -> None:
+    """Do periodic work; what fails because the database is away is done the next time."""
     try:
-        await outbox.prune()
+        await work()
     except (RetryableError, asyncpg.PostgresError) as error:
-        _log.warning("Old notifications could not be pruned", error=str(error))
+        _log.warning("The database did not answer", error=str(error))
 
 
 if __name__ == "__main__":

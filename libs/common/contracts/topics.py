@@ -152,7 +152,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name=TopicName.CONTROL,
         event_types=(events.ControlCommanded,),
         key="account",
-        description="Signed commands of operators: halt, resume, start, stop, configure, accept a difference, acknowledge.",
+        description="Signed commands of operators: to halt, resume, start, stop, configure, accept, acknowledge.",
         halts_account=True,
     ),
     Topic(

@@ -25,6 +25,7 @@ LOOP_STEP_S: Final = 0.25
 """A stop of the loop shows shorter than it was by this much at the most: one of 1.25 s is always noticed."""
 
 Check = Callable[[], Awaitable[bool]]
+Door = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Health:
         self._checks: dict[str, Check] = {}
         self._passed_at_s: dict[str, float] = {}
         self._progress: dict[str, Progress] = {}
+        self._doors: dict[str, Door] = {}
         self._loop_lag_s = 0.0
 
     def check(self, name: str, check: Check) -> None:
@@ -70,6 +72,10 @@ class Health:
         progress = Progress(name, age_s_max, self._clock, self._clock.monotonic_s())
         self._progress[name] = progress
         return progress
+
+    def door(self, path: str, handle: Door) -> None:
+        """Take POST requests on a path from now on; a service opens it when it can do what is asked."""
+        self._doors[path] = handle
 
     @property
     def loop_lag_s(self) -> float:
@@ -127,12 +133,17 @@ class Health:
         return passed
 
     def application(self) -> web.Application:
-        """Return the HTTP application with the three endpoints."""
+        """Return the HTTP application with the three endpoints, and the doors that are opened later."""
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_post("/{path:.*}", self._at_a_door)
         return application
+
+    async def _at_a_door(self, request: web.Request) -> web.Response:
+        handle = self._doors.get(request.path)
+        return await handle(request) if handle is not None else web.Response(status=404)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         stuck = self.stuck()

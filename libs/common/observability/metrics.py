@@ -222,6 +222,13 @@ WATCHDOG_ALERT_TOLD: Final = Gauge(
 NOTIFICATIONS: Final = Counter(
     "trader_notifications_total", "Notifications by channel and final state.", ["channel", "state"], registry=REGISTRY
 )
+NOTIFICATION_SECONDS: Final = Histogram(
+    "trader_notification_seconds",
+    "An alert's record to its arrival at a channel, of those that were not held.",
+    ["channel"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
 
 # Orders
 ORDERS_SENT: Final = Counter(

@@ -1,20 +1,39 @@
-"""The words of a notification, in every language, from an alert's type and parameters.
+"""What a notification says: from an alert's type and parameters, in the user's language and time.
 
-A template is used only when every value it needs is there; the last resort is the alert's own English message.
+A template is used only when every value it needs is there; the last resort is the alert's own English message. Every
+message carries the short id of its alert, so that one that arrives twice is known for the same.
 """
 
-from collections.abc import Mapping
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from string import Formatter
-from typing import Final, Literal
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from libs.common.contracts.events import AlertRaised
-from libs.common.contracts.vocabulary import AlertType, Severity
-
-Language = Literal["en", "ko"]
+from libs.common.contracts.vocabulary import Severity
+from services.notifier.domain.words import (
+    ALL_CLEAR,
+    REPEATS,
+    SUMMARY,
+    TEMPLATES,
+    TRIAL,
+    UNANSWERED,
+    WORDS,
+    Language,
+    Template,
+)
 
 TITLE_CHARACTERS_MAX: Final = 200
-BODY_CHARACTERS_MAX: Final = 3_000
+BODY_CHARACTERS_MAX: Final = 1_500
+"""What happened, without what to do, id and time: the whole fits into one message of every service."""
+SUMMARY_CHARACTERS_MAX: Final = 1_700
+SUMMARY_TITLE_CHARACTERS_MAX: Final = 60
+ID_CHARACTERS: Final = 8
+"""A short id: as many alerts as a person will ever meet differ in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,134 +44,39 @@ class Text:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What one type of alert says in one language.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a summary says of one alert."""
 
-    Attributes:
-        title: What happened, without values.
-        bodies: The fullest first; the first one whose values are all known is used.
-    """
-
+    event_id: uuid.UUID
+    occurred_at: datetime
+    alert_type: str
     title: str
-    bodies: tuple[str, ...]
 
 
-TEMPLATES: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
-    "en": {
-        AlertType.TRADE_EXECUTED: Template(
-            "Trade executed", ("{side} {quantity} {symbol} at {price}", "{side} {quantity} {symbol}")
-        ),
-        AlertType.PROFIT_TARGET_HIT: Template(
-            "Profit target reached",
-            ("Sold {quantity} {symbol} at {price}, profit {pnl}", "Sold {quantity} {symbol} at {price}"),
-        ),
-        AlertType.STOP_LOSS_HIT: Template(
-            "Stop-loss executed",
-            ("Sold {quantity} {symbol} at {price}, result {pnl}", "Sold {quantity} {symbol} at {price}"),
-        ),
-        AlertType.DAILY_LOSS_WARNING: Template(
-            "Daily loss warning",
-            (
-                "The loss of the day is {loss_pct} %; trading halts at {limit_pct} %",
-                "The loss of the day is {loss}; trading halts at {limit}",
-            ),
-        ),
-        AlertType.SYSTEM_ERROR: Template("System error", ("{component}: {message}",)),
-        AlertType.API_CONNECTION_LOST: Template("Connection to the exchange lost", ("{component}: {message}",)),
-        AlertType.EMERGENCY_STOP: Template(
-            "Emergency stop",
-            (
-                (
-                    "No more positions are opened: the equity fell {drawdown} below its peak of {peak}. "
-                    "Look at `trader performance`; `trader start` goes on"
-                ),
-                (
-                    "No more positions are opened: {losing_trips} round trips in a row lost. "
-                    "Look at `trader performance`; `trader start` goes on"
-                ),
-                "Trading is halted ({trigger}): {reason}",
-                "Trading is halted: {message}",
-            ),
-        ),
-    },
-    "ko": {
-        AlertType.TRADE_EXECUTED: Template(
-            "거래 체결", ("{symbol} {quantity} {side}, 체결가 {price}", "{symbol} {quantity} {side}")
-        ),
-        AlertType.PROFIT_TARGET_HIT: Template(
-            "목표 수익 도달",
-            ("{symbol} {quantity} 매도, 체결가 {price}, 수익 {pnl}", "{symbol} {quantity} 매도, 체결가 {price}"),
-        ),
-        AlertType.STOP_LOSS_HIT: Template(
-            "손절매 실행",
-            ("{symbol} {quantity} 매도, 체결가 {price}, 손익 {pnl}", "{symbol} {quantity} 매도, 체결가 {price}"),
-        ),
-        AlertType.DAILY_LOSS_WARNING: Template(
-            "일일 손실 경고",
-            (
-                "오늘 손실이 {loss_pct} %입니다. {limit_pct} %에서 거래가 중지됩니다",
-                "오늘 손실이 {loss}입니다. {limit}에서 거래가 중지됩니다",
-            ),
-        ),
-        AlertType.SYSTEM_ERROR: Template("시스템 오류", ("{component}: {message}",)),
-        AlertType.API_CONNECTION_LOST: Template("거래소 연결 끊김", ("{component}: {message}",)),
-        AlertType.EMERGENCY_STOP: Template(
-            "긴급 정지",
-            (
-                (
-                    "새 포지션을 열지 않습니다: 평가 자산이 최고점 {peak}에서 {drawdown} 떨어졌습니다. "
-                    "`trader performance`를 확인한 뒤 `trader start`로 재개하십시오"
-                ),
-                (
-                    "새 포지션을 열지 않습니다: {losing_trips}회 연속 손실입니다. "
-                    "`trader performance`를 확인한 뒤 `trader start`로 재개하십시오"
-                ),
-                "거래가 중지되었습니다 ({trigger}): {reason}",
-                "거래가 중지되었습니다: {message}",
-            ),
-        ),
-    },
-}
-
-ALL_CLEAR: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
-    "en": {
-        AlertType.SYSTEM_ERROR: Template("System error settled", ("{component}: {message}",)),
-        AlertType.API_CONNECTION_LOST: Template("Connection to the exchange restored", ("{component}: {message}",)),
-        AlertType.EMERGENCY_STOP: Template("Emergency stop lifted", ("{message}",)),
-    },
-    "ko": {
-        AlertType.SYSTEM_ERROR: Template("시스템 오류 해소", ("{component}: {message}",)),
-        AlertType.API_CONNECTION_LOST: Template("거래소 연결 복구", ("{component}: {message}",)),
-        AlertType.EMERGENCY_STOP: Template("긴급 정지 해제", ("{message}",)),
-    },
-}
-"""The specification has no types for good news: an alert of one of these types and of severity INFO is its end."""
-
-WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
-    "en": {"BUY": "Bought", "SELL": "Sold"},
-    "ko": {
-        "BUY": "매수",
-        "SELL": "매도",
-        "DAILY_LOSS_EXCEEDED": "일일 손실 한도 초과",
-        "API_CONNECTION_LOST": "거래소 연결 끊김",
-        "SYSTEM_ERROR": "시스템 오류",
-        "MANUAL_STOP": "수동 정지",
-    },
-}
-"""Values of closed vocabularies as people say them."""
-
-REPEATS: Final[Mapping[Language, str]] = {
-    "en": "{body} ({count} repetitions were held back)",
-    "ko": "{body} (반복된 알림 {count}건 생략)",
-}
+def short_id(event_id: uuid.UUID) -> str:
+    """Return the part of an event's id that people see and type."""
+    return event_id.hex[:ID_CHARACTERS]
 
 
-def compose(alert: AlertRaised, language: Language, *, repeats_suppressed: int = 0) -> Text:
-    """Return the words for an alert."""
-    template = TEMPLATES[language][alert.alert_type]
-    if alert.severity is Severity.INFO:
-        template = ALL_CLEAR[language].get(alert.alert_type, template)
+def compose(
+    alert: AlertRaised,
+    language: Language,
+    *,
+    event_id: uuid.UUID,
+    timezone: str = "UTC",
+    repeats_suppressed: int = 0,
+) -> Text:
+    """Return the words for an alert: what happened, what to do, its id and time.
+
+    Args:
+        alert: What happened.
+        language: The user's.
+        event_id: The alert's.
+        timezone: The user's, beside UTC.
+        repeats_suppressed: How many like it were not told.
+    """
+    template = _template(alert, language)
     words = WORDS[language]
     known = {
         "component": alert.component,
@@ -161,19 +85,74 @@ def compose(alert: AlertRaised, language: Language, *, repeats_suppressed: int =
         **({"symbol": alert.symbol} if alert.symbol else {}),
         **({"account": alert.account} if alert.account else {}),
         **alert.parameters,
+        "id": short_id(event_id),
     }
     values = {name: words.get(value, value) for name, value in known.items()}
-    usable = next((body for body in template.bodies if _fields(body) <= values.keys()), "{message}")
-    body = usable.format_map(values)
+    body = _first(template.bodies, values)
     if repeats_suppressed:
         body = REPEATS[language].format(body=body, count=repeats_suppressed)
     place = alert.symbol or alert.account
     title = f"{template.title}: {place}" if place else template.title
-    return Text(_shortened(title, TITLE_CHARACTERS_MAX), _shortened(body, BODY_CHARACTERS_MAX))
+    told = (
+        _shortened(body, BODY_CHARACTERS_MAX),
+        _shortened(_first(template.advice, values), TITLE_CHARACTERS_MAX),
+        f"id {short_id(event_id)} · {times(alert.occurred_at, timezone)}",
+    )
+    return Text(_shortened(title, TITLE_CHARACTERS_MAX), "\n".join(told))
+
+
+def summarise(lines: Sequence[Line], language: Language, *, timezone: str) -> Text:
+    """Return one message about several alerts, oldest first; those beyond its length are counted by type."""
+    title, rest = SUMMARY[language]
+    told: list[str] = []
+    room = SUMMARY_CHARACTERS_MAX
+    for line in lines:
+        name = _shortened(line.title, SUMMARY_TITLE_CHARACTERS_MAX)
+        entry = f"{_local(line.occurred_at, timezone):%m-%d %H:%M} [{short_id(line.event_id)}] {name}"
+        room -= len(entry) + 1
+        if room < 0:
+            break
+        told.append(entry)
+    untold = Counter(line.alert_type for line in lines[len(told) :])
+    if untold:
+        types = ", ".join(f"{alert_type} {count}" for alert_type, count in untold.most_common())
+        told.append(rest.format(count=untold.total(), types=types))
+    return Text(title.format(count=len(lines)), "\n".join(told))
+
+
+def remind(text: Text, language: Language, *, minutes: int) -> Text:
+    """Return the words of a notification that nobody has acknowledged."""
+    title, body = UNANSWERED[language]
+    return Text(
+        _shortened(title.format(title=text.title), TITLE_CHARACTERS_MAX), body.format(body=text.body, minutes=minutes)
+    )
+
+
+def times(at: datetime, timezone: str) -> str:
+    """Return a moment in UTC and, where that is another, in the user's zone."""
+    universal = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    local = _local(at, timezone)
+    return universal if timezone == "UTC" else f"{universal} ({local:%m-%d %H:%M:%S} {timezone})"
+
+
+def _template(alert: AlertRaised, language: Language) -> Template:
+    if "trial" in alert.parameters:
+        return TRIAL[language]
+    template = TEMPLATES[language][alert.alert_type]
+    return ALL_CLEAR[language].get(alert.alert_type, template) if alert.severity is Severity.INFO else template
+
+
+def _first(templates: Sequence[str], values: Mapping[str, str]) -> str:
+    usable = next((template for template in templates if _fields(template) <= values.keys()), "{message}")
+    return usable.format_map(values)
 
 
 def _fields(template: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+def _local(at: datetime, timezone: str) -> datetime:
+    return at.astimezone(UTC if timezone == "UTC" else ZoneInfo(timezone))
 
 
 def _shortened(text: str, characters_max: int) -> str:

@@ -2,79 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from libs.common.configuration import NotificationsSection
-from libs.common.contracts.event import Envelope
-from libs.common.contracts.events import AlertRaised
-from libs.common.contracts.vocabulary import AlertType, Severity
+from libs.common.contracts.vocabulary import Severity
 from libs.common.errors import RetryableError
-from libs.common.messaging.cause import Cause, enclose
 from libs.common.observability import metrics
 from libs.common.storage.postgres import Database
-from services.notifier.adapters import DashboardChannel, LogChannel, PostgresAlerts, PostgresOutbox
-from services.notifier.service import ATTEMPTS_MAX, Channel, Delivery, Notification, Notifier, Sender
+from services.notifier.adapters.built_in import DashboardChannel, LogChannel
+from services.notifier.adapters.outbox import PostgresOutbox
+from services.notifier.service.inventory import NO_ADDRESS
+from services.notifier.service.ports import Channel, Delivery, Notification
+from services.notifier.service.sending import ATTEMPTS_MAX
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.migrated import MigratedDatabase
+from tests.support.notifier_desk import FakeChannel, a_desk
 
 TOLD = "trader_watchdog_alert_told_timestamp_seconds"
-
-
-@dataclass
-class FakeChannel:
-    """Remembers what it was given; fails as often as it is told to."""
-
-    failures: list[Exception | Delivery] = field(default_factory=list)
-    delivered: list[Notification] = field(default_factory=list)
-
-    async def deliver(self, notification: Notification) -> Delivery:
-        if self.failures:
-            failure = self.failures.pop(0)
-            if isinstance(failure, Exception):
-                raise failure
-            return failure
-        self.delivered.append(notification)
-        return Delivery(delivered=True)
-
-
-@dataclass
-class Desk:
-    """A notifier with its sender."""
-
-    database: Database
-    clock: FakeClock
-    channels: dict[str, Channel]
-    notifier: Notifier
-    sender: Sender
-
-    async def raise_alert(self, alert_type: AlertType = AlertType.SYSTEM_ERROR, **changes: Any) -> Envelope[Any]:
-        alert = AlertRaised(
-            **{
-                "occurred_at": self.clock.now(),
-                "alert_type": alert_type,
-                "severity": Severity.WARNING,
-                "component": "market_monitor",
-                "subject": "BTC/USDT",
-                "symbol": "BTC/USDT",
-                "message": "the book is crossed",
-                **changes,
-            }
-        )
-        envelope: Envelope[Any] = enclose(alert, cause=Cause.none(), ordinal=0, now=self.clock.now())
-        await self.notifier.on_alert(envelope)
-        return envelope
-
-    async def rows(self) -> list[tuple[str, str, str]]:
-        async with self.database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT channel, state, reason FROM notifications ORDER BY created_at, channel"
-            )
-        return [(row["channel"], row["state"], row["reason"]) for row in rows]
 
 
 @pytest.fixture
@@ -84,29 +29,11 @@ async def database(migrated: MigratedDatabase) -> AsyncIterator[Database]:
     await database.close()
 
 
-def a_desk(
-    database: Database, *, channels: dict[str, Channel] | None = None, configured: tuple[str, ...] = ("dashboard",)
-) -> Desk:
-    clock, wanted = FakeClock(), asyncio.Event()
-    built_in: dict[str, Channel] = {"dashboard": DashboardChannel(), "log": LogChannel()}
-    by_name = built_in if channels is None else channels
-    notifier = Notifier(
-        alerts=PostgresAlerts(database),
-        settings=NotificationsSection.model_validate({"channels": configured}),
-        language="ko",
-        channels=by_name,
-        repeat_after=timedelta(seconds=60),
-        clock=clock,
-        sender_wanted=wanted,
-    )
-    sender = Sender(outbox=PostgresOutbox(database), channels=by_name, clock=clock, wanted=wanted)
-    return Desk(database, clock, by_name, notifier, sender)
-
-
 async def test_the_watchdog_is_confirmed_only_what_reached_somebody_outside(database):
     email = FakeChannel(failures=[Delivery(delivered=False, reason="away")])
     channels: dict[str, Channel] = {"dashboard": DashboardChannel(), "log": LogChannel(), "email": email}
-    desk = a_desk(database, channels=channels, configured=("dashboard", "email"))
+    desk = a_desk(database, channels=channels)
+    desk.configure(channels=["dashboard", "email"])
     metrics.WATCHDOG_ALERT_TOLD.set(0)
 
     alert = await desk.raise_alert(component="watchdog")
@@ -211,7 +138,7 @@ async def test_what_a_crashed_sender_had_taken_is_delivered_later(database):
     channel = FakeChannel()
     desk = a_desk(database, channels={"dashboard": channel})
     await desk.raise_alert()
-    await PostgresOutbox(database).take(desk.clock.now())  # and then the process dies
+    await desk.outbox.take("dashboard", desk.clock.now(), at_once_max=1)  # and then the process dies
 
     assert await desk.sender.deliver_due() == 0
     desk.clock.advance(300)
@@ -224,12 +151,11 @@ async def test_two_senders_never_take_the_same_notification(database):
     desk = a_desk(database)
     for number in range(20):
         await desk.raise_alert(subject=str(number))
-    outbox = PostgresOutbox(database)
+    now, others = desk.clock.now(), PostgresOutbox(database, member="1")
 
-    taken = await asyncio.gather(outbox.take(desk.clock.now()), outbox.take(desk.clock.now()))
+    taken = await asyncio.gather(*(outbox.take("log", now, at_once_max=15) for outbox in (desk.outbox, others)))
 
-    keys = [(notification.event_id, notification.channel) for batch in taken for notification in batch]
-    assert len(keys) == len(set(keys)) == 40
+    assert len({notification.event_id for batch in taken for notification in batch}) == 20
 
 
 async def test_the_sender_wakes_up_for_a_new_alert(database):
@@ -248,12 +174,13 @@ async def test_the_sender_wakes_up_for_a_new_alert(database):
 
 async def test_a_channel_without_secrets_is_reported_and_the_others_work(database):
     channel = FakeChannel()
-    desk = a_desk(database, channels={"dashboard": channel}, configured=("email", "dashboard"))
+    desk = a_desk(database, channels={"dashboard": channel})
+    desk.configure(channels=["email", "dashboard"], escalation=["sms"])
 
     await desk.raise_alert()
     await desk.sender.deliver_due()
 
-    assert desk.notifier.unavailable() == ("email",)
+    assert desk.inventory.unavailable() == {"email": NO_ADDRESS, "sms": NO_ADDRESS}
     assert len(channel.delivered) == 1
     assert ("email", "SUPPRESSED", "CHANNEL_UNAVAILABLE") in await desk.rows()
 
@@ -262,7 +189,7 @@ async def test_new_settings_hold_from_the_next_alert_on(database):
     desk = a_desk(database)
     await desk.raise_alert(subject="first")
 
-    desk.notifier.configure(NotificationsSection(enabled=False), "en")
+    desk.configure(enabled=False)
     await desk.raise_alert(subject="second")
 
     assert [state for _, state, _ in await desk.rows()] == ["QUEUED", "QUEUED", "SUPPRESSED", "SUPPRESSED"]

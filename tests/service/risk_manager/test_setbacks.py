@@ -1,3 +1,4 @@
+import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -104,8 +105,12 @@ async def test_a_drawdown_reduces_at_exactly_its_limit_and_tells_what_to_do() ->
     (alert,) = alerts(events)
     assert alert.alert_type is AlertType.EMERGENCY_STOP
     assert "trader start" in alert.message
-    assert compose(alert, "en").body.startswith("No more positions are opened: the equity fell 1100 below its peak of")
-    assert compose(alert, "ko").body.startswith("새 포지션을 열지 않습니다: 평가 자산이 최고점 11000에서 1100")
+    assert compose(alert, "en", event_id=uuid.UUID(int=1)).body.startswith(
+        "No more positions are opened: the equity fell 1100 below its peak of"
+    )
+    assert compose(alert, "ko", event_id=uuid.UUID(int=1)).body.startswith(
+        "새 포지션을 열지 않습니다: 평가 자산이 최고점 11000에서 1100"
+    )
     assert await watch.marked("9800") == []  # told once
 
 
@@ -146,8 +151,8 @@ async def test_losing_round_trips_in_a_row_reduce_at_exactly_their_limit() -> No
     assert watch.state() is TradingState.REDUCING
     assert ReducingCause.LOSS_STREAK_LIMIT_IS_REACHED in watch.account.causes
     (alert,) = alerts(events)
-    assert "3 round trips in a row lost" in compose(alert, "en").body
-    assert "3회 연속 손실" in compose(alert, "ko").body
+    assert "3 round trips in a row lost" in compose(alert, "en", event_id=uuid.UUID(int=1)).body
+    assert "3회 연속 손실" in compose(alert, "ko", event_id=uuid.UUID(int=1)).body
     await watch.start()
     assert await watch.traded("-1") == []
     assert watch.state() is TradingState.ACTIVE

@@ -1,0 +1,1 @@
+"""The notifier's tables, its channels, and its door for other monitors."""

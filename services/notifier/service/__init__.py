@@ -1,0 +1,1 @@
+"""The notifier's handlers and loops; `__main__` wires them."""
