@@ -106,8 +106,8 @@ PERMISSIONS: Final[Mapping[str, Permissions]] = {
         postgres="position_manager",
     ),
     "notifier": Permissions(
-        reads=frozenset({Topic.ALERTS, Topic.CONTROL_STATE}),
-        writes=_TOLD_BY_ALL | {Topic.ALERTS},
+        reads=frozenset({Topic.ALERTS, Topic.CONTROL, Topic.CONTROL_STATE}),
+        writes=_TOLD_BY_ALL | {Topic.ALERTS, Topic.CONTROL_ACKS},
         has_group=True,
         postgres="notifier",
     ),
@@ -115,7 +115,7 @@ PERMISSIONS: Final[Mapping[str, Permissions]] = {
     "watchdog": Permissions(writes=_TOLD_BY_ALL | {Topic.ALERTS}),
     "trader": Permissions(
         reads=frozenset(Topic),  # `trader invariants` compares the ends of all of them with what was recorded
-        writes=frozenset({Topic.CONTROL, Topic.DEAD_LETTERS}),
+        writes=frozenset({Topic.CONTROL, Topic.ALERTS, Topic.DEAD_LETTERS}),  # an alert: `trader notify test`
         redis=_commands(permit="pttl del", halts="hset", halts_in_part="hset", price="mget"),
         postgres="reader",
     ),
