@@ -12,12 +12,14 @@ from typing import Final
 import typer
 
 from cli.commands import (
+    alerts,
     backtest,
     checks,
     configuration,
     exchange,
     keys,
     listings,
+    notify,
     reconcile,
     secrets,
     setup,
@@ -47,7 +49,6 @@ COMMANDS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
         listings.fills,
         listings.positions,
         listings.performance,
-        listings.alerts,
     ),
     "Proof": (checks.invariants, checks.doctor),
 }
@@ -56,6 +57,8 @@ for panel, commands in COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(checks.audit, name="audit", rich_help_panel="Proof")
 app.add_typer(reconcile.reconcile, name="reconcile", rich_help_panel="Trading")
+app.add_typer(alerts.alerts, name="alerts", rich_help_panel="What happened")
+app.add_typer(notify.notify, name="notify", rich_help_panel="What happened")
 app.add_typer(backtest.backtest, name="backtest", rich_help_panel="The past")
 app.add_typer(configuration.config, name="config", rich_help_panel="Set-up")
 app.add_typer(keys.keys, name="keys", rich_help_panel="Set-up")

@@ -58,6 +58,7 @@ async def examine(data_dir: Path) -> list[Finding]:
         ("database", _database),
         ("topics", _topics),
         ("exchange", _exchange),
+        ("channels", _channels),
     ]
     for subject, look in looks:
         try:
@@ -98,6 +99,19 @@ async def _database(place: Place) -> Finding:
     async with place.database() as database, database.connection() as connection:
         version = await connection.fetchval("SHOW server_version")
     return Finding(subject="database", found=f"PostgreSQL {version} answers")
+
+
+async def _channels(place: Place) -> Finding:
+    async with place.database() as database, database.connection() as connection:
+        rows = await connection.fetch("SELECT channel, problem FROM channels WHERE is_configured OR problem <> ''")
+    silent = [f"{row['channel']}: {row['problem']}" for row in rows if row["problem"]]
+    outside = [row["channel"] for row in rows if not row["problem"] and row["channel"] != "dashboard"]
+    nobody = "" if outside else "Nobody is told outside of the dashboard: see docs/notifications.md."
+    return Finding(
+        subject="channels",
+        found="; ".join((f"{len(rows) - len(silent)} of {len(rows)} can deliver", *silent)),
+        advice="Their alerts go nowhere: see docs/notifications.md." if silent else nobody,
+    )
 
 
 async def _topics(place: Place) -> Finding:

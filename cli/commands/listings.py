@@ -1,4 +1,4 @@
-"""`trader prices`, `signals`, `orders`, `fills`, `positions`, `alerts`, `performance`: the read models."""
+"""`trader prices`, `signals`, `orders`, `fills`, `positions`, `performance`: the read models."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,18 +214,6 @@ def positions(
     _list(POSITIONS, data_dir, account, symbol, None, None, limit, as_json=as_json)
 
 
-def alerts(
-    symbol: Symbol = None,
-    state: State = None,
-    since: Since = None,
-    limit: Limit = 20,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """List what a person should know, newest first."""
-    _list(ALERTS, data_dir, None, symbol, state, since, limit, as_json=as_json)
-
-
 def performance(
     limit: Limit = 30, data_dir: DataDir = DEFAULT_DATA_DIR, account: Account = "main", as_json: AsJson = False
 ) -> None:
@@ -261,11 +249,12 @@ def _list(
     wanted = checked_state(listing.name, state)
     place = find_place(data_dir)
     check_scope(place, account=account, symbol=symbol)
-    rows = run(_read(place, listing, (account, symbol, wanted, moment, limit or None)))
+    rows = run(read_listing(place, listing, (account, symbol, wanted, moment, limit or None)))
     emit_rows(listing.name, rows, listing.columns, as_json=as_json)
 
 
-async def _read(place: Place, listing: Listing, parameters: tuple[Any, ...]) -> list[dict[str, Any]]:
+async def read_listing(place: Place, listing: Listing, parameters: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Return the rows; the parameters are those of the listing's query."""
     async with place.database() as database, database.connection() as connection:
         return [dict(row) for row in await connection.fetch(listing.query(), *parameters)]
 

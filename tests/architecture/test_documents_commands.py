@@ -34,6 +34,8 @@ def refusal_of(line: str, *, complete: bool) -> str | None:
     while hasattr(command, "commands"):
         if not arguments:
             return None
+        if arguments[0].startswith("-") and command.invoke_without_command:
+            break
         if (name := arguments.pop(0)) not in command.commands:
             return f"no command {name!r}"
         command = command.commands[name]
@@ -76,6 +78,7 @@ def test_a_command_that_does_not_exist_is_noticed():
     assert refusal_of("trader fly", complete=True)
     assert refusal_of("trader orders --limit many", complete=True)
     assert refusal_of("trader halt", complete=True)
+    assert refusal_of("trader alerts --flight 7", complete=True)
 
 
 @pytest.mark.parametrize("readme", [README, README_KO], ids=named)

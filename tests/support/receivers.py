@@ -48,7 +48,7 @@ async def mail_server() -> AsyncIterator[MailServer]:
         listening.close()
         for session in sessions:
             if session.transport is not None:
-                session.transport.abort()
+                session.transport.close()
         await listening.wait_closed()
         await asyncio.sleep(0)  # the transports close in the loop's next turn
 

@@ -93,7 +93,15 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_follow(place: Place
 
     found = {finding.subject: finding.failed for finding in await examine(place.directory.root)}
 
-    assert found == {"java": False, "disk": False, "fine": False, "database": True, "topics": True, "exchange": True}
+    assert found == {
+        "java": False,
+        "disk": False,
+        "fine": False,
+        "database": True,
+        "topics": True,
+        "exchange": True,
+        "channels": True,
+    }
 
 
 def a_halt() -> ControlCommanded:
