@@ -133,7 +133,8 @@ MONEY: Final = (
         measure="max by (account) (trader_permit_age_seconds)",
         operator=">",
         threshold=limits.PERMIT_AGE_S,
-        where='and on (account) max by (account) (trader_trading_state{state="ACTIVE"}) == 1',
+        # The last that was known of the state: whoever shows it grants the permits, and may be what is gone.
+        where='and on (account) max by (account) (last_over_time(trader_trading_state{state="ACTIVE"}[5m])) == 1',
         summary="No entries although trading is ACTIVE: there is no permit ({{ $labels.account }})",
         description=(
             "The risk manager does not renew it, or Redis is away. Look at both; nothing has to be resumed after."
