@@ -1,5 +1,6 @@
 """Alertmanager's calls: who may make them, what is taken, and that each alert is recorded once."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import RetryableError
 from libs.common.observability.health import Health, serve
+from services.notifier.adapters import webhook
 from services.notifier.adapters.webhook import BYTES_MAX, PATH, AlertmanagerWebhook
 from tests.support.clock import FakeClock
 
@@ -42,10 +44,10 @@ class Records:
 @asynccontextmanager
 async def a_door(records: Records, *, is_open: bool = True) -> AsyncIterator[str]:
     health = Health(name="notifier", clock=FakeClock())
-    webhook = AlertmanagerWebhook(token=TOKEN, record=records.record, publish=records.publish, clock=FakeClock())
+    door = AlertmanagerWebhook(token=TOKEN, record=records.record, publish=records.publish, clock=FakeClock())
     runner, port = await serve(health.application(), host="127.0.0.1", port=0)
     if is_open:
-        health.door(PATH, webhook.handle)
+        health.door(PATH, door.handle)
     try:
         yield f"http://127.0.0.1:{port}{PATH}"
     finally:
@@ -166,6 +168,19 @@ async def test_an_alert_about_a_store_does_not_wait_for_it(away, status):
         assert (await post(url, a_message(a_prometheus_alert())))[0] == status
 
     assert len(records.recorded) + len(records.published) == 2 - len(away)
+
+
+async def test_a_call_whose_body_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(webhook, "READ_S_MAX", 0.05)
+    async with a_door(Records()) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 10\r\n\r\n"
+        writer.write(head.encode())
+        status = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    assert b" 408 " in status
 
 
 async def test_without_its_secret_there_is_no_such_door():
