@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos simulate mutants coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos crash-points simulate mutants coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -67,6 +67,9 @@ images: ## Build the images of the deployment, and print how large they are
 
 chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=30 SEED=n REPORT=FILE)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
+
+crash-points: $(READY) ## Have a real executor die exactly at each crash point (SEEDS=3 POINT="CP5")
+	@$(BIN)/python -m tests.chaos.crash_points --seeds $(or $(SEEDS),3) --point "$(POINT)"
 
 # The hash of strings decides the order of sets: with it, a seed is the same story in every process.
 simulate: $(READY) ## Stories of the money path in virtual time: SEEDS=10000 many, SEED=7 one with all that happened
