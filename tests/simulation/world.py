@@ -44,6 +44,11 @@ ENTRY_RATE: Final = 0.6
 REEL_S: Final = 64
 """How long the market is until it turns around."""
 
+BEGIN_LOOKS_MAX: Final = 40
+SETTLED_S: Final = 0.5
+QUIET_S: Final = 2.0
+"""At rest for so long: a request that is under way is accepted within a second, or not at all."""
+
 COMMANDS_APART_S: Final = 5.0
 WATCHED_EVERY: Final = 4
 """In every so many stories the watchdog looks on, which halts what is dead for too long."""
@@ -99,7 +104,7 @@ class World(Trouble):
         for service in (*services, *plan.standbys):
             self.system.start(service)
         self.machine.on_frozen = self.system.start
-        await asyncio.sleep(4.0)
+        await self._begin()
         self.machine.traps.extend(replace(trap) for trap in plan.traps)
         self.network.weather = replace(plan.weather, planned=list(plan.faults))
         self.system.cluster.doubled_rate, self.system.cluster.delay_s_max = plan.doubled_rate, plan.kafka_delay_s
@@ -124,6 +129,14 @@ class World(Trouble):
             if task.done():
                 task.result()
 
+    async def _begin(self) -> None:
+        """Wait until entries are permitted."""
+        for _ in range(BEGIN_LOOKS_MAX):
+            await asyncio.sleep(0.1)
+            if self.system.shared.get(keys.permit("main")) is not None:
+                break
+        await asyncio.sleep(SETTLED_S)
+
     async def _now_and_then(self, every_s: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while self._troubled:
             await asyncio.sleep(self.chance.expovariate(1 / every_s))
@@ -147,7 +160,7 @@ class World(Trouble):
         """Wait until nothing is under way."""
         ends_s = self.loop.time() + self.plan.rest_s_max
         quiet_since_s: float | None = None
-        while quiet_since_s is None or self.loop.time() - quiet_since_s < 3.0:
+        while quiet_since_s is None or self.loop.time() - quiet_since_s < QUIET_S:
             await asyncio.sleep(0.5)
             restless = self.witness.restless()
             quiet_since_s = None if restless else quiet_since_s or self.loop.time()
