@@ -9,6 +9,7 @@ from typing import Any, Final
 from cli.output import tell, text_of
 from cli.place import Place
 from cli.prices import open_redis, permit_age_ms, read_prices
+from libs.common.control.commands import option_for
 from libs.common.errors import RetryableError
 from libs.common.storage.postgres import Database
 from libs.common.storage.transaction import Connection
@@ -52,7 +53,7 @@ _LAG: Final = """
     FROM system_status, jsonb_each_text(lag)
     WHERE heartbeat_at > clock_timestamp() - interval '10 s' GROUP BY key ORDER BY key
 """
-_RECENT: Final = "SELECT at, symbol, side, quantity, price FROM fills WHERE account = $1 ORDER BY at DESC LIMIT $2"
+_RECENT: Final = "SELECT at, symbol, side, quantity, price FROM fills WHERE account = ANY($1) ORDER BY at DESC LIMIT $2"
 
 
 async def read_status(
@@ -121,31 +122,34 @@ async def status_reader(place: Place, account: str) -> AsyncIterator[Callable[[]
         yield read
 
 
-async def read_recent(database: Database, *, account: str, limit: int) -> list[dict[str, Any]]:
+async def read_recent(database: Database, *, accounts: Sequence[str], limit: int) -> list[dict[str, Any]]:
     """Return the newest fills."""
     async with database.connection() as connection:
-        return [dict(row) for row in await connection.fetch(_RECENT, account, limit)]
+        return [dict(row) for row in await connection.fetch(_RECENT, list(accounts), limit)]
 
 
 async def read_standstill(place: Place, account: str) -> str:
     """Return what keeps an account from opening positions until a person acts; empty: nothing does."""
     async with place.database() as database, database.connection() as connection:
         row = await connection.fetchrow(_STANDSTILL, account)
-    return standstill(row["state"], wants_active=row["wants_active"]) if row is not None else ""
+    if row is None:
+        return ""
+    return standstill(row["state"], wants_active=row["wants_active"], option=option_for(account))
 
 
-def standstill(state: str, *, wants_active: bool) -> str:
+def standstill(state: str, *, wants_active: bool, option: str = "") -> str:
     """Return what to do about a state that does not end by itself; empty: it does, or nothing stands still."""
     if state == "HALTED":
-        return "HALTED: no entries until `trader resume` and then `trader start`"
+        return f"HALTED: no entries until `trader resume{option}` and then `trader start{option}`"
     if state == "REDUCING" and not wants_active:
-        return "REDUCING: no entries until `trader start`"
+        return f"REDUCING: no entries until `trader start{option}`"
     return ""
 
 
-def status_line(status: dict[str, Any]) -> str:
-    """Return the status in one line."""
+def status_line(status: dict[str, Any], *, account: str = "") -> str:
+    """Return the status in one line, which begins with the account's name where that is given."""
     return (
+        f"{account}{': ' if account else ''}"
         f"{status['trading_state']}  equity {text_of(status['equity']) or '-'}  "
         f"PnL today {text_of(status['pnl_today']) or '-'}  positions {status['positions_open']}  "
         f"open orders {status['orders_open']}  trades today {status['trades_today']}"

@@ -66,9 +66,10 @@ def _tell_standstill(data_dir: Path) -> None:
     from cli.status import read_standstill  # noqa: PLC0415 - the clients of the stores
 
     with suppress(CommandError):
-        notice = run(read_standstill(find_place(data_dir), "main"))
-        if notice:
-            tell(notice)
+        place = find_place(data_dir)
+        for account in place.configuration().exchange.accounts:
+            if notice := run(read_standstill(place, account)):
+                tell(notice)
 
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:

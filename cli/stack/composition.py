@@ -6,12 +6,12 @@ Every service is told where the others are by environment variables, and gets se
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from cli.stack.exchange import EXCHANGE, exchange_service
-from cli.stack.exchange_keys import KEY_RIGHTS, write_key_files
+from cli.stack.exchange_keys import KEY_RIGHTS, VISITOR, write_key_files
 from libs.common.configuration import TradingConfiguration
 from libs.common.configuration.loading import ORIGINS
 from libs.common.control.operators import OperatorKey, Operators
@@ -116,14 +116,16 @@ class Composition:
     def services(self) -> list[Service]:
         """Return every process besides the stores."""
         after_exchange = (*SET_UP, EXCHANGE, KEYS_JOB)
+        exchange = exchange_service(
+            self.configuration.market,
+            self.configuration.symbols,
+            port=self.stack.port(EXCHANGE),
+            data_dir=self.exchange_dir,
+            scenario_file=self._scenario_file,
+        )
+        accounts = {"PAPER_EXCHANGE_ACCOUNTS": ",".join(self.configuration.exchange.accounts)}
         return [
-            exchange_service(
-                self.configuration.market,
-                self.configuration.symbols,
-                port=self.stack.port(EXCHANGE),
-                data_dir=self.exchange_dir,
-                scenario_file=self._scenario_file,
-            ),
+            replace(exchange, environment={**exchange.environment, **accounts}),
             self._service("audit_recorder", depends_on=SET_UP),
             self._service("notifier", depends_on=SET_UP),
             self._service("signal_generator", depends_on=SET_UP),
@@ -144,7 +146,7 @@ class Composition:
             "postgres": f"postgresql://reader:{password}@{self._postgres_address}",
             "exchange_rest": self.exchange_rest,
             "exchange_ws": self.exchange_ws,
-            "exchange_accounts": {name: accounts[name] for name in ("main", "visitor")},
+            "exchange_accounts": {name: accounts[name] for name in (*self.configuration.exchange.accounts, VISITOR)},
             "dashboard": None,
             "operator_key_file": str(self.operator_key_file),
         }

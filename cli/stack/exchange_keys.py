@@ -14,20 +14,24 @@ KEY_RIGHTS: Final[Mapping[str, str]] = {
 }
 """Which of an account's keys at the exchange a service is given; the others get none."""
 
-_KEY_OF: Final[Mapping[str, str]] = {"trade": "main", "read": "main-reader", "watchdog": "main-watchdog"}
-"""What the paper exchange calls them."""
+VISITOR: Final = "visitor"
+"""The exchange's account of other programs, which nobody of ours trades."""
+
+_ENDINGS: Final[Mapping[str, str]] = {"trade": "", "read": "-reader", "watchdog": "-watchdog"}
+"""What the paper exchange calls them: after their account, and so."""
 
 
 def write_key_files(keys_file: Path, file_of: Callable[[str], Path]) -> None:
-    """Write a file for each right.
+    """Write a file for each right, with the keys of every account that has them all.
 
     Args:
         keys_file: The paper exchange's own.
         file_of: Returns where the key of a right goes.
     """
     keys = json.loads(keys_file.read_text(encoding="utf-8"))
-    for right, name in _KEY_OF.items():
-        write_atomically(file_of(right), json.dumps({"main": keys[name]}))
+    accounts = [name for name in keys if all(f"{name}{ending}" in keys for ending in _ENDINGS.values())]
+    for right, ending in _ENDINGS.items():
+        write_atomically(file_of(right), json.dumps({account: keys[f"{account}{ending}"] for account in accounts}))
 
 
 def installed_file(directory: Path, right: str) -> Path:

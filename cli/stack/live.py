@@ -1,6 +1,7 @@
 """The view in a terminal: processes, trading state, prices and the last fills, redrawn every second."""
 
 import asyncio
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +30,7 @@ class LiveView(PlainView):
 
     async def follow(self, stack: Stack, composition: Composition) -> None:
         """Redraw every second."""
-        endpoints = composition.endpoints()
+        endpoints, accounts = composition.endpoints(), composition.configuration.exchange.accounts
         database = await Database.connect(endpoints["postgres"], application="trader", connections_max=1)
         try:
             console = Console(stderr=True)
@@ -37,9 +38,12 @@ class LiveView(PlainView):
                 while True:
                     processes = stack.snapshot()
                     try:
-                        status = await read_status(database, account="main", processes=processes)
-                        fills = await read_recent(database, account="main", limit=FILLS_SHOWN_MAX)
-                        live.update(screen(console, status, processes, fills, endpoints["exchange_rest"]))
+                        statuses = {
+                            account: await read_status(database, account=account, processes=processes)
+                            for account in accounts
+                        }
+                        fills = await read_recent(database, accounts=accounts, limit=FILLS_SHOWN_MAX)
+                        live.update(screen(console, statuses, processes, fills, endpoints["exchange_rest"]))
                     except RetryableError as error:
                         live.update(Group(Text(f"The database does not answer: {error}"), _processes(processes)))
                     await asyncio.sleep(REDRAW_INTERVAL_S)
@@ -49,7 +53,7 @@ class LiveView(PlainView):
 
 def screen(
     console: Console,
-    status: dict[str, Any],
+    statuses: Mapping[str, dict[str, Any]],
     processes: tuple[ProcessStatus, ...],
     fills: list[dict[str, Any]],
     exchange: str,
@@ -58,7 +62,11 @@ def screen(
 
     Fewer fills make room first, then the processes that are ready.
     """
-    top, bottom = headline(status, width=console.width), _footer(exchange)
+    top = Text("\n").join(
+        headline(status, width=console.width, account=account if len(statuses) > 1 else "")
+        for account, status in statuses.items()
+    )
+    bottom = _footer(exchange)
     left = console.height - CURSOR_LINES - _height(console, top) - _height(console, bottom)
     table = _processes(processes)
     while processes and _height(console, table) > left:
@@ -77,14 +85,15 @@ def _height(console: Console, part: Text | Table) -> int:
     return len(console.render_lines(part, pad=False))
 
 
-def headline(status: dict[str, Any], *, width: int | None = None) -> Text:
+def headline(status: dict[str, Any], *, width: int | None = None, account: str = "") -> Text:
     """Return the status, the trading state coloured.
 
     Args:
         status: The documented object of `trader status --json`.
         width: A reason longer than this is cut; None: it is not.
+        account: Whose it is; empty: there is one only.
     """
-    text = Text()
+    text = Text(f" {account}" if account else "")
     text.append(f" {status['trading_state']} ", STATE_STYLES.get(status["trading_state"], "bold"))
     text.append(
         f"  {status['mode']}  equity {_money(status['equity'])}  PnL today {_money(status['pnl_today'])}"

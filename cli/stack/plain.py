@@ -38,13 +38,15 @@ class PlainView:
 
     async def follow(self, stack: Stack, composition: Composition) -> None:
         """Print where everything is, then the status every ten seconds."""
-        endpoints = composition.endpoints()
+        endpoints, accounts = composition.endpoints(), composition.configuration.exchange.accounts
         tell(f"The exchange is at {endpoints['exchange_rest']}; stop with Ctrl-C or `trader down`.")
         database = await Database.connect(endpoints["postgres"], application="trader", connections_max=1)
         try:
             while True:
                 try:
-                    tell(status_line(await read_status(database, account="main", processes=stack.snapshot())))
+                    for account in accounts:
+                        status = await read_status(database, account=account, processes=stack.snapshot())
+                        tell(status_line(status, account=account if len(accounts) > 1 else ""))
                 except RetryableError as error:
                     tell(f"status: {error}")
                 log_file.bound(stack.directory.log_file("trader"))  # what a detached stack tells goes there

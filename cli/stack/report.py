@@ -78,7 +78,8 @@ class RunReporter:
         try:
             await asyncio.sleep(SETTLED_S)
             async with database.connection() as connection:
-                content = await self._happened(connection, until=now)
+                accounts = composition.configuration.exchange.accounts
+                content = await self._happened(connection, accounts, until=now)
             audit = await check_audit(database, stack.directory)
             invariants = await check_stack(
                 database,
@@ -100,10 +101,13 @@ class RunReporter:
             "invariants": invariants,
         }
 
-    async def _happened(self, connection: Connection, *, until: datetime) -> dict[str, Any]:
+    async def _happened(self, connection: Connection, accounts: Sequence[str], *, until: datetime) -> dict[str, Any]:
         since = self._began_at
         first_fill = await connection.fetchrow(_FILLS, since)
-        equity = [row["equity"] for row in await connection.fetch(_EQUITY, "main", since)]
+        equity: dict[str, list[str | None]] = {
+            account: [_text(row["equity"]) for row in await connection.fetch(_EQUITY, account, since)] or [None]
+            for account in accounts
+        }
         latencies = await connection.fetch(_LATENCIES, since)
         return {
             "events": {row["topic"]: int(row["count"]) for row in await connection.fetch(_EVENTS, since)},
@@ -117,8 +121,11 @@ class RunReporter:
             "round_trips_by_symbol": {
                 row["symbol"]: row["count"] for row in await connection.fetch(_TRIPS_BY_SYMBOL, since)
             },
-            "equity_start": _text(equity[0]) if equity else None,
-            "equity_end": _text(equity[-1]) if equity else None,
+            "equity_start": equity[accounts[0]][0],
+            "equity_end": equity[accounts[0]][-1],
+            "accounts": {
+                account: {"equity_start": known[0], "equity_end": known[-1]} for account, known in equity.items()
+            },
             "latency_ms": {stage: _quantiles(row[stage] for row in latencies) for stage in _STAGES},
         }
 

@@ -16,7 +16,7 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.errors import ConfigurationError, InvalidMessageError, RetryableError
 from services.paper_exchange.api.keys import load_or_create_keys, write_private
 from services.paper_exchange.api.periodic import PERIOD_MS
-from services.paper_exchange.exchange import Exchange
+from services.paper_exchange.exchange import VISITOR, Exchange, openings_of
 from services.paper_exchange.faults.admin import ADMIN_FILE, AdminApi, load_or_create_key, tell_where
 from services.paper_exchange.faults.layer import FaultLayer
 from services.paper_exchange.health import Health
@@ -66,7 +66,7 @@ async def serve(settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Ev
 
 
 async def _serve_market(market: Market, settings: PaperExchangeSettings, clock: Clock, ended: asyncio.Event) -> None:
-    keys = load_or_create_keys(settings.data_dir / "keys.json")
+    keys = load_or_create_keys(settings.data_dir / "keys.json", settings.accounts)
     exchange = Exchange(
         clock=clock,
         tape=market,
@@ -74,6 +74,7 @@ async def _serve_market(market: Market, settings: PaperExchangeSettings, clock: 
         seed=settings.seed,
         journal_dir=settings.data_dir / "journal",
         keys=list(keys.values()),
+        openings=openings_of(settings.accounts),
     )
     health = Health(clock=clock)
     crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,7 +94,7 @@ async def _serve_market(market: Market, settings: PaperExchangeSettings, clock: 
                 "health": f"http://{settings.host}:{health_port}",
                 "exchange_accounts": {
                     name: {"api_key": keys[name].api_key, "api_secret": keys[name].api_secret}
-                    for name in ("main", "visitor")
+                    for name in (*settings.accounts, VISITOR)
                 },
             },
         )

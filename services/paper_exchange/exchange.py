@@ -26,15 +26,21 @@ from services.paper_exchange.market.tape import Market
 from services.paper_exchange.venue.rules import UNIT
 from services.paper_exchange.venue.venue import Opening, Venue
 
-OPENINGS = (
-    Opening("main", "USDT", 10_000 * UNIT),
-    Opening("main", "BTC", UNIT // 20),
-    Opening("main", "ETH", UNIT // 2),
-    Opening("main", "BNB", 2 * UNIT),
-    Opening("visitor", "USDT", 100_000 * UNIT),
-    Opening("visitor", "BTC", UNIT),
-    Opening("visitor", "ETH", 10 * UNIT),
-)
+VISITOR = "visitor"
+"""The account of other programs."""
+
+_OF_VISITOR = {"USDT": 100_000 * UNIT, "BTC": UNIT, "ETH": 10 * UNIT}
+_OF_OTHERS = {"USDT": 10_000 * UNIT, "BTC": UNIT // 20, "ETH": UNIT // 2, "BNB": 2 * UNIT}
+
+
+def openings_of(accounts: Sequence[str]) -> tuple[Opening, ...]:
+    """Return what these accounts and the visitor own when they are new."""
+    owned = {**dict.fromkeys(accounts, _OF_OTHERS), VISITOR: _OF_VISITOR}
+    return tuple(Opening(account, asset, units) for account, assets in owned.items() for asset, units in assets.items())
+
+
+OPENINGS = openings_of(("main",))
+
 # Update ids begin at the time of the start, so they rise over restarts; a book changes less often than this a ms.
 _UPDATE_IDS_PER_MS = 16
 
@@ -49,7 +55,7 @@ class Exchange:
         seed: Selects the quantities of the deep book.
         journal_dir: Where the journal lies.
         keys: The API keys.
-        openings: The balances at the very first start.
+        openings: What each account owns when it is new.
         stream_rules: The bounds of market data connections; Binance's unless a test wants shorter ones.
         socket_api_rules: Those of the WebSocket API.
     """

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from libs.common.contracts.fields import AccountName
 from libs.common.errors import ConfigurationError
 
 _PREFIX = "PAPER_EXCHANGE_"
@@ -33,6 +34,7 @@ class PaperExchangeSettings(BaseSettings):
         market: `recorded`, `generated` or `binance`, which is live.
         seed: Selects the generated market and the quantities of the deep book.
         symbols: What trades, separated by commas.
+        accounts: Who trades besides `visitor`, separated by commas; each is funded once, when it is new.
         speed: Market time per real time; 0 lets the market stand still.
         scenario_file: What is to happen on the generated market (`services/paper_exchange/market/scenario.py`).
         binance_rest_url: Where the live market's past is asked for; Binance's own address for market data only.
@@ -52,6 +54,9 @@ class PaperExchangeSettings(BaseSettings):
     seed: int = Field(default=7, ge=0)
     symbols: Annotated[tuple[Literal["BTCUSDT", "ETHUSDT"], ...], NoDecode, BeforeValidator(_split)] = Field(
         default=("BTCUSDT", "ETHUSDT"), min_length=1
+    )
+    accounts: Annotated[tuple[AccountName, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=("main",), min_length=1, max_length=20
     )
     speed: Decimal = Field(default=Decimal(1), ge=0, le=1_000)
     scenario_file: Path | None = None

@@ -23,6 +23,7 @@ from libs.common.errors import RetryableError
 from libs.common.messaging.deadlines import every
 from libs.common.messaging.owner import Owner
 from libs.common.runtime import Runtime, run_service
+from libs.exchange.identities import Identities, refuse_shared_keys
 from libs.exchange.limits import AddressBudget
 from libs.trading.instruments import Instrument
 from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys, trailing_times
@@ -49,16 +50,21 @@ _log = structlog.get_logger(__name__)
 async def serve(runtime: Runtime[Settings]) -> None:
     """Keep the ledger and mark the accounts until cancelled."""
     configuration, settings, clock = runtime.configuration, runtime.settings, runtime.clock
+    names, keys = configuration.exchange.accounts, read_keys(settings.exchange_keys_file)
+    refuse_shared_keys(
+        {name: keys[name].api_key for name in names if name in keys}, where=str(settings.exchange_keys_file)
+    )
     async with runtime.database() as database, aiohttp.ClientSession() as session:
         exchange = BinanceReader(
             session,
             rest_url=settings.exchange_rest_url,
-            keys=read_keys(settings.exchange_keys_file),
+            keys=keys,
             budget=AddressBudget(clock),
         )
         async with database.connection() as connection:
             symbols = sorted({*configuration.symbols, *await open_symbols(connection)})
             trails_since, marked_at = await trailing_times(connection)
+        await Identities().find_out(names, exchange.identity)
         instruments = dict(await _answered(partial(exchange.instruments, symbols)))
 
         accounts = Accounts()
@@ -77,7 +83,6 @@ async def serve(runtime: Runtime[Settings]) -> None:
             marker.configure(exit_after_s=now.strategy.exit_after_s, jump_rate_max=now.safety.jump_rate_max)
 
         async def recover() -> None:
-            names = configuration.exchange.accounts
             await _answered(partial(accounts.recover, names, apply=owner.apply, exchange=exchange, clock=clock))
 
         owner: Owner[Ledger] = runtime.owner(

@@ -30,7 +30,7 @@ from libs.common.runtime import Runtime, run_service
 from libs.exchange.limits import AddressBudget
 from libs.exchange.server_clock import ServerClock
 from libs.exchange.user_stream.client import UserStream
-from services.trade_executor.adapters.connections import connect, refuse_shared_keys
+from services.trade_executor.adapters.connections import connect_all
 from services.trade_executor.adapters.postgres import PostgresRecords
 from services.trade_executor.service.accepting import Acceptances
 from services.trade_executor.service.approvals import Approvals
@@ -76,13 +76,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(runtime.database())
         redis = await stack.enter_async_context(runtime.redis())
-        gateways, streams = {}, {}
         server_clock = ServerClock(clock)
         budget = AddressBudget(clock, server_clock)
-        for account in accounts:
-            gateways[account], streams[account] = connect(runtime, account, server_clock, budget, SystemRandom())
-            stack.push_async_callback(gateways[account].close)
-        refuse_shared_keys(settings, accounts)
+        gateways, streams = connect_all(runtime, server_clock, budget, SystemRandom())
+        for gateway in gateways.values():
+            stack.push_async_callback(gateway.close)
 
         venues = Venues(gateways, clock)
         controls = Controls(configuration=runtime.live, venues=venues, clock=clock)
@@ -214,6 +212,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
         runtime.health.check("reconciled", reconciled)
 
+        await standing.identities.find_out(accounts, venues.identity)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(control_reader.run(), name="control")
             tasks.create_task(every(LATCH_INTERVAL_S, halting.look_at_latch, clock=clock), name="halt latch")

@@ -11,6 +11,7 @@ import structlog
 from libs.common.control.file_latch import FileHaltLatch
 from libs.common.messaging.deadlines import every
 from libs.common.runtime import Runtime, run_service
+from libs.exchange.identities import refuse_shared_keys
 from libs.exchange.limits import AddressBudget
 from services.watchdog.alerting import Alarm, DirectChannel, NotifierConfirmation, load_urls
 from services.watchdog.cancelling import EntryCanceller
@@ -117,6 +118,10 @@ def _cancellers(
     budget: AddressBudget,
 ) -> list[EntryCanceller]:
     keys = load_keys(settings.exchange_keys_file) if settings.exchange_keys_file else {}
+    refuse_shared_keys(
+        {account: keys[account].api_key for account in accounts if account in keys},
+        where=str(settings.exchange_keys_file),
+    )
     missing = [account for account in accounts if account not in keys]
     if missing:
         _log.warning("Entries of these accounts cannot be cancelled: the watchdog has no key", accounts=missing)

@@ -19,6 +19,9 @@ from libs.common.control.operators import OperatorKey, Operators
 LIFETIME_MAX: Final = timedelta(seconds=30)
 """A command that nobody acted on within this time is void."""
 
+DEFAULT_ACCOUNT: Final = "main"
+"""What `trader` means where nobody says `--account`."""
+
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """How far in the future a command may have been issued: the difference of two machines' clocks."""
 
@@ -111,6 +114,11 @@ def issue_command(
         key_id=key.key_id,
     )
     return sign(unsigned, key)
+
+
+def option_for(account: str) -> str:
+    """Return what a hint's `trader` command needs to mean an account; nothing for the one that it means by itself."""
+    return "" if account == DEFAULT_ACCOUNT else f" --account {account}"
 
 
 def sign(command: ControlCommanded, key: OperatorKey) -> ControlCommanded:

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from libs.common.errors import ConfigurationError
 
 KEY_LENGTH = 64
 _ALPHABET = string.ascii_letters + string.digits
@@ -45,23 +48,34 @@ class ApiKey:
 
 _READ_ONLY = frozenset({Permission.USER_DATA})
 _ALL = frozenset(Permission)
-_NAMES = {
-    "main": ("main", _ALL, False),
-    "main-reader": ("main", _READ_ONLY, False),
-    "main-watchdog": ("main", _ALL, False),
-    "visitor": ("visitor", _ALL, False),
-    "visitor-ed25519": ("visitor", _ALL, True),
-}
+_OF_ACCOUNT = {"": _ALL, "-reader": _READ_ONLY, "-watchdog": _ALL}
+"""The keys of an account that the system trades, by how their names end."""
 
 
-def load_or_create_keys(path: Path) -> dict[str, ApiKey]:
-    """Return the keys by name, as the file has them or newly made."""
-    if path.exists():
-        return {name: _parse(name, entry) for name, entry in json.loads(path.read_text()).items()}
-    keys = {
-        name: _create(name, account, permissions, ed25519=ed) for name, (account, permissions, ed) in _NAMES.items()
-    }
-    write_private(path, {name: _entry(key) for name, key in keys.items()})
+def load_or_create_keys(path: Path, accounts: Sequence[str] = ("main",)) -> dict[str, ApiKey]:
+    """Return the keys by name, as the file has them, with new ones for the accounts that it does not know.
+
+    Raises:
+        ConfigurationError: The names of two keys would be the same.
+    """
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    keys = {name: _parse(name, entry) for name, entry in stored.items()}
+    wanted = [
+        *((f"{name}{ending}", name, rights, False) for name in accounts for ending, rights in _OF_ACCOUNT.items()),
+        ("visitor", "visitor", _ALL, False),
+        ("visitor-ed25519", "visitor", _ALL, True),
+    ]
+    for name, account, permissions, ed25519 in wanted:
+        key = keys.setdefault(name, _create(name, account, permissions, ed25519=ed25519))
+        if key.account != account:
+            raise ConfigurationError(
+                where="the paper exchange's accounts",
+                expected=f"names whose keys can be told apart ({', '.join(_OF_ACCOUNT)} are appended)",
+                found=f"the key {name} of both {key.account} and {account}",
+                hint="give one of them another name",
+            )
+    if len(keys) > len(stored):
+        write_private(path, {name: _entry(key) for name, key in keys.items()})
     return keys
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from libs.common.contracts.fields import AccountName
 from services.paper_exchange.api.keys import write_private
 from services.paper_exchange.faults.faults import ARMED_MAX, ArmedFault, TooManyFaultsError
 from services.paper_exchange.faults.interventions import LIMITS
@@ -30,7 +31,6 @@ _AMOUNT_MAX: Final = 10**12
 _DECIMALS_MAX: Final = 8
 _FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
 
-Account = Literal["main", "visitor"]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 Amount = Annotated[Decimal, Field(ge=-_AMOUNT_MAX, le=_AMOUNT_MAX, decimal_places=_DECIMALS_MAX)]
 Limit = Annotated[Decimal, Field(ge=0, le=_AMOUNT_MAX, decimal_places=_DECIMALS_MAX)]
@@ -44,14 +44,14 @@ class _Wish(BaseModel):
 class PlaceWish(_Wish):
     """An order; `order` has the parameters of `POST /api/v3/order`."""
 
-    account: Account = "main"
+    account: AccountName = "main"
     order: dict[str, str]
 
 
 class CancelWish(_Wish):
     """The end of an account's open orders on a symbol, or of one of them."""
 
-    account: Account = "main"
+    account: AccountName = "main"
     symbol: Symbol
     client_order_id: str | None = None
 
@@ -59,7 +59,7 @@ class CancelWish(_Wish):
 class TransferWish(_Wish):
     """Money that comes, or goes where the amount is negative."""
 
-    account: Account = "main"
+    account: AccountName = "main"
     asset: Symbol
     amount: Amount
 
@@ -139,17 +139,32 @@ class AdminApi:
 
     async def _place(self, http: web.Request) -> web.Response:
         wish = PlaceWish.model_validate_json(await http.read())
+        if (refusal := self._stranger(wish.account)) is not None:
+            return refusal
         return web.json_response(self._interventions.place(wish.account, wish.order), status=HTTPStatus.CREATED)
 
     async def _cancel(self, http: web.Request) -> web.Response:
         wish = CancelWish.model_validate_json(await http.read())
+        if (refusal := self._stranger(wish.account)) is not None:
+            return refusal
         cancelled = self._interventions.cancel(wish.account, wish.symbol, wish.client_order_id)
         return web.json_response({"cancelled": cancelled})
 
     async def _transfer(self, http: web.Request) -> web.Response:
         wish = TransferWish.model_validate_json(await http.read())
+        if (refusal := self._stranger(wish.account)) is not None:
+            return refusal
         balance = self._interventions.transfer(wish.account, wish.asset, wish.amount)
         return web.json_response(balance, status=HTTPStatus.CREATED)
+
+    def _stranger(self, account: str) -> web.Response | None:
+        """Return the refusal of an account that there is not, or None."""
+        known = sorted(self._venue.ledger.accounts())
+        if account in known:
+            return None
+        return _refusal(
+            HTTPStatus.BAD_REQUEST, expected=f"one of {', '.join(known)}", found=repr(account), where="account"
+        )
 
     async def _relist(self, http: web.Request) -> web.Response:
         wish = SymbolWish.model_validate_json(await http.read())

@@ -48,7 +48,7 @@ class Selector(BaseModel):
     Attributes:
         method: `GET`, `POST`, `DELETE`, or `WS` for a request over the WebSocket API.
         path: The path, or the method of the WebSocket API.
-        account: `main` or `visitor`.
+        account: Its name, such as `main` or `visitor`.
         symbol: As the exchange spells it.
         side: `BUY` or `SELL`.
         client_id_prefix: How the client order id begins, which shows an order's role.

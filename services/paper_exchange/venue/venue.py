@@ -37,7 +37,7 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What an account owns at the very first start."""
+    """What an account owns when it is new."""
 
     account: str
     asset: str
@@ -53,7 +53,7 @@ class Venue:
         speed: Market time per exchange time; 0 stands still.
         journal: The record, which also says what was before.
         audience: Is told what happens.
-        openings: The balances at the very first start.
+        openings: What each account owns when it is new.
         seed: Selects the quantities of the deep book.
     """
 
@@ -123,7 +123,7 @@ class Venue:
         if state is None:
             self._begin(openings)
         else:
-            self._continue(state)
+            self._continue(state, openings)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -254,13 +254,19 @@ class Venue:
             self.ledger.set(opening.account, opening.asset, free=opening.units, locked=0)
         self._recorder.begin([transfer_record(*astuple(opening)) for opening in openings], at_ms=self.now_ms)
 
-    def _continue(self, state: State) -> None:
+    def _continue(self, state: State, openings: Sequence[Opening]) -> None:
         self.listing.restore(state.symbols.values())
         restore_state(state, desk=self.desk, ledger=self.ledger, history=self.history)
         restore_taken(state, books=self.books, tape=self._tape)
         self._floor.restore(state.queue)
         self._floor.changes.forget()
         self._recorder.resume(at_ms=self.now_ms)
+        known = self.ledger.accounts()
+        new = [opening for opening in openings if opening.account not in known]
+        for opening in new:
+            self.ledger.credit(opening.account, opening.asset, opening.units)
+        if new:
+            self.write(*(transfer_record(*astuple(opening)) for opening in new))
 
     def _commit(self) -> None:
         self._recorder.commit(at_ms=self.now_ms)

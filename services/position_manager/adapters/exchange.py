@@ -75,6 +75,25 @@ class BinanceReader:
             ConfigurationError: There is no key for the account.
             RetryableError: The exchange did not answer as expected.
         """
+        answer = await self._account(account)
+        with _expecting("/api/v3/account"):
+            quantities = {
+                entry["asset"]: Decimal(entry["free"]) + Decimal(entry["locked"]) for entry in answer["balances"]
+            }
+            return AccountBalances(quantities=quantities, updated_at=from_epoch_ms(int(answer["updateTime"])))
+
+    async def identity(self, account: str) -> str | None:
+        """Return the exchange's own id of an account; None where it tells none.
+
+        Raises:
+            ConfigurationError: There is no key for the account.
+            RetryableError: The exchange did not answer as expected.
+        """
+        answer = await self._account(account)
+        with _expecting("/api/v3/account"):
+            return str(answer["uid"]) if "uid" in answer else None
+
+    async def _account(self, account: str) -> Any:
         key = self._keys.get(account)
         if key is None:
             raise ConfigurationError(
@@ -85,12 +104,7 @@ class BinanceReader:
         moment = await self._get("/api/v3/time")
         with _expecting("/api/v3/time"):
             query = urlencode({"recvWindow": RECV_WINDOW_MS, "timestamp": int(moment["serverTime"])})
-        answer = await self._get(f"/api/v3/account?{key.signed(query)}", api_key=key.api_key)
-        with _expecting("/api/v3/account"):
-            quantities = {
-                entry["asset"]: Decimal(entry["free"]) + Decimal(entry["locked"]) for entry in answer["balances"]
-            }
-            return AccountBalances(quantities=quantities, updated_at=from_epoch_ms(int(answer["updateTime"])))
+        return await self._get(f"/api/v3/account?{key.signed(query)}", api_key=key.api_key)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Return the symbols' filters.

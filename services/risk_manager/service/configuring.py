@@ -23,6 +23,7 @@ from libs.common.configuration.changes import (
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import ControlCommanded
 from libs.common.contracts.vocabulary import TradingState
+from libs.common.control.commands import option_for
 from libs.common.errors import ConfigurationError
 from libs.policy import configured_strategy
 from services.risk_manager.domain.configuration import ChangeRefusal, ConfigurationVersion
@@ -100,9 +101,10 @@ class ConfigurationKeeper:
         if not following.changes:
             return ChangeRefusal.NOTHING_IS_CHANGED, f"version {stored.version} has these values"
         if following.loosened and (active := await self._active(following.loosened, records)):
+            stops = " and ".join(f"`trader stop{option_for(account)}`" for account in active)
             return ChangeRefusal.LOOSENING_NEEDS_REDUCING, (
                 f"{', '.join(following.loosened)} would allow more than before while {', '.join(active)} may open "
-                "positions; `trader stop` first, then set it, then `trader start`"
+                f"positions; {stops} first, then set it, then `trader start`"
             )
         await self._keep(following, records)
         return following

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from libs.common.configuration import LiveConfiguration
 from libs.common.contracts.event import Envelope, Event
 from libs.common.contracts.events import AlertRaised, EquityMarked, PositionChanged
 from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
+from libs.common.control.commands import option_for
 from libs.common.control.halts import HaltRecord
 from libs.policy import limits_of
 from libs.trading.money import plain
@@ -31,8 +31,6 @@ from services.risk_manager.domain.trips import CountedSetbacks, Trips
 from services.risk_manager.service.announcements import COMPONENT
 from services.risk_manager.service.governing import Governor
 from services.risk_manager.service.ports import RiskRecords
-
-_WHAT_TO_DO: Final = "look at `trader performance`; `trader start` goes on and counts anew"
 
 
 class SetbackGuard:
@@ -111,7 +109,11 @@ class SetbackGuard:
     async def _reduce(self, counted: CountedSetbacks, setback: "_Setback", records: RiskRecords) -> Sequence[Event]:
         await records.save_setbacks(replace(counted, reached=True))
         changed = await self._governor.set_cause(
-            counted.account, setback.cause, present=True, reason=f"{setback}; {_WHAT_TO_DO}", records=records
+            counted.account,
+            setback.cause,
+            present=True,
+            reason=f"{setback}; {_what_to_do(counted.account)}",
+            records=records,
         )
         return [*changed, setback.alert(counted.account)] if changed else ()
 
@@ -126,7 +128,8 @@ class SetbackGuard:
                 trigger=StopTrigger.SYSTEM_ERROR,
                 reason=(
                     f"{trips.strategy} runs in a circle in {trips.symbol}: {refused.observed}, {refused.limit} are "
-                    f"allowed; `trader resume --strategy {trips.strategy} --reason TEXT` lets it enter"
+                    f"allowed; `trader resume{option_for(trips.account)} --strategy {trips.strategy} --reason TEXT` "
+                    "lets it enter"
                 ),
                 issuer=COMPONENT,
                 halted_at=envelope.event.occurred_at,
@@ -154,7 +157,12 @@ class _Setback:
             severity=Severity.CRITICAL,
             component=COMPONENT,
             subject=f"{account}|{self.cause}",
-            message=f"{account} opens no more positions: {self}; {_WHAT_TO_DO}"[:TEXT_CHARACTERS_MAX],
+            message=f"{account} opens no more positions: {self}; {_what_to_do(account)}"[:TEXT_CHARACTERS_MAX],
             parameters={"state": TradingState.REDUCING.value, **self.parameters},
             account=account,
         )
+
+
+def _what_to_do(account: str) -> str:
+    option = option_for(account)
+    return f"look at `trader performance{option}`; `trader start{option}` goes on and counts anew"

@@ -1,19 +1,35 @@
 """The connections of each account to the exchange; all share one clock and one budget."""
 
-from collections.abc import Sequence
 from functools import partial
 from random import Random
 
-from libs.common.errors import ConfigurationError
 from libs.common.runtime import Runtime
 from libs.exchange.addresses import ExchangeAddress
 from libs.exchange.credentials import load_credentials
+from libs.exchange.identities import refuse_shared_keys
 from libs.exchange.instruments import exchange_symbol
 from libs.exchange.limits import AddressBudget
 from libs.exchange.orders.ccxt_gateway import CcxtOrderGateway
 from libs.exchange.server_clock import ServerClock
 from libs.exchange.user_stream.client import UserStream
 from services.trade_executor.settings import Settings
+
+
+def connect_all(
+    runtime: Runtime[Settings], server_clock: ServerClock, budget: AddressBudget, randomness: Random
+) -> tuple[dict[str, CcxtOrderGateway], dict[str, UserStream]]:
+    """Return every account's gateway and user stream; none has connected yet.
+
+    Raises:
+        ConfigurationError: An account has no usable key, or two have the same.
+    """
+    file, accounts = runtime.settings.exchange_keys_file, runtime.configuration.exchange.accounts
+    refuse_shared_keys({name: load_credentials(file, name).api_key for name in accounts}, where=str(file))
+    connections = {name: connect(runtime, name, server_clock, budget, randomness) for name in accounts}
+    return (
+        {name: gateway for name, (gateway, _) in connections.items()},
+        {name: stream for name, (_, stream) in connections.items()},
+    )
 
 
 def connect(
@@ -41,23 +57,6 @@ def connect(
         budget=budget,
     )
     return gateway, stream
-
-
-def refuse_shared_keys(settings: Settings, accounts: Sequence[str]) -> None:
-    """Refuse two accounts with one key: each would take the other's orders and balances for its own.
-
-    Raises:
-        ConfigurationError: There is such a pair.
-    """
-    owners: dict[str, str] = {}
-    for account in accounts:
-        key = load_credentials(settings.exchange_keys_file, account).api_key
-        if owners.setdefault(key, account) != account:
-            raise ConfigurationError(
-                where=str(settings.exchange_keys_file),
-                expected=f"keys of different accounts for {owners[key]} and {account}",
-                found="the same key twice",
-            )
 
 
 def _offset_ms(gateway: CcxtOrderGateway) -> int:

@@ -119,7 +119,7 @@ class Reconciler:
             if self._halting.state(self._account) is not TradingState.ACTIVE:
                 await self._halting.cancel_entries(self._account)
         balances = await gateway.balances()
-        self._standing.identify(self._account, gateway.identity)
+        self._standing.identities.note(self._account, gateway.identity)
         open_orders: list[OrderReport] = []
         missing: list[Difference] = []
         for symbol in self._symbols:

@@ -13,6 +13,7 @@ from libs.common.contracts.event import Event, event_id_of
 from libs.common.contracts.events import AlertRaised
 from libs.common.contracts.fields import TEXT_CHARACTERS_MAX
 from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger
+from libs.common.control.commands import option_for
 from libs.common.control.halts import HaltRecord
 from libs.exchange.outcomes import Outcome, Verdict
 from libs.exchange.refusals import Reason
@@ -64,9 +65,10 @@ class SelfHalt:
         """Halt the order's account, here first and then for everybody; one that is halted stays so."""
         if self._brake.state(order.account) is TradingState.HALTED:
             return
+        option = option_for(order.account)
         message = (
             f"{refused.reason.upper()}: {refused.observed}, {refused.limit} is expected; {order.client_order_id} in "
-            f"{order.symbol}; {detail}; look at `trader orders`, then `trader resume`"
+            f"{order.symbol}; {detail}; look at `trader orders{option}`, then `trader resume{option}`"
         )
         alert = AlertRaised(
             occurred_at=self._clock.now(),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from libs.common.errors import ConfigurationError
+from libs.exchange.identities import Identities
 
 
 @dataclass(slots=True)
@@ -15,14 +16,14 @@ class Standing:
         reconciled_at: When the last comparison of each began that was made to the end.
         foreign: Accounts in which somebody else may be using our names of orders.
         other_installations: The first other installation that was seen on an account.
-        identities: Our account by the exchange's own id of it.
+        identities: Who each account is at the exchange.
     """
 
     reconciled: set[str] = field(default_factory=set)
     reconciled_at: dict[str, datetime] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     other_installations: dict[str, str] = field(default_factory=dict)
-    identities: dict[str, str] = field(default_factory=dict)
+    identities: Identities = field(default_factory=Identities)
 
     def objection(self, account: str) -> str | None:
         """Return why no position may be opened, or None."""
@@ -33,24 +34,6 @@ class Standing:
     def is_ready(self, accounts: tuple[str, ...]) -> bool:
         """Whether every account may be traded."""
         return all(self.objection(account) is None for account in accounts)
-
-    def identify(self, account: str, identity: str | None) -> None:
-        """Take note of the exchange's own id of an account.
-
-        Raises:
-            ConfigurationError: Another account of ours is the same one at the exchange: each would take the other's
-                orders and balances for its own.
-        """
-        if identity is None:
-            return
-        other = self.identities.setdefault(identity, account)
-        if other != account:
-            raise ConfigurationError(
-                where="exchange.accounts",
-                expected=f"keys of different accounts for {other} and {account}",
-                found=f"the exchange's account {identity} behind both",
-                hint="Give each its own account or sub-account at the exchange, or configure one of them only.",
-            )
 
     def refuse_company(self, account: str) -> None:
         """Refuse to start on an account that another installation trades.

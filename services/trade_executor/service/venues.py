@@ -54,6 +54,17 @@ class Venues:
         offset_ms = self.gateways[account].clock_offset_ms
         return None if offset_ms is None else epoch_ms(self.clock.now()) + offset_ms
 
+    async def identity(self, account: str) -> str | None:
+        """Ask for the exchange's own id of an account; None where it tells none.
+
+        Raises:
+            RetryableError: It did not answer.
+        """
+        gateway = self.gateways[account]
+        await gateway.measure_clock()
+        await gateway.balances()
+        return gateway.identity
+
     def wait_s(self, account: str, purpose: Purpose, *, orders: int = 0) -> float:
         """Return the seconds until this purpose may ask, or send this many orders; 0: now."""
         return self.gateways[account].wait_s(purpose, orders=orders)

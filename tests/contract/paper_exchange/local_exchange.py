@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from libs.common.clock import SystemClock
 from services.paper_exchange.api.connection import SocketRules
 from services.paper_exchange.api.keys import ApiKey, load_or_create_keys
-from services.paper_exchange.exchange import OPENINGS, Exchange
+from services.paper_exchange.exchange import Exchange, openings_of
 from services.paper_exchange.market.source import open_tape
 from services.paper_exchange.market.tape import Tape
 from services.paper_exchange.venue.venue import Opening
@@ -37,13 +37,20 @@ Json = dict[str, Any]
 class LocalExchange:
     """A running exchange and a client of one of its accounts."""
 
-    def __init__(self, exchange: Exchange, server: TestServer, http: aiohttp.ClientSession, key: ApiKey) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        server: TestServer,
+        http: aiohttp.ClientSession,
+        key: ApiKey,
+        keys: Mapping[str, ApiKey],
+    ) -> None:
         self.exchange = exchange
         self.http = http
         self.rest = str(server.make_url("")).rstrip("/")
         self.host, self.port = server.host, server.port or 0
         self.socket = self.rest.replace("http", "ws", 1)
-        self.key = key
+        self.key, self.keys = key, keys
 
     async def ask(self, method: str, path: str, **parameters: Any) -> tuple[int, Any]:
         """Send an unsigned request."""
@@ -90,13 +97,14 @@ async def local_exchange(
     directory: Path,
     *,
     key: str = "visitor",
-    openings: Sequence[Opening] = OPENINGS,
+    accounts: Sequence[str] = ("main",),
+    openings: Sequence[Opening] | None = None,
     stream_rules: SocketRules | None = None,
     socket_api_rules: SocketRules | None = None,
     tape: Tape | None = None,
 ) -> AsyncIterator[LocalExchange]:
     """Run an exchange on the recorded market, or another one, for the length of a block."""
-    keys = load_or_create_keys(directory / "keys.json")
+    keys = load_or_create_keys(directory / "keys.json", accounts)
     exchange = Exchange(
         clock=SystemClock(),
         tape=tape or _recorded_tape(),
@@ -104,7 +112,7 @@ async def local_exchange(
         seed=7,
         journal_dir=directory / "journal",
         keys=list(keys.values()),
-        openings=openings,
+        openings=openings or openings_of(accounts),
         stream_rules=stream_rules,
         socket_api_rules=socket_api_rules,
     )
@@ -114,7 +122,7 @@ async def local_exchange(
     market = asyncio.create_task(_turn(exchange))
     try:
         async with aiohttp.ClientSession() as http:
-            yield LocalExchange(exchange, server, http, keys[key])
+            yield LocalExchange(exchange, server, http, keys[key], keys)
     finally:
         market.cancel()
         await server.close()

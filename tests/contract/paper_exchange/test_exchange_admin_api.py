@@ -80,7 +80,7 @@ async def test_nothing_of_it_is_on_the_port_of_the_clients(exchange: FaultyExcha
         ("POST", "/faults", {"kind": "reply_failed", "status": 503, "code": -2010}, "reply_failed.code", "-1000"),
         ("POST", "/faults", {"kind": "reply_failed", "status": 408, "code": -1000}, "reply_failed", "-1007"),
         ("POST", "/faults", {"kind": "request_failed", "message": "Duplicate order sent."}, "request_failed", "text"),
-        ("POST", "/orders", {"account": "nobody", "order": {}}, "account", "'main' or 'visitor'"),
+        ("POST", "/orders", {"account": "nobody", "order": {}}, "account", "one of main, visitor"),
         ("POST", "/transfers", {"asset": "usdt", "amount": "1"}, "asset", "match pattern"),
         ("POST", "/transfers", {"asset": "USDT", "amount": "NaN"}, "amount", "finite"),
         ("POST", "/transfers", {"asset": "USDT", "amount": "0.000000001"}, "amount", "8 decimal places"),

@@ -174,3 +174,22 @@ def test_an_unreadable_key_file_is_a_configuration_error_without_its_content(tmp
 
     with pytest.raises(ConfigurationError, match=r"keys\.json"):
         read_keys(path)
+
+
+@pytest.mark.parametrize(("told", "identity"), [({"uid": 354937868}, "354937868"), ({}, None)])
+async def test_an_accounts_own_id_is_read_where_the_exchange_tells_it(reader, venue, told, identity):
+    venue.answers["/api/v3/account"] = {"updateTime": 1, "balances": [], **told}
+
+    assert await reader.identity("main") == identity
+
+
+async def test_the_id_of_an_account_without_a_key_cannot_be_asked_for(reader):
+    with pytest.raises(ConfigurationError, match="'second'"):
+        await reader.identity("second")
+
+
+async def test_an_answer_that_is_no_account_is_asked_for_again(reader, venue):
+    venue.answers["/api/v3/account"] = 7
+
+    with pytest.raises(RetryableError, match="its documented answer"):
+        await reader.identity("main")

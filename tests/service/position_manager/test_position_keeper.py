@@ -15,13 +15,16 @@ from services.position_manager.service import Accounts, PositionKeeper
 from tests.service.position_manager.world import (
     ENTRY,
     INSTRUMENTS,
+    NOON,
     OPENED_AT,
+    FakeExchange,
     FakeLedger,
     a_fill,
     an_order,
     enveloped,
     opened,
 )
+from tests.support.clock import FakeClock
 
 
 class Desk:
@@ -211,3 +214,16 @@ async def test_a_transfer_that_the_opening_balances_contained_is_taken_off_the_o
 
     assert (book.opening_quote, book.quote_balance) == (opening + Decimal("2500.5"), balance)
     assert desk.ledger.openings["main", "USDT"] == book.opening_quote
+
+
+async def test_a_trade_between_two_accounts_of_ours_is_booked_in_both():
+    ledger, accounts = FakeLedger(), Accounts()
+    await accounts.recover(("main", "second"), apply=ledger.apply, exchange=FakeExchange(), clock=FakeClock(NOON))
+    desk = Desk(ledger, accounts)
+    await desk.fill(trade_id=4, exchange_order_id="6", account="second")
+
+    assert await desk.fill(trade_id=5, exchange_order_id="7")
+    assert await desk.fill(Side.SELL, trade_id=5, exchange_order_id="8", account="second")
+
+    held = {name: book.holdings["BTC/USDT"].position.quantity for name, book in accounts.books.items()}
+    assert held == {"main": Decimal("0.1"), "second": Decimal(0)}

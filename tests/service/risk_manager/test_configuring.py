@@ -186,7 +186,7 @@ async def test_a_limit_is_not_loosened_while_any_account_may_open_positions(chan
     why = await office.refused(**change)
 
     assert why.startswith("LOOSENING_NEEDS_REDUCING: ")
-    assert "while second may open positions; `trader stop` first" in why
+    assert "while second may open positions; `trader stop --account second` first" in why
 
 
 async def test_a_limit_is_not_loosened_while_an_account_is_reduced_only_for_the_moment():

@@ -343,12 +343,12 @@ async def test_another_installation_seen_at_the_start_refuses_the_start(exchange
 
 def test_two_accounts_of_ours_that_are_one_at_the_exchange_are_refused():
     standing = Standing()
-    standing.identify("main", "17")
-    standing.identify("main", "17")
-    standing.identify("second", None)
+    standing.identities.note("main", "17")
+    standing.identities.note("main", "17")
+    standing.identities.note("second", None)
 
     with pytest.raises(ConfigurationError, match="main and second"):
-        standing.identify("second", "17")
+        standing.identities.note("second", "17")
 
 
 async def test_an_order_adopted_after_its_claim_was_released_is_a_difference(executor: Executor, exchange, clock):

@@ -1,13 +1,16 @@
 """Which process of a stack gets which environment variables."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cli.stack.composition import PASSED_ON, PASSED_ON_TO, Composition
-from libs.common.configuration import TradingConfiguration
+from cli.stack.exchange_keys import write_key_files
+from libs.common.configuration import TradingConfiguration, parse_configuration
 from libs.embedded.services import Service
 from libs.embedded.stack import External, open_stack
+from services.paper_exchange.api.keys import load_or_create_keys
 from services.watchdog.settings import Settings
 
 ELSEWHERE = External(kafka="kafka.example:9092", postgres="postgresql://db.example/trader", redis="redis://r.example/0")
@@ -19,10 +22,15 @@ DIRECT = {
 }
 
 
-async def services_of(root: Path, variables: dict[str, str]) -> dict[str, Service]:
+async def services_of(
+    root: Path, variables: dict[str, str], configuration: TradingConfiguration | None = None
+) -> dict[str, Service]:
     async with open_stack(root, external=ELSEWHERE) as stack:
         composition = Composition(
-            stack=stack, configuration=TradingConfiguration(), start_active=False, variables=variables
+            stack=stack,
+            configuration=configuration or TradingConfiguration(),
+            start_active=False,
+            variables=variables,
         )
         return {service.name: service for service in composition.services()}
 
@@ -69,3 +77,19 @@ async def test_what_is_not_set_is_not_passed_on(tmp_path: Path) -> None:
 
     passed_on = {*PASSED_ON, *PASSED_ON_TO["watchdog"]}
     assert not any(service.environment.keys() & passed_on for service in services.values())
+
+
+async def test_the_exchange_opens_every_account_and_each_service_gets_its_own_key_of_each(tmp_path: Path) -> None:
+    two = parse_configuration({"accounts": {"main": {}, "second": {}}}, where="test")
+    services = await services_of(tmp_path, {}, two)
+    keys = load_or_create_keys(tmp_path / "keys.json", two.exchange.accounts)
+
+    write_key_files(tmp_path / "keys.json", lambda right: tmp_path / f"{right}.json")
+
+    assert services["paper_exchange"].environment["PAPER_EXCHANGE_ACCOUNTS"] == "main,second"
+    written = {right: json.loads((tmp_path / f"{right}.json").read_text()) for right in ("trade", "read", "watchdog")}
+    assert {right: {name: key["api_key"] for name, key in entries.items()} for right, entries in written.items()} == {
+        "trade": {"main": keys["main"].api_key, "second": keys["second"].api_key},
+        "read": {"main": keys["main-reader"].api_key, "second": keys["second-reader"].api_key},
+        "watchdog": {"main": keys["main-watchdog"].api_key, "second": keys["second-watchdog"].api_key},
+    }

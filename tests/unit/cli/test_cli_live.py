@@ -33,7 +33,9 @@ def a_process(name: str, state: ProcessState = ProcessState.READY) -> ProcessSta
     )
 
 
-def shown(*, width: int, height: int, reason: str = "", failed: str = "") -> list[str]:
+def shown(
+    *, width: int, height: int, reason: str = "", failed: str = "", accounts: tuple[str, ...] = ("main",)
+) -> list[str]:
     status = {
         "trading_state": "HALTED",
         "mode": "paper",
@@ -47,7 +49,7 @@ def shown(*, width: int, height: int, reason: str = "", failed: str = "") -> lis
     }
     processes = tuple(a_process(name, ProcessState.BACKOFF if name == failed else ProcessState.READY) for name in NAMES)
     console = Console(file=io.StringIO(), width=width, height=height)
-    console.print(screen(console, status, processes, FILLS, EXCHANGE))
+    console.print(screen(console, dict.fromkeys(accounts, status), processes, FILLS, EXCHANGE))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -72,3 +74,10 @@ def test_a_low_terminal_keeps_the_processes_that_are_not_ready():
 
 def test_a_tall_terminal_shows_every_fill():
     assert sum("BTC/USDT" in line and "BUY" in line for line in shown(width=120, height=50)) == len(FILLS)
+
+
+def test_each_of_several_accounts_has_its_headline():
+    lines = shown(width=100, height=40, accounts=("main", "second"))
+
+    headlines = [line.split()[:2] for line in lines if "HALTED" in line]
+    assert headlines == [["main", "HALTED"], ["second", "HALTED"]]

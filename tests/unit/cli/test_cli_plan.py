@@ -9,6 +9,7 @@ import pytest
 from cli.errors import CommandError, ExitStatus
 from cli.stack.demonstrations import CRASH, DEMO, differences
 from cli.stack.plan import PAPER_MARKETS, Plan, make_plan
+from libs.common.errors import ConfigurationError
 from services.paper_exchange.settings import PaperExchangeSettings
 
 
@@ -68,3 +69,11 @@ def test_what_a_configuration_changes_is_told_as_its_file_has_it():
     assert "strategy.exit_after_s: null -> 60" in told
     assert "risk_management.position_size_pct: 2.0 -> 0.1" in told
     assert 'strategy.stops: "percent" -> "atr"' in told
+
+
+def test_the_account_of_other_programs_is_not_traded(tmp_path: Path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"accounts": {"main": {}, "visitor": {}}}', encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="visitor, which the paper exchange keeps for other programs"):
+        a_plan([path])

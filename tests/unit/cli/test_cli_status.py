@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from cli.status import standstill, status_pairs
+from cli.status import standstill, status_line, status_pairs
+from libs.common.control.commands import option_for
 
 
 def a_status(**changes: Any) -> dict[str, Any]:
@@ -55,3 +56,16 @@ def test_only_what_does_not_end_by_itself_asks_for_a_person():
     assert standstill("REDUCING", wants_active=True) == "", "a cause of its own, such as equity that is not known yet"
     assert standstill("ACTIVE", wants_active=True) == ""
     assert "`trader resume`" in standstill("HALTED", wants_active=True)
+    assert "`trader start --account second`" in standstill("HALTED", wants_active=True, option=option_for("second"))
+
+
+def test_the_line_of_one_account_among_several_names_it():
+    status = {
+        "trading_state": "ACTIVE",
+        "equity": Decimal(10),
+        "pnl_today": None,
+        **dict.fromkeys(("positions_open", "orders_open", "trades_today"), 0),
+    }
+
+    assert status_line(status).startswith("ACTIVE  equity 10  PnL today -")
+    assert status_line(status, account="second").startswith("second: ACTIVE  ")

@@ -233,7 +233,8 @@ def test_both_views_go_on_while_the_database_is_away(
     directory = DataDirectory(tmp_path)
     directory.create()
     stack: Any = SimpleNamespace(directory=directory, snapshot=tuple)
-    composition: Any = SimpleNamespace(endpoints=lambda: NOWHERE)
+    exchange = SimpleNamespace(accounts=("main",))
+    composition: Any = SimpleNamespace(endpoints=lambda: NOWHERE, configuration=SimpleNamespace(exchange=exchange))
     module = sys.modules[view.__module__]
     monkeypatch.setattr(module, "Database", FakeDatabase)
     monkeypatch.setattr(module, "read_status", away)

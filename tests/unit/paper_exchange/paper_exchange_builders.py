@@ -113,24 +113,24 @@ class VenueBench:
         self.directory = directory
         self._tape = Tape.of(Reel([recording or a_recording()]), identity="test")
         self._bytes_max = bytes_max
-        self.venue = self.start()
-
-    def start(self, *, identity: str = "test", speed: int = 1) -> Venue:
-        """Start a venue on what the journal says."""
-        self._tape.identity = identity
-        openings = (
+        self.openings: tuple[Opening, ...] = (
             Opening("main", "USDT", 100_000 * UNIT),
             Opening("main", "BTC", UNIT),
             Opening("other", "USDT", 100_000 * UNIT),
             Opening("other", "BTC", UNIT),
         )
+        self.venue = self.start()
+
+    def start(self, *, identity: str = "test", speed: int = 1) -> Venue:
+        """Start a venue on what the journal says."""
+        self._tape.identity = identity
         self.venue = Venue(
             clock=self.clock,
             tape=self._tape,
             speed=Fraction(speed),
             journal=Journal(self.directory, bytes_max=self._bytes_max),
             audience=self.audience,
-            openings=openings,
+            openings=self.openings,
             seed=1,
         )
         return self.venue
