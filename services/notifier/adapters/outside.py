@@ -128,6 +128,7 @@ def _opened(addresses: Mapping[str, str]) -> tuple[dict[str, AppriseChannel], di
         if service is None:
             problems[name] = "expected an address that apprise understands, found another; see docs/notifications.md"
         else:
+            service.request_rate_per_sec = 0  # it would sleep between two messages; the sender keeps the pace
             channels[name] = AppriseChannel(name, address, service)
     return channels, problems
 

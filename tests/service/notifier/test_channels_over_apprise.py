@@ -52,6 +52,17 @@ async def test_a_mail_arrives_with_its_title_and_its_lines(tmp_path):
     assert "id 3f2a9c1d" in body
 
 
+async def test_one_message_after_the_other_is_sent_without_a_pause_of_the_library(tmp_path, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr("apprise.url.time.sleep", slept.append)
+    async with mail_server() as server:
+        channels, _ = load_channels(addresses(tmp_path, {"email": server.address}))
+        for _ in range(3):
+            assert (await channels["email"].deliver(a_notification())).delivered
+
+    assert (len(server.received), slept) == (3, [])
+
+
 async def test_any_name_of_ones_own_is_a_channel(tmp_path):
     async with web_server() as server:
         channels, _ = load_channels(addresses(tmp_path, {"on-call": server.address()}))
