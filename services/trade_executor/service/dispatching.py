@@ -5,6 +5,7 @@ Invariant: an order that has been sent is never sent again, not even after an an
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -55,7 +56,11 @@ _LOG: Final = structlog.get_logger()
 
 
 class Dispatcher:
-    """Takes errands in their order and does several at once; entries never keep reductions waiting."""
+    """Takes errands in their order and does several at once.
+
+    Entries never keep reductions waiting, and no account another: one that waits for room among its messages waits
+    alone.
+    """
 
     def __init__(
         self,
@@ -77,8 +82,8 @@ class Dispatcher:
         self._resolver = resolver
         self._transactions = transactions
         self._clock = clock
-        self._entries = asyncio.Semaphore(ENTRIES_IN_FLIGHT_MAX)
-        self._reductions = asyncio.Semaphore(REDUCTIONS_IN_FLIGHT_MAX)
+        self._entries = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(ENTRIES_IN_FLIGHT_MAX))
+        self._reductions = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(REDUCTIONS_IN_FLIGHT_MAX))
         self._running: set[str] = set()
         self._looks: dict[uuid.UUID, datetime] = {}
         self._cancels: dict[str, int] = {}
@@ -96,13 +101,15 @@ class Dispatcher:
         """Do one errand."""
         match errand:
             case Send():
-                async with self._entries if errand.orders[0].role is Role.ENTRY else self._reductions:
+                first = errand.orders[0]
+                async with (self._entries if first.role is Role.ENTRY else self._reductions)[first.account]:
                     await self._send(errand)
             case Cancel(orders, may_wait):
                 for group in _lists(orders):
-                    await self._once(f"cancel {_request_id(group)}", partial(self._cancel, group, may_wait=may_wait))
+                    work = partial(self._cancel, group, may_wait=may_wait)
+                    await self._once(f"cancel {_request_id(group)}", group[0].account, work)
             case FetchFills(order):
-                await self._once(f"fills {order.client_order_id}", partial(self._fetch_fills, order))
+                await self._once(f"fills {order.client_order_id}", order.account, partial(self._fetch_fills, order))
             case Resolve(order):
                 self._resolver.watch(order)
             case LookLater():
@@ -260,13 +267,13 @@ class Dispatcher:
 
         await persist(self._transactions, advance)
 
-    async def _once(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do what is not being done already."""
+    async def _once(self, name: str, account: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Do for an account what is not being done already."""
         if name in self._running:
             return
         self._running.add(name)
         try:
-            async with self._reductions:
+            async with self._reductions[account]:
                 await work()
         finally:
             self._running.discard(name)

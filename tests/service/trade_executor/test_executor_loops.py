@@ -18,6 +18,8 @@ from libs.trading.market import OrderType, Side
 from libs.trading.orders import OrderStatus
 from libs.trading.risk import Role
 from services.trade_executor.domain.identifiers import client_order_id
+from services.trade_executor.service.dispatching import REDUCTIONS_IN_FLIGHT_MAX
+from services.trade_executor.service.errands import FetchFills, LookLater
 from services.trade_executor.service.streaming import StreamReader
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
@@ -90,6 +92,38 @@ async def test_a_result_waits_for_the_database_while_the_dispatcher_runs(executo
         await until(lambda: len(executor.working(approval.intent_id)) == 2)
 
     executor.check()
+
+
+class StuckExchange:
+    """An account's exchange that never answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def trades_of(self, _: str, exchange_order_id: str) -> None:
+        self.asked.append(exchange_order_id)
+        await asyncio.Event().wait()
+
+
+async def test_an_account_that_waits_keeps_no_other_waiting(
+    executor: Executor, exchange: FakeExchange, clock: FakeClock
+):
+    approval = an_approval(clock)
+    await executor.approve(approval)
+    order = replace(executor.order(approval.intent_id), exchange_order_id="1")
+    stuck: Any = StuckExchange()
+    executor.venues.gateways = {ACCOUNT: exchange, "second": stuck}
+    others = [
+        replace(order, account="second", client_order_id=f"other-{number}")
+        for number in range(REDUCTIONS_IN_FLIGHT_MAX)
+    ]
+
+    async with running(*(executor.dispatcher.do(FetchFills(other)) for other in others)):
+        await until(lambda: len(stuck.asked) == REDUCTIONS_IN_FLIGHT_MAX)
+        async with asyncio.timeout(5):
+            await executor.dispatcher.do(FetchFills(order))
+
+    assert [look.account for look in executor.errands.waiting() if isinstance(look, LookLater)] == [ACCOUNT]
 
 
 async def test_an_unknown_order_is_found_while_the_resolver_runs(
