@@ -39,6 +39,8 @@ SYSTEM: Final = (
         name="ServiceDown",
         severity=Severity.PAGE,
         measure=_GONE,
+        # A first start takes its time: stores, users, topics, then the services.
+        where='unless on () time() - max(process_start_time_seconds{job="prometheus"}) < 300',
         during=int(limits.SILENCE_S),
         summary="{{ $labels.job }} does not answer",
         description=(

@@ -40,7 +40,10 @@ def _anchored(values: str) -> Mapping[str, str]:
 
 SYSTEM: Final[dict[str, Trial]] = {
     "Watchdog": Trial(fires={"up": "1x40"}, silent=None),
-    "ServiceDown": Trial(fires=_up(*TRADING_JOBS[1:]), silent=_up(*TRADING_JOBS)),
+    "ServiceDown": Trial(
+        fires={**_up(*TRADING_JOBS[1:]), 'process_start_time_seconds{job="prometheus"}': "-300x40"},
+        silent={**_up(*TRADING_JOBS), 'process_start_time_seconds{job="prometheus"}': "-300x40"},
+    ),
     "ServiceNotReady": _one('trader_ready{job="risk_manager", instance="10.0.0.1:8080"}', "0x40", "1x40"),
     "ServiceRestarting": _one(
         'process_start_time_seconds{job="notifier", instance="10.0.0.1:8080"}',
