@@ -12,11 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.fetch import FetchRequest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
-SECRETS: Final = Path("/all-secrets")
+SECRETS: Final = Path(os.environ.get("ATTEMPTS_SECRETS", "/all-secrets"))
+KAFKA: Final = os.environ.get("ATTEMPTS_KAFKA", "kafka:9092")
+REDIS_PORT: Final = int(os.environ.get("ATTEMPTS_REDIS_PORT", "6379"))
+REDIS: Final = os.environ.get("ATTEMPTS_REDIS", "redis")
+POSTGRES_PORT: Final = int(os.environ.get("ATTEMPTS_POSTGRES_PORT", "5432"))
+DATABASE: Final = os.environ.get("ATTEMPTS_DATABASE", "trader")
+POSTGRES: Final = os.environ.get("ATTEMPTS_POSTGRES", "postgres")
+READ_BYTES_MAX: Final = 65_536
 ANSWER_S_MAX: Final = 60.0
 STATEMENTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -36,7 +46,7 @@ def password(name: str) -> str:
 
 def login(user: str, own: str | None = None) -> dict[str, Any]:
     return {
-        "bootstrap.servers": "kafka:9092",
+        "bootstrap.servers": KAFKA,
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": user,
@@ -50,7 +60,7 @@ def kafka_writes(user: str, topics: list[str]) -> dict[str, str]:
     producer = Producer({**login(user), "acks": "all", "message.timeout.ms": int(ANSWER_S_MAX * 1_000)})
     outcomes: dict[str, str] = {}
 
-    def delivered(error: KafkaError | None, message: Any) -> None:
+    def delivered(error: Any, message: Any) -> None:
         outcomes[message.topic()] = "" if error is None else error.name()
 
     for topic in topics:
@@ -59,35 +69,38 @@ def kafka_writes(user: str, topics: list[str]) -> dict[str, str]:
     return {topic: outcomes.get(topic, "NO ANSWER") for topic in topics}
 
 
-def kafka_reads(user: str, topics: list[str]) -> dict[str, str]:
-    """Read the first record of each topic; return what became of each."""
-    consumer = Consumer({**login(user), "group.id": f"{user}-attempt", "enable.auto.commit": False})
-    outcomes: dict[str, str] = {}
+async def kafka_answers(user: str, topics: list[str], groups: list[str]) -> dict[str, dict[str, str]]:
+    """Read each topic from its beginning and ask for each group's coordinator; return what became of each.
+
+    The requests are sent bare: the clients' own consumers keep asking in silence where they are refused. Who may read
+    as a group may ask for its coordinator, and nobody is given the one without the other.
+    """
+    client = AIOKafkaClient(
+        bootstrap_servers=KAFKA,
+        client_id=user,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username=user,
+        sasl_plain_password=password(f"kafka-{user}"),
+    )
+    await client.bootstrap()
     try:
-        for topic in topics:
-            consumer.assign([TopicPartition(topic, 0, 0)])
-            message = consumer.poll(ANSWER_S_MAX)
-            error = None if message is None else message.error()
-            outcomes[topic] = "NO ANSWER" if message is None else "" if error is None else error.name()
-            consumer.unassign()
+        wanted = [(topic, [(0, 0, READ_BYTES_MAX)]) for topic in topics]
+        answer = await client.send(
+            client.get_random_node(), FetchRequest(1_000, 1, READ_BYTES_MAX * len(topics), 0, wanted)
+        )
+        reads = {topic: "" if code == 0 else for_code(code).__name__ for topic, ((_, code, *_),) in answer.topics}
+        memberships: dict[str, str] = {}
+        for group in groups:
+            try:
+                await client.coordinator_lookup(CoordinationType.GROUP, group)
+            except KafkaError as error:
+                memberships[group] = type(error).__name__
+            else:
+                memberships[group] = ""
     finally:
-        consumer.close()
-    return outcomes
-
-
-def kafka_groups(user: str, groups: list[str]) -> dict[str, str]:
-    """Ask each group where it stands; return what became of each."""
-    outcomes: dict[str, str] = {}
-    for group in groups:
-        consumer = Consumer({**login(user), "group.id": group, "enable.auto.commit": False})
-        try:
-            (place,) = consumer.committed([TopicPartition("control.state", 0)], timeout=ANSWER_S_MAX)
-            outcomes[group] = "" if place.error is None else place.error.name()
-        except KafkaException as error:
-            outcomes[group] = error.args[0].name()
-        finally:
-            consumer.close()
-    return outcomes
+        await client.close()
+    return {"reads": reads, "groups": memberships}
 
 
 def kafka_strangers() -> dict[str, str]:
@@ -99,7 +112,11 @@ def kafka_strangers() -> dict[str, str]:
             {**login(user, "wrong"), "group.id": "x", "error_cb": lambda error, seen=errors: seen.append(error.name())}
         )
         consumer.assign([TopicPartition("alerts", 0, 0)])
-        message = consumer.poll(5.0)
+        message = None
+        for _ in range(int(ANSWER_S_MAX)):
+            if errors or message is not None:
+                break
+            message = consumer.poll(1.0)
         outcomes[user] = ",".join(sorted(set(errors))) if message is None or message.error() else "READ"
         consumer.close()
     return outcomes
@@ -107,7 +124,9 @@ def kafka_strangers() -> dict[str, str]:
 
 def redis_commands(user: str, keys: dict[str, str], commands: list[str]) -> dict[str, dict[str, bool]]:
     """Give every command about a key of every family; return which were allowed."""
-    client = Redis(host="redis", username=user, password=password(f"redis-{user}"), socket_timeout=ANSWER_S_MAX)
+    client = Redis(
+        host=REDIS, port=REDIS_PORT, username=user, password=password(f"redis-{user}"), socket_timeout=ANSWER_S_MAX
+    )
     return {
         family: {command: redis_allows(client, command, key) for command in commands} for family, key in keys.items()
     }
@@ -126,7 +145,7 @@ def redis_allows(client: Any, command: str, *arguments: str) -> bool:
 def redis_beyond(user: str | None) -> dict[str, bool]:
     """Give commands that are nobody's; return which were allowed."""
     own: dict[str, Any] = {"username": user, "password": password(f"redis-{user}")} if user is not None else {}
-    client = Redis(host="redis", socket_timeout=ANSWER_S_MAX, **own)
+    client = Redis(host=REDIS, port=REDIS_PORT, socket_timeout=ANSWER_S_MAX, **own)
     beyond = {
         "keys": ("keys", "*"),
         "scan": ("scan", "0"),
@@ -143,7 +162,9 @@ def redis_beyond(user: str | None) -> dict[str, bool]:
 
 def redis_without_user(name: str) -> bool:
     """Return whether a process that uses no Redis can log in, with any password of its own."""
-    client = Redis(host="redis", username=name, password=password(f"kafka-{name}"), socket_timeout=ANSWER_S_MAX)
+    client = Redis(
+        host=REDIS, port=REDIS_PORT, username=name, password=password(f"kafka-{name}"), socket_timeout=ANSWER_S_MAX
+    )
     try:
         client.ping()
     except AuthenticationError:
@@ -154,7 +175,12 @@ def redis_without_user(name: str) -> bool:
 async def postgres(role: str, owner: Any) -> dict[str, dict[str, bool]]:
     """Do everything to every table and view in transactions that are undone; return what was allowed."""
     connection = await asyncpg.connect(
-        host="postgres", database="trader", user=role, password=password(f"postgres-{role}"), timeout=ANSWER_S_MAX
+        host=POSTGRES,
+        port=POSTGRES_PORT,
+        database=DATABASE,
+        user=role,
+        password=password(f"postgres-{role}"),
+        timeout=ANSWER_S_MAX,
     )
     tables = await owner.fetch(
         "SELECT n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, (SELECT a.attname FROM pg_attribute a"
@@ -189,8 +215,10 @@ async def postgres_allows(connection: Any, statement: str) -> bool:
         await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError:
         return False
+    except (asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.FeatureNotSupportedError):
+        return False  # a view that nobody can write
     except asyncpg.PostgresError:
-        return True  # allowed, and refused for another reason: a constraint, a view that cannot be written
+        return True  # allowed, and refused for another reason: a constraint
     finally:
         await transaction.rollback()
     return True
@@ -199,7 +227,12 @@ async def postgres_allows(connection: Any, statement: str) -> bool:
 async def postgres_powers(role: str) -> dict[str, bool]:
     """Do what only an owner may; return what was allowed."""
     connection = await asyncpg.connect(
-        host="postgres", database="trader", user=role, password=password(f"postgres-{role}"), timeout=ANSWER_S_MAX
+        host=POSTGRES,
+        port=POSTGRES_PORT,
+        database=DATABASE,
+        user=role,
+        password=password(f"postgres-{role}"),
+        timeout=ANSWER_S_MAX,
     )
     powers = {
         "create in public": "CREATE TABLE public.attempt (a int)",
@@ -218,15 +251,14 @@ async def main() -> None:
     """Try everything that standard input asks for."""
     asked = json.load(sys.stdin)
     owner = await asyncpg.connect(
-        host="postgres", database="trader", user="postgres", password=password("postgres-postgres")
+        host=POSTGRES, port=POSTGRES_PORT, database=DATABASE, user="postgres", password=password("postgres-postgres")
     )
     kafka_writes("admin", asked["topics"])  # so that there is something to read
     found = {
         "kafka": {
             user: {
                 "writes": kafka_writes(user, asked["topics"]),
-                "reads": kafka_reads(user, asked["topics"]),
-                "groups": kafka_groups(user, asked["groups"]),
+                **await kafka_answers(user, asked["topics"], asked["groups"]),
             }
             for user in asked["users"]
         },
