@@ -23,8 +23,8 @@ BARE: Final = Budget(Bounded.VALUE, 300)
 NEVER: Final = Budget(Bounded.VALUE, 0)
 AFTER_DEATH: Final = Budget(Bounded.VALUE, 10_000)
 LOOK_S: Final = 0.001
-ENTRY_S_MAX: Final = 60.0
-"""From one entry to the next."""
+ENTRY_S_MAX: Final = 120.0
+"""From one entry to the next, on a busy machine after a restart too."""
 PROTECTED_S_MAX: Final = 120.0
 """Longer than a recorded protection that may have been sent is waited for."""
 READY_S_MAX: Final = 60.0
@@ -46,7 +46,7 @@ async def measure(*, count: int, deaths: int) -> Measurement:
     lists = await with_stack(_configuration(with_lists=True), lambda running: _Bench(running).spells(count))
     say(f"  with lists: {_told(lists)}")
     single, orphaned = await with_stack(_configuration(with_lists=False), lambda running: _all(running, count, deaths))
-    say(f"  without lists: {_told(single)}; the executor killed: {_told(orphaned)}")
+    say(f"  the executor killed: {_told(orphaned)}")
     usual_ms = quantile(_lengths(single), 0.5)
     figures = [
         _figure("bare with order lists, max", lists, 1.0, NEVER, usual_ms),
@@ -69,6 +69,7 @@ async def measure(*, count: int, deaths: int) -> Measurement:
 async def _all(running: RunningStack, count: int, deaths: int) -> tuple[Sequence[Spell], Sequence[Spell]]:
     bench = _Bench(running)
     single = await bench.spells(count)
+    say(f"  without lists: {_told(single)}")
     return single, [spell for number in range(deaths) if (spell := await bench.orphan(number)) is not None]
 
 
