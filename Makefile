@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos crash-points simulate mutants coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos crash-points notifications simulate mutants coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -70,6 +70,9 @@ chaos: $(READY) ## Kill a trading stack's processes and prove its books (KILLS=3
 
 crash-points: $(READY) ## Have a real executor die exactly at each crash point (SEEDS=3 POINT="CP5")
 	@$(BIN)/python -m tests.chaos.crash_points --seeds $(or $(SEEDS),3) --point "$(POINT)"
+
+notifications: $(READY) ## A thousand alerts while their sender is killed: none is lost, and how long each takes (ALERTS=1000 KILLS=30)
+	@NOTIFICATIONS=$(or $(ALERTS),1000) KILLS=$(KILLS) $(PYTEST) tests/integration/notifier/test_no_notification_is_lost.py -q --timeout 3600
 
 # The hash of strings decides the order of sets: with it, a seed is the same story in every process.
 simulate: $(READY) ## Stories of the money path in virtual time: SEEDS=10000 many, SEED=7 one with all that happened
