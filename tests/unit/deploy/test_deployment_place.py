@@ -68,7 +68,7 @@ async def test_its_processes_are_those_that_told_of_themselves(secrets: Path):
 
 
 async def test_a_doctor_asks_a_deployment_for_no_java(secrets: Path, monkeypatch: pytest.MonkeyPatch):
-    looked_at = ("processes", "database", "topics", "exchange")
+    looked_at = ("processes", "database", "topics", "exchange", "channels")
     for look in looked_at:
 
         async def found(_: Place, subject: str = look) -> Finding:
