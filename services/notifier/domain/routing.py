@@ -19,6 +19,8 @@ ERROR_TYPES: Final = frozenset({AlertType.SYSTEM_ERROR, AlertType.API_CONNECTION
 """What `error_notifications` switches."""
 ALWAYS_TOLD: Final = frozenset({AlertType.EMERGENCY_STOP})
 """What no setting and no repetition holds back."""
+ALERTMANAGER: Final = "alertmanager"
+"""The component of its alerts. It repeats none by itself, and each firing begins, and ends, at its own moment."""
 
 DASHBOARD: Final = "dashboard"
 LOG: Final = "log"
@@ -177,6 +179,6 @@ def _disabled(alert: AlertRaised, settings: NotificationsSection) -> Suppression
 
 
 def _repeats(alert: AlertRaised, last: Repetition | None, repeat_after: timedelta) -> bool:
-    if last is None or alert.alert_type in ALWAYS_TOLD or alert.channels:
+    if last is None or alert.alert_type in ALWAYS_TOLD or alert.component == ALERTMANAGER or alert.channels:
         return False
     return alert.occurred_at < last.told_at + repeat_after

@@ -96,5 +96,14 @@ def test_an_emergency_stop_is_told_every_time():
     assert {planned.suppression for planned in routing.routes} == {None}
 
 
+@pytest.mark.parametrize("severity", [Severity.CRITICAL, Severity.INFO])
+def test_what_alertmanager_tells_again_is_no_repetition(severity):
+    alert = an_alert(component="alertmanager", severity=severity, occurred_at=AT + timedelta(seconds=40))
+
+    routing = routing_of(alert, last=Repetition(AT))
+
+    assert {planned.suppression for planned in routing.routes} == {None}
+
+
 def test_what_the_settings_hold_back_does_not_count_as_told():
     assert routing_of(an_alert(), enabled=False).repetition is None
