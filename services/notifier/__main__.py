@@ -92,7 +92,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
                 webhook = AlertmanagerWebhook(
                     token=settings.secret(WEBHOOK),
                     record=notifier.on_alert,
-                    publish=runtime.publisher.publish,
+                    publisher=runtime.publisher,
                     clock=clock,
                 )
                 runtime.health.door(PATH, webhook.handle)

@@ -6,7 +6,7 @@ They are written down at once and published as well: an alert about Kafka must n
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 from aiohttp import web
@@ -20,14 +20,15 @@ from libs.common.contracts.vocabulary import AlertType, Severity
 from libs.common.errors import RetryableError
 from libs.common.messaging.cause import Cause, enclose
 from libs.common.messaging.deadlines import deadline
+from services.notifier.domain.routing import ALERTMANAGER
 
 PATH: Final = "/webhooks/alertmanager"
-COMPONENT: Final = "alertmanager"
 BYTES_MAX: Final = 262_144
 READ_S_MAX: Final = 5.0
 ALERTS_MAX: Final = 500
 RECORDED_S_MAX: Final = 4.0
 """Alertmanager tries again what it was not answered within its own deadline, 10 s."""
+PUBLISHED_S_MAX: Final = 4.0
 VALUE_CHARACTERS_MAX: Final = 500
 
 _SEVERITIES: Final = {"page": Severity.CRITICAL, "ticket": Severity.WARNING}
@@ -64,7 +65,7 @@ class PrometheusAlert(BaseModel):
             occurred_at=self.starts_at,
             alert_type=AlertType.SYSTEM_ERROR,
             severity=Severity.INFO if resolved else _SEVERITIES.get(self.labels.get("severity", ""), Severity.WARNING),
-            component=COMPONENT,
+            component=ALERTMANAGER,
             subject=f"{name[:100]} {self.fingerprint} {self.status}",
             message=f"{name}: {summary}"[:TEXT_CHARACTERS_MAX],
             parameters={each: value[:VALUE_CHARACTERS_MAX] for each, value in told.items() if value},
@@ -80,13 +81,29 @@ class AlertmanagerMessage(BaseModel):
     alerts: tuple[PrometheusAlert, ...] = Field(max_length=ALERTS_MAX)
 
 
+class AlertPublisher(Protocol):
+    """Publishes alerts."""
+
+    def publish(self, event: AlertRaised) -> None:
+        """Buffer an alert; it will be sent while this process lives."""
+        ...
+
+    async def send(self, event: AlertRaised, *, deadline_s: float) -> None:
+        """Publish an alert and wait until the broker has it.
+
+        Raises:
+            RetryableError: It has not, or not in time.
+        """
+        ...
+
+
 class AlertmanagerWebhook:
     """Takes the calls.
 
     Args:
         token: What a caller must bear.
         record: Writes an alert down, to be told.
-        publish: Puts an alert on its topic, for everybody else.
+        publisher: Puts an alert on its topic, for everybody else, and for ourselves where it could not be recorded.
     """
 
     def __init__(
@@ -94,16 +111,16 @@ class AlertmanagerWebhook:
         *,
         token: str,
         record: Callable[[Envelope[AlertRaised]], Awaitable[Sequence[Event]]],
-        publish: Callable[[AlertRaised], None],
+        publisher: AlertPublisher,
         clock: Clock,
     ) -> None:
         self._bearer = hashlib.sha256(f"Bearer {token}".encode()).digest()
         self._record = record
-        self._publish = publish
+        self._publisher = publisher
         self._clock = clock
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer 200 when every alert is recorded or published, 503 when neither could be done."""
+        """Answer 200 when every alert is recorded or the broker has it, 503 when neither could be done with one."""
         presented = hashlib.sha256(request.headers.get("Authorization", "").encode()).digest()
         if not hmac.compare_digest(presented, self._bearer):
             return _answer(401, "expected the bearer token of the secret file alertmanager-webhook, found another")
@@ -118,24 +135,29 @@ class AlertmanagerWebhook:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             return _answer(400, f"expected an Alertmanager webhook of version 4: {where}: {first['msg']}")
-        kept = [await self._keep(alert) for alert in message.alerts]
-        return _answer(200, f"{len(kept)} alerts") if all(kept) else _answer(503, "try again: nothing can be written")
+        for alert in message.alerts:
+            if not await self._keep(alert):  # the others would fare no better, and what was kept is recorded once
+                return _answer(503, "try again: nothing can be written")
+        return _answer(200, f"{len(message.alerts)} alerts")
 
     async def _keep(self, alert: PrometheusAlert) -> bool:
         raised = alert.raised()
         envelope: Envelope[Any] = enclose(raised, cause=Cause.none(), ordinal=0, now=self._clock.now())
-        is_recorded = is_published = True
+        is_recorded = True
         try:
             await deadline(self._record(envelope), RECORDED_S_MAX, "recording an alert")
         except RetryableError as error:
             is_recorded = False
             _log.warning("An alert of Alertmanager was not recorded", subject=raised.subject, error=str(error))
         try:
-            self._publish(raised)
+            if is_recorded:
+                self._publisher.publish(raised)
+            else:  # what is only buffered dies with this process
+                await self._publisher.send(raised, deadline_s=PUBLISHED_S_MAX)
         except RetryableError as error:
-            is_published = False
             _log.warning("An alert of Alertmanager was not published", subject=raised.subject, error=str(error))
-        return is_recorded or is_published
+            return is_recorded
+        return True
 
 
 def _answer(status: int, text: str) -> web.Response:
