@@ -76,11 +76,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
             name="configuration",
         )
 
+        await inventory.note()
         async with asyncio.TaskGroup() as tasks:
+            # What was written down, and Alertmanager's calls, need Kafka for nothing: they go by the files'
+            # configuration until there is another.
             tasks.create_task(states.run(), name="configuration")
-            await states.caught_up.wait()
-            await inventory.note()
-            tasks.create_task(loop.run(), name="alerts")
             tasks.create_task(sender.run(), name="sender")
             for seconds, work in (
                 (PRUNE_INTERVAL_S, alerts.prune),
@@ -96,6 +96,8 @@ async def serve(runtime: Runtime[Settings]) -> None:
                     clock=clock,
                 )
                 runtime.health.door(PATH, webhook.handle)
+            await states.caught_up.wait()
+            tasks.create_task(loop.run(), name="alerts")
 
 
 async def _unless_away(work: Callable[[], Awaitable[None]]) -> None:
