@@ -13,7 +13,7 @@ from libs.common.contracts.vocabulary import AlertType, Severity
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,29}$")]
 """dashboard, email, discord, telegram, or a name of the user's own in the secret file `notification-channels`."""
 
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 class NotificationRoute(Section):

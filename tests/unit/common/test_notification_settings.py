@@ -76,6 +76,7 @@ def test_quiet_hours_over_a_change_of_the_clock_end_at_the_new_time():
     [
         {"quiet_hours": "22-7"},
         {"quiet_hours": "24:00-07:00"},
+        {"quiet_hours": "0\uff17:00-1\u0662:00"},  # digits elsewhere
         {"quiet_hours": "07:00-07:00"},
         {"quiet_hours_timezone": "Asia/Pyeongyang-on-sea"},
         {"channels": ["email", "email"]},
