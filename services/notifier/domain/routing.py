@@ -130,6 +130,7 @@ def route(
         held_back = Repetition(last.told_at, last.suppressed + 1) if last else None
         return Routing(tuple(Route(channel, Suppression.REPETITION) for channel in channels), held_back)
     may_wait = not is_urgent(alert) and not alert.channels
+    channels = (*channels, *_instead(alert, channels, settings.escalation, available))
     return Routing(
         tuple(_route(channel, available, quiet_until if may_wait else None) for channel in channels),
         Repetition(max(alert.occurred_at, last.told_at) if last else alert.occurred_at),
@@ -166,6 +167,17 @@ def _channels(alert: AlertRaised, settings: NotificationsSection, available: Col
     named = {channel for route in settings.routes for channel in route.channels} | {*settings.channels}
     spared = {*settings.escalation} - named  # they are woken where nobody else answers
     return tuple(dict.fromkeys((*configured, *(channel for channel in available if channel not in spared))))
+
+
+def _instead(
+    alert: AlertRaised, channels: Sequence[str], escalation: Sequence[str], available: Collection[str]
+) -> tuple[str, ...]:
+    """Return who is told where no channel outside can deliver: the first of the escalation, of an emergency all."""
+    outside = [channel for channel in channels if channel not in BUILT_IN]
+    if alert.channels or not outside or any(channel in available for channel in outside):
+        return ()
+    ways = [channel for channel in escalation if channel in available and channel not in channels]
+    return tuple(ways if alert.alert_type in ALWAYS_TOLD else ways[:1])
 
 
 def _disabled(alert: AlertRaised, settings: NotificationsSection) -> Suppression | None:

@@ -96,6 +96,28 @@ def test_an_emergency_stop_is_told_every_time():
     assert {planned.suppression for planned in routing.routes} == {None}
 
 
+@pytest.mark.parametrize(
+    ("alert_type", "channels", "woken"),
+    [
+        (AlertType.SYSTEM_ERROR, ("email",), {"telegram"}),  # the first that can deliver
+        (AlertType.EMERGENCY_STOP, ("email",), {"telegram", "sms"}),
+        (AlertType.SYSTEM_ERROR, ("dashboard",), set()),  # nobody outside was to be told
+        (AlertType.SYSTEM_ERROR, ("email", "discord"), set()),  # somebody is
+    ],
+)
+def test_where_no_channel_outside_can_deliver_the_escalation_is_told_at_once(alert_type, channels, woken):
+    routing = route(
+        an_alert(alert_type),
+        settings=NotificationsSection(channels=channels, escalation=("fax", "telegram", "sms")),
+        available=(*BUILT_IN, "telegram", "sms", *({"discord"} & {*channels})),
+        last=None,
+        repeat_after=MINUTE,
+    )
+
+    told = {planned.channel for planned in routing.routes if planned.suppression is None}
+    assert told & {"telegram", "sms"} == woken
+
+
 @pytest.mark.parametrize("severity", [Severity.CRITICAL, Severity.INFO])
 def test_what_alertmanager_tells_again_is_no_repetition(severity):
     alert = an_alert(component="alertmanager", severity=severity, occurred_at=AT + timedelta(seconds=40))
