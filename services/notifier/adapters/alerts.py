@@ -134,10 +134,16 @@ class PostgresAlerts:
         async with self._database.transaction() as transaction:
             await work(PostgresAlertTransaction(transaction))
 
-    async def acknowledge(self, event_id: uuid.UUID, *, by: str, at: datetime) -> str | None:
-        """Note who has seen an alert, the first one stays; return who that is, None for an alert that is not there."""
+    async def acknowledge(
+        self, event_id: uuid.UUID, *, by: str, at: datetime, account: str, may_all: bool
+    ) -> str | None:
+        """Note who has seen an alert of an account, or with `may_all` of all of them, the first one stays.
+
+        Returns:
+            Who that is, None for an alert that is not there.
+        """
         async with self._database.connection() as connection:
-            seen_by: str | None = await connection.fetchval(_ACKNOWLEDGE, event_id, by, at)
+            seen_by: str | None = await connection.fetchval(_ACKNOWLEDGE, event_id, by, at, account, may_all)
         return seen_by
 
     async def retell(self, now: datetime, decide: Decide) -> int:

@@ -51,19 +51,29 @@ class Acknowledgements:
         command = envelope.event
         if command.command != "ACKNOWLEDGE":
             return ()
-        now = self._clock.now()
+        now, operators, accounts = self._clock.now(), self._operators(), self._live.current.exchange.accounts
         refusal = verify(
             command,
-            operators=self._operators(),
-            accounts=self._live.current.exchange.accounts,
+            operators=operators,
+            accounts=accounts,
             now=now,
             history=CommandHistory(),
         )
         why, by = "" if refusal is None else refusal.value, None
         if not why and command.alert is not None:
-            by = await self._alerts.acknowledge(command.alert, by=command.issuer, at=now)
+            operator = operators.find(command.key_id)
+            by = await self._alerts.acknowledge(
+                command.alert,
+                by=command.issuer,
+                at=now,
+                account=command.account,
+                may_all=operator is not None and all(operator.may(command.command, each) for each in accounts),
+            )
         if not why and by is None:
-            why = "expected the event id of an alert, found none that is recorded"
+            why = (
+                f"expected the event id of an alert of {command.account}, or of all accounts and a key for all of "
+                "them, found none that is recorded"
+            )
         if why:
             _log.warning("Refused a command", command=command.command, issuer=command.issuer, reason=why)
         return (

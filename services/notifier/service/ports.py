@@ -117,8 +117,14 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def acknowledge(self, event_id: uuid.UUID, *, by: str, at: datetime) -> str | None:
-        """Note who has seen an alert, the first one stays; return who that is, None for an alert that is not there."""
+    async def acknowledge(
+        self, event_id: uuid.UUID, *, by: str, at: datetime, account: str, may_all: bool
+    ) -> str | None:
+        """Note who has seen an alert of an account, or with `may_all` of all of them, the first one stays.
+
+        Returns:
+            Who that is, None for an alert that is not there.
+        """
         ...
 
 

@@ -191,8 +191,9 @@ async def test_nobody_is_reminded_of_what_somebody_acknowledged_or_what_is_over(
     alert = await desk.raise_alert(AlertType.EMERGENCY_STOP, severity=Severity.CRITICAL, subject="a", account="main")
     await desk.raise_alert(AlertType.EMERGENCY_STOP, severity=Severity.CRITICAL, subject="b", account="second")
     await desk.raise_alert(AlertType.EMERGENCY_STOP, severity=Severity.INFO, subject="c", account="second")
-    by = await desk.alerts.acknowledge(alert.event_id, by="alice", at=desk.clock.now())
-    again = await desk.alerts.acknowledge(alert.event_id, by="bob", at=desk.clock.now())
+    seen: dict[str, Any] = {"at": desk.clock.now(), "account": "main", "may_all": False}
+    by = await desk.alerts.acknowledge(alert.event_id, by="alice", **seen)
+    again = await desk.alerts.acknowledge(alert.event_id, by="bob", **seen)
     await desk.deliver()
 
     desk.clock.advance(600)
