@@ -36,6 +36,7 @@ _TAKE: Final = """
 """
 _TAKE_QUEUED: Final = _TAKE.format(due="state = 'QUEUED' AND channel = $5")
 _TAKE_HELD: Final = _TAKE.format(due="state = 'HELD' AND channel = $5")
+_TAKE_URGENT: Final = _TAKE.format(due="state = 'QUEUED' AND urgent AND channel = $5")
 _TAKE_ORPHANED: Final = _TAKE.format(due="state IN ('QUEUED', 'HELD') AND NOT channel = ANY($5)")
 _HOLD: Final = """
     UPDATE notifications
@@ -93,6 +94,10 @@ class PostgresOutbox:
     async def take_held(self, channel: str, now: datetime) -> Sequence[Notification]:
         """Return everything that was held until now, marked likewise, oldest first."""
         return await self._take(_TAKE_HELD, channel, now, HELD_TOGETHER_MAX)
+    async def take_urgent(self, channel: str, now: datetime) -> Sequence[Notification]:
+        """Return one due notification that cannot wait, if there is one, marked likewise."""
+        return await self._take(_TAKE_URGENT, channel, now, 1)
+
 
     async def take_orphaned(self, channels: Sequence[str], now: datetime) -> Sequence[Notification]:
         """Return what is due for channels that are none of these, marked as attempted."""

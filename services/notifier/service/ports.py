@@ -147,6 +147,10 @@ class Outbox(Protocol):
         """Return due notifications, the urgent first, marked as attempted, so that nobody else takes them meanwhile."""
         ...
 
+    async def take_urgent(self, channel: str, now: datetime) -> Sequence[Notification]:
+        """Return one due notification that cannot wait, if there is one, marked likewise."""
+        ...
+
     async def take_held(self, channel: str, now: datetime) -> Sequence[Notification]:
         """Return everything that was held until now, marked likewise, oldest first."""
         ...

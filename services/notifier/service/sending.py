@@ -96,9 +96,12 @@ class ChannelSender:
         free_at = self._pace.free_at(now, per_minute_max=self._live.current.notifications.messages_per_minute_max)
         if free_at is not None:
             await self._outbox.hold(self._name, now, until=free_at)
-        due = await self._outbox.take(self._name, now, at_once_max=1)
-        if not due:
-            due = await self._outbox.take_held(self._name, now)
+        # What waited goes before what is new: under a flood there is never room for both.
+        due = (
+            await self._outbox.take_urgent(self._name, now)
+            or await self._outbox.take_held(self._name, now)
+            or await self._outbox.take(self._name, now, at_once_max=1)
+        )
         if due:
             self._pace.note(now)
             await self._settle(due, await self._attempt(self._message(due)))
@@ -128,11 +131,14 @@ class ChannelSender:
         if delivery.delivered:
             await self._outbox.mark_sent(notifications, now)
             self._told(notifications, now)
-        elif notifications[0].attempts < ATTEMPTS_MAX:
-            again_at = now + _pause(notifications[0].attempts)
-            await self._outbox.mark_failed(notifications, delivery.reason, again_at)
-        else:
-            await give_up(notifications, delivery.reason, outbox=self._outbox, live=self._live, now=now)
+            return
+        exhausted = [each for each in notifications if each.attempts >= ATTEMPTS_MAX]
+        others = [each for each in notifications if each.attempts < ATTEMPTS_MAX]
+        if exhausted:
+            await give_up(exhausted, delivery.reason, outbox=self._outbox, live=self._live, now=now)
+        if others:
+            again_at = now + _pause(max(each.attempts for each in others))
+            await self._outbox.mark_failed(others, delivery.reason, again_at)
 
     def _told(self, notifications: Sequence[Notification], now: datetime) -> None:
         metrics.NOTIFICATIONS.labels(channel=self._name, state="SENT").inc(len(notifications))

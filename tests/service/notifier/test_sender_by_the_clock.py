@@ -38,6 +38,9 @@ class EmptyOutbox:
             raise RetryableError("away")
         return []
 
+    async def take_urgent(self, *_: Any) -> Sequence[Any]:
+        return []
+
     async def take_held(self, *_: Any) -> Sequence[Any]:
         return []
 
