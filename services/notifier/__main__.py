@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-import asyncpg
 import structlog
 
 from libs.common.contracts.event import Envelope
@@ -101,11 +100,11 @@ async def serve(runtime: Runtime[Settings]) -> None:
 
 
 async def _unless_away(work: Callable[[], Awaitable[None]]) -> None:
-    """Do periodic work; what fails because the database is away is done the next time."""
+    """Do periodic work; what fails because the database is away or refuses is done the next time."""
     try:
         await work()
-    except (RetryableError, asyncpg.PostgresError) as error:
-        _log.warning("The database did not answer", error=str(error))
+    except RetryableError as error:
+        _log.warning("The database did not do it", error=str(error))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from libs.common.contracts.event import Envelope
 from libs.common.contracts.events import AlertRaised
 from libs.common.storage.postgres import Database
 from libs.common.storage.transaction import Transaction
+from services.notifier.adapters.patience import PatientDatabase
 from services.notifier.domain.routing import Hold, Repetition, Route, Routing, is_urgent
 from services.notifier.domain.texts import Text
 from services.notifier.domain.words import Language
@@ -37,12 +38,12 @@ _REMEMBER: Final = """
 _ADD_NOTIFICATION: Final = """
     INSERT INTO notifications (event_id, channel, state, reason, title, body, language, repeats_suppressed, attempt_at,
                                urgent)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (event_id, channel) DO NOTHING
 """
 _ACKNOWLEDGE: Final = """
     UPDATE alerts SET acknowledged_at = coalesce(acknowledged_at, $3), acknowledged_by = coalesce(acknowledged_by, $2),
                       remind_at = NULL
-    WHERE event_id = $1 RETURNING acknowledged_by
+    WHERE event_id = $1 AND (account = $4 OR account IS NULL AND $5) RETURNING acknowledged_by
 """
 _OVERDUE: Final = """
     SELECT alerts.event_id, reminders, first.title, first.body, first.language
@@ -75,7 +76,7 @@ class PostgresAlertTransaction:
             envelope.event_id,
             alert.alert_type,
             alert.severity,
-            alert.component,
+            storable(alert.component),
             storable(alert.subject),
             alert.account,
             alert.symbol,
@@ -109,7 +110,7 @@ class PostgresAlertTransaction:
             [
                 (
                     envelope.event_id,
-                    planned.channel,
+                    storable(planned.channel),
                     *_state(planned),
                     storable(text.title),
                     storable(text.body),
@@ -127,7 +128,7 @@ class PostgresAlerts:
     """Handles alerts, one transaction each, and knows which wait for an answer."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = PatientDatabase(database)
 
     async def handle(self, work: AlertWork) -> None:
         """Run `work` in a transaction."""
@@ -181,4 +182,4 @@ def _state(planned: Route) -> tuple[str, str]:
 
 def _kind(alert: AlertRaised) -> tuple[str, str, str, str]:
     """Return what makes two alerts repetitions; the severity tells the end of a trouble from the trouble."""
-    return alert.alert_type.value, alert.severity.value, alert.component, storable(alert.subject)
+    return alert.alert_type.value, alert.severity.value, storable(alert.component), storable(alert.subject)

@@ -11,6 +11,7 @@ import asyncpg
 
 from libs.common.storage.postgres import Database
 from services.notifier.adapters.alerts import storable
+from services.notifier.adapters.patience import PatientDatabase
 from services.notifier.domain.routing import Hold
 from services.notifier.service.ports import Notification
 
@@ -35,8 +36,8 @@ _TAKE: Final = """
               attempts, state = 'HELD' AS was_held
 """
 _TAKE_QUEUED: Final = _TAKE.format(due="state = 'QUEUED' AND channel = $5")
-_TAKE_HELD: Final = _TAKE.format(due="state = 'HELD' AND channel = $5")
 _TAKE_URGENT: Final = _TAKE.format(due="state = 'QUEUED' AND urgent AND channel = $5")
+_TAKE_HELD: Final = _TAKE.format(due="state = 'HELD' AND channel = $5")
 _TAKE_ORPHANED: Final = _TAKE.format(due="state IN ('QUEUED', 'HELD') AND NOT channel = ANY($5)")
 _HOLD: Final = """
     UPDATE notifications
@@ -68,6 +69,8 @@ _ESCALATE: Final = """
 """
 _NOTE_CHANNEL: Final = """
     INSERT INTO channels (channel, is_configured, problem, looked_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (channel) DO UPDATE
+    SET is_configured = excluded.is_configured, problem = excluded.problem, looked_at = excluded.looked_at
 """
 
 
@@ -79,7 +82,7 @@ class PostgresOutbox:
     """
 
     def __init__(self, database: Database, *, member: str = "0") -> None:
-        self._database = database
+        self._database = PatientDatabase(database)
         self._member = member
 
     async def release(self, now: datetime) -> None:
@@ -91,13 +94,13 @@ class PostgresOutbox:
         """Return due notifications, the urgent first, marked as attempted, so that nobody else takes them meanwhile."""
         return await self._take(_TAKE_QUEUED, channel, now, at_once_max)
 
-    async def take_held(self, channel: str, now: datetime) -> Sequence[Notification]:
-        """Return everything that was held until now, marked likewise, oldest first."""
-        return await self._take(_TAKE_HELD, channel, now, HELD_TOGETHER_MAX)
     async def take_urgent(self, channel: str, now: datetime) -> Sequence[Notification]:
         """Return one due notification that cannot wait, if there is one, marked likewise."""
         return await self._take(_TAKE_URGENT, channel, now, 1)
 
+    async def take_held(self, channel: str, now: datetime) -> Sequence[Notification]:
+        """Return everything that was held until now, marked likewise, oldest first."""
+        return await self._take(_TAKE_HELD, channel, now, HELD_TOGETHER_MAX)
 
     async def take_orphaned(self, channels: Sequence[str], now: datetime) -> Sequence[Notification]:
         """Return what is due for channels that are none of these, marked as attempted."""
@@ -129,7 +132,9 @@ class PostgresOutbox:
 
     async def note_channels(self, problems: Mapping[str, str], *, configured: Sequence[str], at: datetime) -> None:
         """Write down the channels of this process and what keeps each from delivering, '' for nothing."""
-        rows = [(channel, channel in configured, storable(problem), at) for channel, problem in problems.items()]
+        rows = [
+            (channel, channel in configured, storable(problem), at) for channel, problem in sorted(problems.items())
+        ]
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute("DELETE FROM channels")
             await connection.executemany(_NOTE_CHANNEL, rows)
