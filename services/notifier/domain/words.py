@@ -143,7 +143,9 @@ ALL_CLEAR: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
             "Connection to the exchange restored", ("{component}: {message}",), ("Nothing to do.",)
         ),
         AlertType.EMERGENCY_STOP: Template(
-            "Emergency stop lifted", ("{message}",), ("`trader start` lets it open positions again.",)
+            "Emergency stop lifted",
+            ("{message}",),
+            ("`trader status` shows the state; from REDUCING `trader start` lets it open positions again.",),
         ),
     },
     "ko": {
@@ -156,7 +158,9 @@ ALL_CLEAR: Final[Mapping[Language, Mapping[AlertType, Template]]] = {
             "거래소 연결 복구", ("{component}: {message}",), ("조치할 것은 없습니다.",)
         ),
         AlertType.EMERGENCY_STOP: Template(
-            "긴급 정지 해제", ("{message}",), ("`trader start`로 다시 진입할 수 있습니다.",)
+            "긴급 정지 해제",
+            ("{message}",),
+            ("`trader status`로 상태를 확인하십시오. REDUCING이면 `trader start`로 다시 진입할 수 있습니다.",),
         ),
     },
 }

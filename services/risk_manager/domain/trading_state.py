@@ -73,6 +73,11 @@ class AccountState:
             return TradingState.HALTED
         return TradingState.ACTIVE if self.wants_active and not self.causes else TradingState.REDUCING
 
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether a halt or a setback stands, which only a person's RESUME or START settles."""
+        return bool(self.halts) or not SETBACKS.isdisjoint(self.causes)
+
     def state_of(self, *, symbol: str, strategy: str) -> TradingState:
         """Return the state that holds for orders of a symbol and strategy: halts of a part count."""
         if any(halt.stops(self.account, symbol=symbol, strategy=strategy) for halt in self.halts):

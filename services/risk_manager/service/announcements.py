@@ -53,7 +53,7 @@ def halt_alert(halt: HaltRecord, state: AccountState, *, now: datetime) -> Alert
 
 
 def resumption_alert(state: AccountState, *, now: datetime) -> AlertRaised:
-    """Return the alert that halts were settled."""
+    """Return the alert that nothing stands any more that an account was stopped for."""
     return AlertRaised(
         occurred_at=now,
         alert_type=AlertType.EMERGENCY_STOP,

@@ -138,7 +138,7 @@ class Governor:
         events.append(acknowledged(command, outcome.state, path, refusal="", now=self._clock.now(), note=note))
         if command.command == "HALT":
             events += await self._after_halt(halt, outcome, records, may_liquidate=True)
-        elif command.command == "RESUME":
+        elif before.needs_somebody and not outcome.needs_somebody:  # one that still stands still wants an answer
             events.append(resumption_alert(outcome, now=self._clock.now()))
         return events
 

@@ -14,7 +14,7 @@ from libs.common.contracts.events import (
     OrderApproved,
     TradingStateChanged,
 )
-from libs.common.contracts.vocabulary import AlertType, StopTrigger, TradingState
+from libs.common.contracts.vocabulary import AlertType, Severity, StopTrigger, TradingState
 from libs.common.control.halts import HaltRecord
 from libs.common.control.operators import OperatorKey, OperatorRole, Operators
 from libs.common.errors import RetryableError
@@ -243,10 +243,15 @@ async def test_resume_clears_only_the_halts_it_names() -> None:
     await office.commanded(first)
     await office.commanded(second)
 
-    answer = await office.acknowledged(a_command("RESUME", clears=(str(first.command_id),)))
+    events = await office.commanded(a_command("RESUME", clears=(str(first.command_id),)))
 
+    (answer,) = of(CommandAcknowledged, events)
     assert (answer.accepted, answer.state) == (True, TradingState.HALTED)
     assert office.halts() == (str(second.command_id),)
+    assert of(AlertRaised, events) == []
+    later = a_command("RESUME", clears=(str(second.command_id),), now=NOW + timedelta(milliseconds=1))
+    (over,) = of(AlertRaised, await office.commanded(later))
+    assert (over.alert_type, over.severity) == (AlertType.EMERGENCY_STOP, Severity.INFO)
 
 
 @pytest.mark.parametrize(

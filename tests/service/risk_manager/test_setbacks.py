@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.contracts.event import Event
 from libs.common.contracts.events import AlertRaised
-from libs.common.contracts.vocabulary import AlertType, TradingState
+from libs.common.contracts.vocabulary import AlertType, Severity, TradingState
 from libs.common.control.halts import HaltRecord
 from libs.trading.risk import Setbacks
 from services.notifier.domain.texts import compose
@@ -55,6 +55,7 @@ class Watch:
         )
         self.guard = SetbackGuard(configuration=configuration, governor=self.governor)
         an_active_account(self.records)
+        self._commands = 0
         self._revision = 0
         self._trips = 0
         self._pnl = Decimal(0)
@@ -77,9 +78,13 @@ class Watch:
         position = a_position(quantity, **told)
         return await self.records.transact(self.guard.on_position_changed(enveloped(position), self.records))
 
-    async def start(self) -> None:
-        command = a_command("START")
-        await self.records.transact(self.governor.on_command(enveloped(command), self.records))
+    async def start(self) -> list[Event]:
+        return await self.commanded("START")
+
+    async def commanded(self, name: str, **changes: Any) -> list[Event]:
+        self._commands += 1
+        command = a_command(name, now=NOW + timedelta(milliseconds=self._commands), **changes)
+        return await self.records.transact(self.governor.on_command(enveloped(command), self.records))
 
     @property
     def account(self) -> AccountState:
@@ -139,6 +144,31 @@ async def test_only_a_start_lifts_a_setback_and_counts_anew() -> None:
     assert watch.account.causes == frozenset()
     await watch.marked("8100")
     assert watch.state() is TradingState.REDUCING
+
+
+async def test_a_start_after_a_setback_ends_its_emergency_and_any_other_start_ends_none() -> None:
+    watch = Watch()
+    await watch.marked("10000")
+    await watch.marked("9000")
+
+    (over,) = alerts(await watch.start())
+    await watch.commanded("STOP")
+
+    assert (over.alert_type, over.severity, over.account) == (AlertType.EMERGENCY_STOP, Severity.INFO, "main")
+    assert alerts(await watch.start()) == []
+
+
+async def test_an_emergency_is_over_only_when_neither_a_halt_nor_a_setback_is_left() -> None:
+    watch = Watch()
+    await watch.marked("10000")
+    await watch.commanded("HALT", command_id=uuid.UUID(int=1))
+    await watch.commanded("HALT", command_id=uuid.UUID(int=2), symbol="BTC/USDT")
+    await watch.marked("9000")
+
+    assert alerts(await watch.commanded("RESUME", clears=(str(uuid.UUID(int=1)),))) == []  # BTC/USDT stays halted
+    assert alerts(await watch.commanded("RESUME", clears=(str(uuid.UUID(int=2)),))) == []  # the drawdown stands
+    (over,) = alerts(await watch.start())
+    assert over.severity is Severity.INFO
 
 
 async def test_losing_round_trips_in_a_row_reduce_at_exactly_their_limit() -> None:
