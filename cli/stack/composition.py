@@ -6,7 +6,7 @@ Every service is told where the others are by environment variables, and gets se
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,13 +119,13 @@ class Composition:
         exchange = exchange_service(
             self.configuration.market,
             self.configuration.symbols,
+            self.configuration.exchange.accounts,
             port=self.stack.port(EXCHANGE),
             data_dir=self.exchange_dir,
             scenario_file=self._scenario_file,
         )
-        accounts = {"PAPER_EXCHANGE_ACCOUNTS": ",".join(self.configuration.exchange.accounts)}
         return [
-            replace(exchange, environment={**exchange.environment, **accounts}),
+            exchange,
             self._service("audit_recorder", depends_on=SET_UP),
             self._service("notifier", depends_on=SET_UP),
             self._service("signal_generator", depends_on=SET_UP),

@@ -45,13 +45,20 @@ class BinanceAddresses:
 
 
 def exchange_service(
-    market: MarketSection, symbols: tuple[str, ...], *, port: int, data_dir: Path, scenario_file: Path | None
+    market: MarketSection,
+    symbols: tuple[str, ...],
+    accounts: tuple[str, ...] | None,
+    *,
+    port: int,
+    data_dir: Path,
+    scenario_file: Path | None,
 ) -> Service:
     """Return how to run the paper exchange.
 
     Args:
         market: Where prices come from.
         symbols: What it trades.
+        accounts: Who trades there besides the visitor; None: whom the exchange itself is told of.
         port: Where it listens.
         data_dir: Its own data directory.
         scenario_file: What is to happen on the generated market.
@@ -60,7 +67,7 @@ def exchange_service(
         name=EXCHANGE,
         command=python_module(f"services.{EXCHANGE}"),
         environment=exchange_environment(
-            market, symbols, host=LOOPBACK, port=port, data_dir=data_dir, scenario_file=scenario_file
+            market, symbols, accounts, host=LOOPBACK, port=port, data_dir=data_dir, scenario_file=scenario_file
         ),
         health_port_variable="PAPER_EXCHANGE_HEALTH_PORT",
     )
@@ -101,7 +108,12 @@ async def run_exchange(
             await asyncio.to_thread(end_leftovers, directory)
             ports = PortBook(directory.ports_file, choice=random.SystemRandom())
             service = exchange_service(
-                market, symbols, port=ports.port(EXCHANGE, wanted=port), data_dir=directory.root, scenario_file=None
+                market,
+                symbols,
+                None,
+                port=ports.port(EXCHANGE, wanted=port),
+                data_dir=directory.root,
+                scenario_file=None,
             )
             if addresses is not None:
                 await _check_reachable(addresses)

@@ -1,10 +1,11 @@
 """Which service is given which of the paper exchange's keys: each the one that it needs, in a file of its own."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from libs.common.errors import ConfigurationError
 from libs.embedded.directory import write_atomically
 
 KEY_RIGHTS: Final[Mapping[str, str]] = {
@@ -19,6 +20,21 @@ VISITOR: Final = "visitor"
 
 _ENDINGS: Final[Mapping[str, str]] = {"trade": "", "read": "-reader", "watchdog": "-watchdog"}
 """What the paper exchange calls them: after their account, and so."""
+
+
+def refuse_visitor(accounts: Collection[str], *, where: str) -> None:
+    """Refuse accounts with the visitor among them.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if VISITOR in accounts:
+        raise ConfigurationError(
+            where=f"{where}: exchange.accounts",
+            expected="accounts of the system's own",
+            found=f"{VISITOR}, which the paper exchange keeps for other programs",
+            hint="give it another name",
+        )
 
 
 def write_key_files(keys_file: Path, file_of: Callable[[str], Path]) -> None:

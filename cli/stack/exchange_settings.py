@@ -8,6 +8,7 @@ from libs.common.configuration.market import MarketSection
 def exchange_environment(
     market: MarketSection,
     symbols: tuple[str, ...],
+    accounts: tuple[str, ...] | None,
     *,
     host: str,
     port: int,
@@ -19,6 +20,7 @@ def exchange_environment(
     Args:
         market: Where prices come from.
         symbols: What it trades.
+        accounts: Who trades there besides the visitor; None: whom the exchange itself is told of.
         host: The address it listens on.
         port: Where it listens.
         data_dir: Its own data directory.
@@ -33,6 +35,8 @@ def exchange_environment(
         "PAPER_EXCHANGE_SPEED": str(market.speed),
         "PAPER_EXCHANGE_SYMBOLS": ",".join(symbol.replace("/", "") for symbol in symbols),
     }
+    if accounts is not None:
+        environment["PAPER_EXCHANGE_ACCOUNTS"] = ",".join(accounts)
     if market.source == "generated" and scenario_file is not None:
         environment["PAPER_EXCHANGE_SCENARIO_FILE"] = str(scenario_file)
     return environment

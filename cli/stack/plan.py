@@ -14,7 +14,7 @@ from typing import Final
 from cli.durations import parse_duration
 from cli.errors import CommandError, ExitStatus
 from cli.stack.demonstrations import DEMO, is_demonstration, with_overrides
-from cli.stack.exchange_keys import VISITOR
+from cli.stack.exchange_keys import refuse_visitor
 from libs.common.configuration import TradingConfiguration, load_sourced, parse_configuration
 from libs.common.errors import ConfigurationError
 from libs.policy import configured_strategy
@@ -103,13 +103,7 @@ def check_startable(configuration: TradingConfiguration, *, where: str) -> None:
             expected=f"markets of the paper exchange ({', '.join(sorted(PAPER_MARKETS))})",
             found=", ".join(foreign),
         )
-    if VISITOR in configuration.exchange.accounts:
-        raise ConfigurationError(
-            where=f"{where}: exchange.accounts",
-            expected="accounts of the system's own",
-            found=f"{VISITOR}, which the paper exchange keeps for other programs",
-            hint="give it another name",
-        )
+    refuse_visitor(configuration.exchange.accounts, where=where)
     configured_strategy(configuration, configuration.symbols[0], where=where)
 
 
