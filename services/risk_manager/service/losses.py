@@ -33,9 +33,9 @@ class LossGuard:
             return ()
         records.after_commit(lambda: self.marked_at.update({mark.account: mark.occurred_at}))
         today = loss_of(mark, self._configuration.of(mark.account))
-        records.after_commit(lambda: self._show(mark, today))
         if not mark.confirmed:
             return ()
+        records.after_commit(lambda: self._show(mark, today))  # alerts page on what is shown
         events: list[Event] = []
         if today.level is not DailyLossLevel.NORMAL and await records.warn_once(mark.account, mark.day):
             events.append(_warning(mark, today))

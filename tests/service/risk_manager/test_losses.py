@@ -130,8 +130,18 @@ async def test_an_equity_of_nothing_is_a_loss_of_everything(equity: str) -> None
 
 
 async def test_a_mark_shows_the_loss_against_its_limit_and_what_may_be_held() -> None:
-    await Watch().marked("9880", confirmed=False)
+    await Watch().marked("9880")
 
     assert shown("trader_daily_loss_ratio", account="main") == 0.4  # 120 of 3 % of 10 000
     assert shown("trader_daily_loss_limit_quote", account="main") == 300
     assert shown("trader_exposure_limit_quote", account="main") == 9_880  # 100 % of the equity
+
+
+async def test_a_mark_that_nobody_confirmed_is_not_shown() -> None:
+    watch = Watch()
+    await watch.marked("9880")
+
+    await watch.marked("5000", confirmed=False)
+
+    assert shown("trader_daily_loss_ratio", account="main") == 0.4
+    assert shown("trader_exposure_limit_quote", account="main") == 9_880
