@@ -17,7 +17,7 @@ from typing import Final
 
 from cli.deployment.redis_access import EXPORTER, access_list
 from cli.keyring import FIRST_ISSUER
-from libs.common.audit.anchors import load_or_create_key, public_key_path
+from libs.common.audit.anchors import load_or_create_key, public_key_path, public_pem
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.permissions import PERMISSIONS, secret_names
 
@@ -29,8 +29,12 @@ PASSWORD_BYTES: Final = 24
 TOKENS: Final = ("alertmanager-webhook", "grafana-admin", f"redis-{EXPORTER}")
 """Passwords of what is no process of ours."""
 
-TO_FILL_IN: Final[Mapping[str, str]] = {"notification-channels": "{}\n", "dead-man-url": ""}
-"""What only the user knows, and what stands there until then: no channel, and no dead man's switch."""
+TO_FILL_IN: Final[Mapping[str, str]] = {
+    "notification-channels": "{}\n",
+    "dead-man-url": "",
+    "watchdog-webhooks": "",
+}
+"""What only the user knows, and what stands there until then: neither channels nor a dead man's switch."""
 
 OPERATOR_KEY: Final = "operator.pem"
 OPERATORS: Final = "operators.json"
@@ -64,6 +68,7 @@ def make_secrets(directory: Path) -> Made:
     """Write what is missing; return what is there now.
 
     Raises:
+        ConfigurationError: The key of the audit log is none.
         OSError: The directory cannot be used.
     """
     directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -92,6 +97,8 @@ def make_secrets(directory: Path) -> Made:
     make(ANCHOR_KEY, lambda: _anchor_key(directory))
     users = [name for name, permissions in PERMISSIONS.items() if permissions.redis]
     passwords = {user: (directory / f"redis-{user}").read_text().strip() for user in (*users, EXPORTER)}
+    anchor_key = directory / ANCHOR_KEY
+    derive(public_key_path(anchor_key).name, public_pem(load_or_create_key(anchor_key)))
     derive(REDIS_ACCESS, access_list(passwords).encode())
     derive(EXPORTER_PASSWORDS, json.dumps({EXPORTER_ADDRESS: passwords[EXPORTER]}).encode())
     missing = tuple(name for name in LIVE_KEYS if not (directory / name).exists())
@@ -136,10 +143,8 @@ def _anchor_key(directory: Path) -> bytes:
     path = directory / f".{ANCHOR_KEY}.new"
     path.unlink(missing_ok=True)
     load_or_create_key(path)
-    public = public_key_path(path)
     try:
-        _write(public_key_path(directory / ANCHOR_KEY), public.read_bytes())
         return path.read_bytes()
     finally:
         path.unlink()
-        public.unlink()
+        public_key_path(path).unlink()

@@ -145,6 +145,11 @@ def public_key_path(key_path: Path) -> Path:
     return key_path.with_name(key_path.name + ".pub")
 
 
+def public_pem(key: Ed25519PrivateKey) -> bytes:
+    """Return the public half of an anchoring key, in PEM."""
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def load_public_key(path: Path) -> Ed25519PublicKey:
     """Return the public half of the anchoring key.
 
@@ -165,9 +170,8 @@ def _create_key(path: Path) -> Ed25519PrivateKey:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     path.parent.mkdir(parents=True, exist_ok=True)
-    public_key_path(path).write_bytes(public)
+    public_key_path(path).write_bytes(public_pem(key))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(private)

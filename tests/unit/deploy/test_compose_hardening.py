@@ -89,7 +89,7 @@ def test_an_image_is_named_by_a_tag(name: str):
     image = SERVICES[name]["image"]
 
     assert re.fullmatch(r"[a-z/-]+:(v?\d[\d.]*|\$\{TRADER_BUILD:-local\})", image)
-    assert "pull_policy" not in SERVICES[name]
+    assert SERVICES[name].get("pull_policy") == ("never" if image.startswith("crypto-trader-pro/") else None)
 
 
 @every_service
@@ -171,6 +171,7 @@ def test_a_process_is_given_its_own_secrets_alone(name: str):
         "audit_recorder": {"audit-anchor-key"},
         "notifier": {"alertmanager-webhook", "notification-channels"},
         "trader": {"operator.pem", "audit-anchor-key.pub"},
+        "watchdog": {"watchdog-webhooks"},
     }
 
     assert set(SERVICES[name]["secrets"]) == own | more.get(name, set())
@@ -203,6 +204,19 @@ def test_every_secret_that_is_mounted_is_made(tmp_path: Path):
     assert COMPOSE["secrets"].keys() <= made | set(LIVE_KEYS)
     for name, secret in COMPOSE["secrets"].items():
         assert secret["file"] == f"${{TRADER_SECRETS:-./secrets}}/{name}"
+
+
+def test_the_watchdog_has_channels_of_its_own():
+    environment = SERVICES["watchdog"]["environment"]
+
+    assert environment["TRADER_WEBHOOK_URLS_FILE"] == "/run/secrets/watchdog-webhooks"
+    assert environment["TRADER_HEARTBEAT_URL"] is None  # from outside, and otherwise not set: an empty one is none
+
+
+def test_an_image_of_ours_is_built_by_somebody():
+    built = {service["image"] for service in SERVICES.values() if "build" in service}
+
+    assert built == {service["image"] for service in SERVICES.values() if service["image"].startswith("crypto-trader")}
 
 
 def test_the_watchdog_watches_every_service():

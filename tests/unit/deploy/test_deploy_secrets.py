@@ -32,7 +32,7 @@ def test_the_directory_is_closed_and_its_files_can_be_read_by_whom_they_are_hand
     make_secrets(directory)
 
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    to_fill_in = {"notification-channels", "dead-man-url"}
+    to_fill_in = {"notification-channels", "dead-man-url", "watchdog-webhooks"}
     for path in directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == (0o644 if path.name in to_fill_in else 0o444), path.name
 
@@ -76,6 +76,15 @@ def test_the_keys_can_be_used(directory: Path):
 
     key = load_or_create_key(directory / "audit-anchor-key")
     load_public_key(directory / "audit-anchor-key.pub").verify(key.sign(b"a"), b"a")
+
+
+def test_a_public_key_that_was_lost_is_derived_again(directory: Path):
+    make_secrets(directory)
+    before = contents(directory)
+    (directory / "audit-anchor-key.pub").unlink()
+
+    assert make_secrets(directory).written == ("audit-anchor-key.pub",)
+    assert contents(directory) == before
 
 
 def test_the_operator_is_enrolled_where_nobody_commands_yet(
