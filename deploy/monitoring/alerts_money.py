@@ -5,6 +5,10 @@ from typing import Final
 from deploy.monitoring import limits
 from deploy.monitoring.alert import Alert, Severity, grown
 
+# Before the first mark it is as old as the process; a gauge that was never set is 0.
+_MARKED: Final = "trader_equity_marked_timestamp_seconds"
+_STARTED: Final = 'process_start_time_seconds{job="position_manager"}'
+_OF_ITS: Final = "on (job, instance) group_left ()"
 _SENT: Final = "sum by (job) (increase(trader_orders_sent_total[5m]))"
 _ONE_IN_DOUBT: Final = 'kind=~"FOREIGN_ORDER|UNRECORDED_ORDER"'
 
@@ -89,7 +93,7 @@ MONEY: Final = (
     Alert(
         name="EquityStale",
         severity=Severity.PAGE,
-        measure="time() - max by (account) (trader_equity_marked_timestamp_seconds)",
+        measure=f"time() - max by (account) ({_MARKED} > {_OF_ITS} {_STARTED} or {_MARKED} * 0 + {_OF_ITS} {_STARTED})",
         operator=">",
         threshold=limits.EQUITY_AGE_S,
         summary="Nobody knows what the account is worth ({{ $labels.account }})",

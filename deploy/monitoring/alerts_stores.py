@@ -19,7 +19,7 @@ STORES: Final = (
     Alert(
         name="RedisDown",
         severity=Severity.PAGE,
-        measure='redis_up{job="redis"}',
+        measure='(redis_up{job="redis"} or up{job="redis"})',  # of a frozen store the exporter answers too late
         operator="<",
         threshold=1,
         during=10,
@@ -29,7 +29,7 @@ STORES: Final = (
     Alert(
         name="PostgresDown",
         severity=Severity.PAGE,
-        measure='pg_up{job="postgres"}',
+        measure='(pg_up{job="postgres"} or up{job="postgres"})',
         operator="<",
         threshold=1,
         during=10,

@@ -23,6 +23,8 @@ _HANDLED: Final = "sum by (job, instance, topic) (increase(trader_messages_handl
 # Before the first anchor it is as old as the process; a gauge that was never set is 0.
 _ANCHORED: Final = 'trader_audit_anchored_timestamp_seconds{job="audit_recorder"}'
 _STARTED: Final = 'process_start_time_seconds{job="audit_recorder"}'
+_YOUNG: Final = 'time() - max(process_start_time_seconds{job="prometheus"}) < 300'
+_PAST: Final = 'max(up{job="prometheus"} offset 5m)'
 _GONE: Final = " or ".join(
     f'label_replace(absent(up{{job="{job}"}} == 1), "job", "{job}", "", "")' for job in TRADING_JOBS
 )
@@ -39,8 +41,8 @@ SYSTEM: Final = (
         name="ServiceDown",
         severity=Severity.PAGE,
         measure=_GONE,
-        # A first start takes its time: stores, users, topics, then the services.
-        where='unless on () time() - max(process_start_time_seconds{job="prometheus"}) < 300',
+        # A first start takes its time: stores, users, topics, then the services. One that has a past is none.
+        where=f"unless on () ({_YOUNG} unless on () {_PAST})",
         during=int(limits.SILENCE_S),
         summary="{{ $labels.job }} does not answer",
         description=(
@@ -111,6 +113,7 @@ SYSTEM: Final = (
         operator=">",
         threshold=0,
         where=f"unless on (job, instance, topic) {_HANDLED} > 0",
+        during=15,  # of a service that starts with a backlog, the first look shows no growth
         summary="{{ $labels.job }} does not read {{ $labels.topic }}",
         description=(
             "Messages wait and none is handled. Its log names what it waits for; restart it if it says nothing."

@@ -2,9 +2,12 @@
 
 from typing import Final
 
+from deploy.monitoring.alerts_system import TRADING_JOBS
 from deploy.monitoring.asking import ACCOUNT, OF_ACCOUNT, per_account
 from deploy.monitoring.dashboard import Dashboard, Row
 from deploy.monitoring.panels import Panel, Query
+
+_ANSWERING: Final = f'count(max by (job) (trader_ready{{job=~"{"|".join(TRADING_JOBS)}"}}) == 1)'
 
 OVERVIEW: Final = Dashboard(
     uid="trader-overview",
@@ -92,7 +95,10 @@ OVERVIEW: Final = Dashboard(
                     kind="stat",
                     width=6,
                     height=6,
-                    queries=(Query("count(trader_ready == 1)", "ready"), Query("count(trader_ready)", "all")),
+                    queries=(
+                        Query(f"{_ANSWERING} or vector(0)", "ready"),
+                        Query(f"{len(TRADING_JOBS)} - {_ANSWERING} or vector({len(TRADING_JOBS)})", "missing"),
+                    ),
                 ),
             ),
         ),

@@ -30,12 +30,30 @@ def _sent(accepted: str, refused: str) -> Mapping[str, str]:
     return {named.format("ACCEPTED"): accepted, named.format("NOT_ACCEPTED"): refused}
 
 
+def _store(name: str) -> Trial:
+    up, exporter = (f'{metric}{{job="{name}", instance="exporter"}}' for metric in (_STORE[name], "up"))
+    return Trial(
+        fires={up: "1x3 0x40", exporter: "1x40"},
+        fires_too=({up: "1x3 stale", exporter: "1x3 0x40"},),  # a frozen store: nobody answers in time
+        silent={up: "1x40", exporter: "1x40"},
+    )
+
+
+def _marked(values: str) -> Mapping[str, str]:
+    manager = 'job="position_manager", instance="10.0.0.1:8080"'
+    return {
+        f'trader_equity_marked_timestamp_seconds{{{manager}, account="main"}}': values,
+        f"process_start_time_seconds{{{manager}}}": "10x40",
+    }
+
+
 def _histogram(name: str, labels: str, bound: str, *, within: str, all_: str) -> Mapping[str, str]:
     buckets = {bound: within, "10.0": all_, "+Inf": all_}
     named = {f'{name}_bucket{{{labels}, le="{limit}"}}': values for limit, values in buckets.items()}
     return {**named, f"{name}_count{{{labels}}}": all_}
 
 
+_STORE: Final = {"redis": "redis_up", "postgres": "pg_up"}
 _EXECUTOR: Final = 'job="trade_executor"'
 _CANDLES: Final = 'job="signal_generator", topic="market.candles"'
 
@@ -47,7 +65,7 @@ MONEY: Final[dict[str, Trial]] = {
     "ReconciliationStale": _one(f"trader_reconciled_timestamp_seconds{_MAIN}", "0x40", "0+5x40"),
     "DailyLossWarning": _one("trader_daily_loss_ratio" + _MAIN, "0.8x40", "0.79x40"),
     "DailyLossExceeded": _one("trader_daily_loss_ratio" + _MAIN, "1x40", "0.99x40"),
-    "EquityStale": _one(f"trader_equity_marked_timestamp_seconds{_MAIN}", "0x40", "0+5x40"),
+    "EquityStale": Trial(fires=_marked("20x40"), fires_too=(_marked("0x40"),), silent=_marked("0x9 50+5x30"), at="60s"),
     "ExposureHigh": Trial(
         fires={f"trader_exposure_quote{_MAIN}": "91x40", f"trader_exposure_limit_quote{_MAIN}": "100x40"},
         silent={f"trader_exposure_quote{_MAIN}": "90x40", f"trader_exposure_limit_quote{_MAIN}": "100x40"},
@@ -65,8 +83,8 @@ MONEY: Final[dict[str, Trial]] = {
         silent=_histogram("trader_unprotected_seconds", _EXECUTOR, "5.0", within="1x10 2x30", all_="1x10 2x30"),
     ),
     "HaltSlow": Trial(
-        fires=_histogram("trader_halt_seconds", _EXECUTOR, "1.0", within="1x40", all_="1x10 2x30"),
-        silent=_histogram("trader_halt_seconds", _EXECUTOR, "1.0", within="1x10 2x30", all_="1x10 2x30"),
+        fires=_histogram("trader_halt_seconds", _EXECUTOR, "1.0", within="0x40", all_="0x10 1x30"),
+        silent=_histogram("trader_halt_seconds", _EXECUTOR, "1.0", within="0x10 1x30", all_="0x10 1x30"),
     ),
     "ExchangeLimited": _one(
         'trader_exchange_limited_total{job="market_monitor", status="429"}', "_x100 1x30", "1x130", "10m"
@@ -103,8 +121,8 @@ MARKET: Final[dict[str, Trial]] = {
 
 STORES: Final[dict[str, Trial]] = {
     "KafkaDown": _one('up{job="kafka", instance="kafka:9404"}', "1x3 0x40", "1x40"),
-    "RedisDown": _one('redis_up{job="redis"}', "1x3 0x40", "1x40"),
-    "PostgresDown": _one('pg_up{job="postgres"}', "1x3 0x40", "1x40"),
+    "RedisDown": _store("redis"),
+    "PostgresDown": _store("postgres"),
     "ExporterDown": _one('up{job="redis", instance="redis-exporter:9121"}', "0x40", "1x40"),
     "KafkaPartitionsOffline": _one('kafka_controller_offline_partitions{job="kafka"}', "0x3 1x40", "0x40"),
     "KafkaUnderReplicated": _one('kafka_server_under_replicated_partitions{job="kafka"}', "1x40", "0x40"),

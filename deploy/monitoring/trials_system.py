@@ -12,13 +12,18 @@ def _one(series: str, fires: str, silent: str, at: str = "2m") -> Trial:
 
 
 def _up(*jobs: str) -> Mapping[str, str]:
-    return {f'up{{job="{job}", instance="10.0.0.{number}:8080"}}': "1x40" for number, job in enumerate(jobs, start=1)}
+    return {f'up{{job="{job}", instance="10.0.0.{number}:8080"}}': "1x90" for number, job in enumerate(jobs, start=1)}
 
 
-def _lag(handled: str) -> Mapping[str, str]:
+def _gone(job: str) -> Mapping[str, str]:
+    others = [name for name in TRADING_JOBS if name != job]
+    return {**_up(*others), 'process_start_time_seconds{job="prometheus"}': "_x60 300x30"}
+
+
+def _lag(handled: str, waiting: str = "5x40") -> Mapping[str, str]:
     labels = 'job="risk_manager", instance="10.0.0.1:8080", topic="signals"'
     return {
-        f"trader_consumer_lag_records{{{labels}}}": "5x40",
+        f"trader_consumer_lag_records{{{labels}}}": waiting,
         f'trader_messages_handled_total{{{labels}, type="SignalGenerated"}}': handled,
     }
 
@@ -41,8 +46,11 @@ def _anchored(values: str) -> Mapping[str, str]:
 SYSTEM: Final[dict[str, Trial]] = {
     "Watchdog": Trial(fires={"up": "1x40"}, silent=None),
     "ServiceDown": Trial(
-        fires={**_up(*TRADING_JOBS[1:]), 'process_start_time_seconds{job="prometheus"}': "-300x40"},
-        silent={**_up(*TRADING_JOBS), 'process_start_time_seconds{job="prometheus"}': "-300x40"},
+        # Prometheus came back a minute before: only where it has no past may that be a first start.
+        fires_too=(_up(*TRADING_JOBS[1:]),),
+        fires={**_gone(TRADING_JOBS[0]), 'up{job="prometheus", instance="127.0.0.1:9090"}': "1x90"},
+        silent={**_gone(TRADING_JOBS[0]), 'up{job="prometheus", instance="127.0.0.1:9090"}': "_x60 1x30"},
+        at="6m",
     ),
     "ServiceNotReady": _one('trader_ready{job="risk_manager", instance="10.0.0.1:8080"}', "0x40", "1x40"),
     "ServiceRestarting": _one(
@@ -59,7 +67,8 @@ SYSTEM: Final[dict[str, Trial]] = {
         at="8h",
         interval=HOURS,
     ),
-    "ConsumerStalled": Trial(fires=_lag("7x40"), silent=_lag("0+1x40")),
+    # Silent: a start with a backlog, at the first look at it.
+    "ConsumerStalled": Trial(fires=_lag("7x40"), silent=_lag("_x10 0+1x40", "_x10 5x40"), at="50s"),
     "DeadLetters": Trial(
         fires={'trader_messages_dead_lettered_total{job="notifier", topic="alerts"}': "_x10 1x40"},
         silent={'trader_messages_dead_lettered_total{job="risk_manager", topic="fills"}': "_x10 1x40"},

@@ -18,17 +18,20 @@ class Trial:
     Attributes:
         fires: Values by series with which it fires at `at`.
         silent: Values by series with which it does not; None: it always fires.
+        fires_too: Other values with each of which it fires.
         interval: From one value to the next.
     """
 
     fires: Mapping[str, str]
     silent: Mapping[str, str] | None
+    fires_too: tuple[Mapping[str, str], ...] = ()
     at: str = "2m"
     interval: str = INTERVAL
 
     def tests(self, alert: str) -> list[dict[str, Any]]:
         """Return both tests as promtool reads them."""
-        tests = [self._test(f"{alert} fires", alert, self.fires, [{"labels": "{}", "value": 1}])]
+        firing = [{"labels": "{}", "value": 1}]
+        tests = [self._test(f"{alert} fires", alert, series, firing) for series in (self.fires, *self.fires_too)]
         if self.silent is not None:
             tests.append(self._test(f"{alert} is silent", alert, self.silent, []))
         return tests

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from libs.common.audit.anchors import AnchorLog, ChainHead
-from libs.common.audit.records import ChainId
+from libs.common.audit.records import ChainId, RecordKind
 from libs.common.clock import Clock
 from libs.common.contracts.events import ConfigurationChanged
 from libs.common.errors import RetryableError
@@ -81,6 +81,8 @@ class AuditRecorder:
 
     def __init__(self, *, follow: Callable[[ConfigurationChanged], None]) -> None:
         self._follow = follow
+        for kind in RecordKind:
+            metrics.AUDIT_RECORDS.labels(kind=kind)  # one that begins with its first record would be absent until then
 
     async def on_records(self, records: Sequence[RawRecord], repositories: Repositories) -> Positions:
         """Record a batch of any topics and return where to continue: after everything in it."""

@@ -29,7 +29,14 @@ from libs.trading.instruments import Instrument
 from services.position_manager.adapters import BinanceReader, PostgresLedger, open_symbols, read_keys, trailing_times
 from services.position_manager.domain.marks import QuoteBoard
 from services.position_manager.domain.trailing import reach
-from services.position_manager.service import Accounts, EquityMarker, Ledger, PositionKeeper, StopTrailer
+from services.position_manager.service import (
+    Accounts,
+    EquityMarker,
+    Ledger,
+    PositionKeeper,
+    StopTrailer,
+    begin_unmarked,
+)
 from services.position_manager.settings import Settings
 
 NAME: Final = "position_manager"
@@ -54,6 +61,7 @@ async def serve(runtime: Runtime[Settings]) -> None:
     refuse_shared_keys(
         {name: keys[name].api_key for name in names if name in keys}, where=str(settings.exchange_keys_file)
     )
+    begin_unmarked(names)
     async with runtime.database() as database, aiohttp.ClientSession() as session:
         exchange = BinanceReader(
             session,

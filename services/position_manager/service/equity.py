@@ -184,6 +184,12 @@ def equity_marked(snapshot: Snapshot) -> EquityMarked:
     )
 
 
+def begin_unmarked(accounts: Sequence[str]) -> None:
+    """Show accounts as never marked: one that is not shown at all is missed by nobody."""
+    for account in accounts:
+        metrics.EQUITY_MARKED.labels(account=account)
+
+
 def _show(snapshot: Snapshot, exposure: Decimal) -> None:
     account, valuation = snapshot.account, snapshot.valuation
     with exact():

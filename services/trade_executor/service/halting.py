@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import structlog
 
@@ -92,6 +92,8 @@ class Halting:
         self._owner_since = clock.now()
         self._waiting: dict[str, _Action] = {}
         self._arrived = {account: asyncio.Event() for account in self._accounts}
+        for path in get_args(Path):
+            metrics.HALT_SECONDS.labels(path=path)  # a series that begins with its first halt has not grown by it
 
     async def run(self) -> None:
         """Act on what was heard, each account in order and none waiting for another, for ever."""

@@ -12,9 +12,10 @@ from libs.common.contracts.event import Event
 from libs.common.contracts.events import EquityMarked, QuoteChanged, SignalGenerated, TradingStateChanged
 from libs.common.contracts.vocabulary import Side, TradingState
 from libs.common.errors import RetryableError
+from libs.common.observability import metrics
 from services.position_manager.domain.equity import PEAK_WINDOW, History, falling, minute_of
 from services.position_manager.domain.marks import QuoteBoard
-from services.position_manager.service import EquityMarker, PositionKeeper
+from services.position_manager.service import EquityMarker, PositionKeeper, begin_unmarked
 from tests.service.position_manager.world import (
     INSTRUMENTS,
     NOON,
@@ -422,3 +423,11 @@ async def test_a_mark_shows_equity_positions_and_what_they_are_worth(desk):
     assert shown("trader_equity_marked_timestamp_seconds", account="main") == desk.clock.now().timestamp()
     assert shown("trader_positions_open", account="main") == 1
     assert shown("trader_exposure_quote", account="main") == 3_996  # 0.0999 BTC x 40 000
+
+
+def test_an_account_that_was_never_marked_is_shown_so():
+    metrics.EQUITY_MARKED.clear()
+
+    begin_unmarked(["main", "second"])
+
+    assert [shown("trader_equity_marked_timestamp_seconds", account=name) for name in ("main", "second")] == [0, 0]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from libs.common.control.halts import HaltRecord, LatchView
+from libs.common.observability import metrics
 from libs.exchange.limits import Purpose
 from libs.exchange.orders.port import NewOrder
 from libs.trading.market import OrderType, Side
@@ -81,3 +82,11 @@ async def test_only_a_halt_that_this_owner_could_hear_in_time_counts_as_a_latenc
     await executor.halting.look_at_latch()
 
     assert shown("trader_halt_seconds_count", path="file") == before + 1
+
+
+async def test_the_first_halt_of_every_way_is_growth(exchange: FakeExchange, clock: FakeClock):
+    metrics.HALT_SECONDS.clear()
+
+    await Executor(exchange=exchange, clock=clock).start()
+
+    assert [shown("trader_halt_seconds_count", path=path) for path in ("kafka", "redis", "file")] == [0, 0, 0]
