@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from libs.common.configuration.notifications import ChannelName
 from libs.common.contracts.vocabulary import Severity
+from services.notifier.adapters.tunnel import tunnel_mail
 from services.notifier.domain.routing import BUILT_IN
 from services.notifier.service.ports import Delivery, Notification
 
@@ -117,6 +118,7 @@ def _opened(addresses: Mapping[str, str]) -> tuple[dict[str, AppriseChannel], di
     import apprise  # noqa: PLC0415 - it costs a second and 20 MB, which nobody pays who has no channel
 
     _silence()
+    tunnel_mail()
     asset = apprise.AppriseAsset(app_id="Crypto Trader Pro", app_desc="Auto Trading System", app_url="")
     channels: dict[str, AppriseChannel] = {}
     problems: dict[str, str] = {}
