@@ -192,7 +192,6 @@ MONEY: Final = (
         description=(
             "Entries end with their permit in any case. Compare the clocks of the operator's machine and this one."
         ),
-        rare="nobody halted so far",
     ),
     Alert(
         name="ExchangeLimited",

@@ -98,7 +98,7 @@ def _webhooks(settings: Settings) -> list[str]:
     named = [str(settings.webhook_url)] if settings.webhook_url is not None else []
     urls = [*named, *(load_urls(settings.webhook_urls_file) if settings.webhook_urls_file is not None else ())]
     if not urls:
-        _log.warning("Nobody is told directly: neither TRADER_WEBHOOK_URL nor TRADER_WEBHOOK_URLS_FILE is set")
+        _log.warning("Nobody is told directly: neither TRADER_WEBHOOK_URL nor TRADER_WEBHOOK_URLS_FILE has an address")
     return urls
 
 
