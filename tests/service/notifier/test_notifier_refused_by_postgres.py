@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.common.errors import RetryableError
+from libs.common.errors import InvalidMessageError, RetryableError
 from libs.common.storage.postgres import Database
 from services.notifier.adapters.outbox import PostgresOutbox
 from tests.support.eventually import eventually
@@ -21,19 +21,19 @@ async def database(migrated: MigratedDatabase) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def fill_the_disk(migrated: MigratedDatabase) -> None:
-    """Let every write of the notifier fail as on a full disk."""
+async def refuse_writes(migrated: MigratedDatabase, condition: str) -> None:
+    """Let every write of the notifier fail with one of Postgres' error conditions."""
     owner = await asyncpg.connect(migrated.url)
     try:
         await owner.execute(
-            """
+            f"""
             CREATE FUNCTION notifier.refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$
+            $$ BEGIN RAISE EXCEPTION '{condition}' USING ERRCODE = '{condition}'; END $$
             """
         )
         for table in ("alerts", "notifications", "channels"):
             await owner.execute(
-                f"CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE OR DELETE ON notifier.{table} "
+                f"CREATE TRIGGER refused BEFORE INSERT OR UPDATE OR DELETE ON notifier.{table} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION notifier.refuse()"
             )
     finally:
@@ -43,9 +43,9 @@ async def fill_the_disk(migrated: MigratedDatabase) -> None:
 async def test_a_full_disk_is_waited_for_and_ends_nothing(migrated, database):
     desk = a_desk(database)
     await desk.raise_alert()
-    await fill_the_disk(migrated)
+    await refuse_writes(migrated, "disk_full")
 
-    with pytest.raises(RetryableError, match="No space left on device"):
+    with pytest.raises(RetryableError, match="disk_full"):
         await desk.raise_alert(subject="DiskFull")
     with pytest.raises(RetryableError):
         await desk.sender.deliver_due()
@@ -54,6 +54,14 @@ async def test_a_full_disk_is_waited_for_and_ends_nothing(migrated, database):
     await desk.inventory.note()  # and does not raise
 
     assert [state for _, state, _ in await desk.rows()] == ["QUEUED", "QUEUED"]
+
+
+async def test_a_value_that_can_never_be_stored_keeps_no_later_alert_back(migrated, database):
+    desk = a_desk(database)
+    await refuse_writes(migrated, "numeric_value_out_of_range")
+
+    with pytest.raises(InvalidMessageError, match="numeric_value_out_of_range"):
+        await desk.raise_alert()
 
 
 async def test_characters_that_postgres_does_not_hold_are_replaced_wherever_an_alert_has_them(database):
