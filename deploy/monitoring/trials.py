@@ -39,11 +39,12 @@ def _store(name: str) -> Trial:
     )
 
 
-def _marked(values: str) -> Mapping[str, str]:
+def _marked(*values: str, started: int) -> Mapping[str, str]:
     manager = 'job="position_manager", instance="10.0.0.1:8080"'
+    marked = 'trader_equity_marked_timestamp_seconds{{{}, account="{}"}}'
     return {
-        f'trader_equity_marked_timestamp_seconds{{{manager}, account="main"}}': values,
-        f"process_start_time_seconds{{{manager}}}": "10x40",
+        **{marked.format(manager, account): value for account, value in zip(("main", "second"), values, strict=False)},
+        f"process_start_time_seconds{{{manager}}}": f"{started}x40",
     }
 
 
@@ -65,7 +66,12 @@ MONEY: Final[dict[str, Trial]] = {
     "ReconciliationStale": _one(f"trader_reconciled_timestamp_seconds{_MAIN}", "0x40", "0+5x40"),
     "DailyLossWarning": _one("trader_daily_loss_ratio" + _MAIN, "0.8x40", "0.79x40"),
     "DailyLossExceeded": _one("trader_daily_loss_ratio" + _MAIN, "1x40", "0.99x40"),
-    "EquityStale": Trial(fires=_marked("20x40"), fires_too=(_marked("0x40"),), silent=_marked("0x9 50+5x30"), at="60s"),
+    "EquityStale": Trial(
+        fires=_marked("20x40", started=10),
+        fires_too=(_marked("0x40", started=10),),
+        silent=_marked("0x9 50+5x30", "0x40", started=40),  # the second account was never marked, nor could it yet
+        at="60s",
+    ),
     "ExposureHigh": Trial(
         fires={f"trader_exposure_quote{_MAIN}": "91x40", f"trader_exposure_limit_quote{_MAIN}": "100x40"},
         silent={f"trader_exposure_quote{_MAIN}": "90x40", f"trader_exposure_limit_quote{_MAIN}": "100x40"},
