@@ -138,16 +138,23 @@ class UserStream:
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._heard_at_s = self._clock.monotonic_s()
+        tasks: list[asyncio.Task[None]] = []
         try:
             await socket.send_str(self._subscription())
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_alive(socket))
-                tasks.create_task(self._deliver(socket))
-        except* (aiohttp.ClientError, OSError, RetryableError) as group:
-            raise StreamLostError(str(group.exceptions[0])) from group
+            # No task group: cancelled as its child fails, one tells of the child alone (before Python 3.13, see
+            # python/cpython#116720), and whoever is to end would connect again.
+            tasks = [asyncio.create_task(work(socket)) for work in (self._keep_alive, self._deliver)]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             self._end()
-            await socket.close()
+            for task in tasks:
+                task.cancel()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                await socket.close()
 
     def _end(self) -> None:
         """Say so before the closing handshake, which a frozen exchange delays."""

@@ -12,7 +12,7 @@ import pytest
 from libs.exchange.credentials import Credentials
 from libs.exchange.limits import AddressBudget, Purpose
 from libs.exchange.user_stream import client
-from libs.exchange.user_stream.client import EVENTS_MAX, UserStream
+from libs.exchange.user_stream.client import EVENTS_MAX, StreamLostError, UserStream
 from libs.exchange.user_stream.events import BalanceTransferred, StreamConnected, UserEvent
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
@@ -41,9 +41,8 @@ def budget(clock: FakeClock) -> AddressBudget:
     return AddressBudget(clock)
 
 
-@pytest.fixture
-async def stream(exchange: ScriptedExchange, clock: FakeClock, budget: AddressBudget) -> AsyncIterator[UserStream]:
-    stream = UserStream(
+def a_stream(exchange: ScriptedExchange, clock: FakeClock, budget: AddressBudget) -> UserStream:
+    return UserStream(
         url=exchange.address.websocket_api,
         credentials=Credentials("key", "secret"),
         symbols={"BTCUSDT": "BTC/USDT"},
@@ -52,6 +51,11 @@ async def stream(exchange: ScriptedExchange, clock: FakeClock, budget: AddressBu
         randomness=Random(1),
         budget=budget,
     )
+
+
+@pytest.fixture
+async def stream(exchange: ScriptedExchange, clock: FakeClock, budget: AddressBudget) -> AsyncIterator[UserStream]:
+    stream = a_stream(exchange, clock, budget)
     running = asyncio.create_task(stream.run())
     await asyncio.sleep(0)
     yield stream
@@ -94,6 +98,31 @@ async def test_a_stream_that_breaks_is_connected_again(exchange: ScriptedExchang
     assert isinstance(again, StreamConnected)
     assert isinstance(event, BalanceTransferred)
     assert stream.is_connected
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_it_ends_when_it_is_told_to_while_its_connection_breaks(
+    exchange: ScriptedExchange, clock: FakeClock, budget: AddressBudget, monkeypatch: pytest.MonkeyPatch, turns: int
+):
+    broken = asyncio.Event()
+
+    async def breaks(*_: object) -> None:
+        await broken.wait()
+        raise StreamLostError("broken")
+
+    monkeypatch.setattr(UserStream, "_keep_alive", breaks)
+    exchange.talks.extend([messages(SUBSCRIBED), messages(SUBSCRIBED)])
+    stream = a_stream(exchange, clock, budget)
+    running = asyncio.create_task(stream.run())
+    await heard(stream, 1)
+
+    broken.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+
+    await asyncio.wait({running}, timeout=5)
+    assert running.cancelled()
 
 
 async def test_a_refused_subscription_is_tried_again_and_delivers_nothing_until_it_holds(
