@@ -5,17 +5,9 @@ from typing import Final
 from deploy.monitoring import limits
 from deploy.monitoring.alert import Alert, Severity, grown
 from libs.common.contracts.topics import TOPICS
+from libs.common.permissions import PERMISSIONS
 
-TRADING_JOBS: Final = (
-    "market_monitor",
-    "signal_generator",
-    "risk_manager",
-    "trade_executor",
-    "position_manager",
-    "notifier",
-    "audit_recorder",
-    "watchdog",
-)
+TRADING_JOBS: Final = tuple(name for name in PERMISSIONS if name != "trader")
 """The services that every installation runs; `paper_exchange` only where nothing real is traded."""
 
 _MONEY_TOPICS: Final = "|".join(topic.name.value for topic in TOPICS if topic.halts_account)

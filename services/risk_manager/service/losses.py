@@ -32,9 +32,9 @@ class LossGuard:
         if not await records.save_mark(mark):
             return ()
         records.after_commit(lambda: self.marked_at.update({mark.account: mark.occurred_at}))
-        today = loss_of(mark, self._configuration.of(mark.account))
         if not mark.confirmed:
             return ()
+        today = loss_of(mark, self._configuration.of(mark.account))
         records.after_commit(lambda: self._show(mark, today))  # alerts page on what is shown
         events: list[Event] = []
         if today.level is not DailyLossLevel.NORMAL and await records.warn_once(mark.account, mark.day):
