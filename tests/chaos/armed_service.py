@@ -56,9 +56,9 @@ class CrashPoint:
         wanted = self.said().get("step")
         return wanted is not None and wanted in step
 
-    def reach(self, step: str) -> None:
-        """Die here if it is said so."""
-        if not self.is_for(step):
+    def reach(self, *steps: str) -> None:
+        """Die here, at what is one of these steps, if it is said so."""
+        if not any(map(self.is_for, steps)):
             return
         self._passed += 1
         if self._passed < self.said()["nth"]:
@@ -98,10 +98,10 @@ def armed(point: CrashPoint) -> dict[str, Any]:
         committed(relay, rows)
 
     async def published(producer: Producer, records: Sequence[Any]) -> None:
-        topics = " ".join(dict.fromkeys(record.topic.value for record, _ in records))
-        point.reach(f"publishing {topics}")
+        topics = tuple(dict.fromkeys(record.topic.value for record, _ in records))
+        point.reach(*(f"publishing {topic}" for topic in topics))
         await publish(producer, records)
-        point.reach(f"published {topics}")
+        point.reach(*(f"published {topic}" for topic in topics))
 
     def shifted(clock: SystemClock) -> datetime:
         return now(clock) + timedelta(seconds=point.said().get("ahead_s", 0.0))

@@ -28,6 +28,7 @@ STRUCK_S_MAX: Final = 60.0
 TOLD_S: Final = 6.0
 """For so long the executor is told what it is told."""
 LOOK_S: Final = 0.02
+HALT_LOOK_S: Final = 2.0
 SCALED: Final = {"fence_ms": FENCE_MS, "quarantine_s": QUARANTINE_S, "crashes_max": 100}
 
 
@@ -82,11 +83,11 @@ async def _pass(arena: Arena, going: Run, point: CrashPoint, file: Path, *, turn
         arena.kill(name)
     if step:
         struck = file.with_suffix(".struck")
-        await _until(lambda: asyncio.to_thread(struck.exists), f"the executor at {step!r}")
+        await _until(lambda: asyncio.to_thread(struck.exists), f"the executor at {step!r}", going)
         struck.unlink()
         since_s = loop.time()
     if point.faults:
-        await _until(lambda: _has_struck(exchange, before), "a strike of the exchange's faults")
+        await _until(lambda: _has_struck(exchange, before), "a strike of the exchange's faults", going)
     recovery_s = await arena.until_ready(killed, since_s=since_s, seconds=READY_S_MAX)
     trading_s, halts = await going.until_trading(arena.clock.now())
     told = f"{step}; " if step else ""
@@ -103,11 +104,16 @@ async def _has_struck(exchange: Path, before: int) -> bool:
     return await strikes(exchange) > before
 
 
-async def _until(found: Callable[[], Awaitable[bool]], what: str) -> None:
-    ends_s = asyncio.get_running_loop().time() + STRUCK_S_MAX
+async def _until(found: Callable[[], Awaitable[bool]], what: str, going: Run) -> None:
+    """Wait for it, and end what halts of its own accord meanwhile: a halted account comes to no step."""
+    loop = asyncio.get_running_loop()
+    looked_s, ends_s = loop.time(), loop.time() + STRUCK_S_MAX
     while not await found():
-        if asyncio.get_running_loop().time() > ends_s:
+        if loop.time() > ends_s:
             raise Unsettled(f"expected {what} within {STRUCK_S_MAX:g} s, found nothing")
+        if loop.time() - looked_s > HALT_LOOK_S:
+            looked_s = loop.time()
+            await going.end_halt()
         await asyncio.sleep(LOOK_S)
 
 

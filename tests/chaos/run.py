@@ -147,12 +147,12 @@ class Run:
             now_s = asyncio.get_running_loop().time()
             if now_s - looked_s > 1.0:
                 looked_s = now_s
-                halts.extend(await self._end_halt())
+                halts.extend(await self.end_halt())
             if now_s - began_s > TRADING_S_MAX:
                 raise Unsettled(f"expected an entry within {TRADING_S_MAX:g} s, found none: {await self._why()}")
             await asyncio.sleep(LOOK_S)
 
-    async def _end_halt(self) -> Sequence[str]:
+    async def end_halt(self) -> Sequence[str]:
         """Resume where the account was halted explicitly; return why it was."""
         (row,) = await self._arena.query("SELECT state, trigger, reason, wants_active, causes FROM trading_state")
         if row["state"] == "HALTED":
