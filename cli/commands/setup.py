@@ -46,6 +46,7 @@ def upgrade() -> None:
             owner=OWNER,
             password=settings.secret(f"postgres-{OWNER}"),
             role_passwords={role: settings.secret(f"postgres-{role}") for role in ROLES},
+            authorities=settings.postgres_authorities,
         )
     except RetryableError as error:
         raise CommandError(str(error), hint="Is Postgres running?", status=ExitStatus.NOT_RUNNING) from error
@@ -67,7 +68,7 @@ def apply() -> None:
         login=settings.kafka_login("trader"),
     )
     try:
-        created = asyncio.run(apply_topics(kafka))
+        created = asyncio.run(apply_topics(kafka, replication=settings.kafka_replication))
     except RetryableError as error:
         raise CommandError(str(error), hint="Is Kafka running?", status=ExitStatus.NOT_RUNNING) from error
     tell(f"Created {', '.join(created)}." if created else "Every topic was there already.")

@@ -6,14 +6,17 @@ What the system trades stands in the configuration (`libs.common.configuration`)
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from libs.common.errors import ConfigurationError
-from libs.common.messaging.login import KafkaLogin
+from libs.common.messaging.login import KafkaLogin, Mechanism
+
+CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Where Debian, of which the images are made, keeps the certificate authorities; Postgres has to be told."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -24,13 +27,18 @@ class ServiceSettings(BaseSettings):
     Attributes:
         kafka_bootstrap_servers: `host:port[,host:port]`.
         kafka_security_protocol: PLAINTEXT: the cluster asks nobody who they are (the embedded stack); otherwise
-            SCRAM-SHA-512 with the password from its secret file, over TLS or not.
+            `kafka_sasl_mechanism` with the password from its secret file, over TLS or not.
+        kafka_sasl_mechanism: How the cluster is told the password.
         kafka_user: The user of this service at the cluster; empty: the service's name.
+        kafka_replication: How many copies `trader topics apply` makes of each topic that it creates.
         topic_prefix: Put before every topic's name; lets two installations or tests share a cluster.
         postgres_address: `host:port/database`; role and password are added from `postgres_role` and its secret file.
+        postgres_tls: Speak TLS to Postgres, and believe it only under the name that `postgres_address` gives it.
         postgres_role: The role of this service; empty: the service's name.
         redis_address: `host:port/number`.
+        redis_tls: Speak TLS to Redis, and believe it only under the name that `redis_address` gives it.
         redis_user: The ACL user of this service; empty: the default user, whose secret file is `redis`.
+        ca_file: The certificate authorities that stores are believed by, in PEM; otherwise this machine's own.
         secrets_dir: Directory of files `postgres-<role>`, `kafka-<user>`, and `redis` or `redis-<user>`, readable by
             this process only.
         config_files: The configuration, one file or several.
@@ -48,12 +56,17 @@ class ServiceSettings(BaseSettings):
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_user: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_user: str = Field(default="", pattern=r"^[a-zA-Z0-9_@.-]{0,100}$")
+    kafka_replication: int = Field(default=1, ge=1, le=9)
     topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,60}$")
     postgres_address: str = "127.0.0.1:5432/trader"
+    postgres_tls: bool = False
     postgres_role: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
     redis_address: str = "127.0.0.1:6379/0"
+    redis_tls: bool = False
     redis_user: str = Field(default="", pattern=r"^[a-z_]{0,60}$")
+    ca_file: FilePath | None = None
     secrets_dir: Path = Path("/run/secrets")
     config_files: tuple[Path, ...] = ()
     health_host: str = "127.0.0.1"
@@ -81,7 +94,13 @@ class ServiceSettings(BaseSettings):
         """
         role = self.postgres_role or service
         password = self.secret(f"postgres-{role}")
-        return f"postgresql://{role}:{quote(password, safe='')}@{self.postgres_address}"
+        tls = f"?sslmode=verify-full&sslrootcert={quote(str(self.postgres_authorities))}" if self.postgres_tls else ""
+        return f"postgresql://{role}:{quote(password, safe='')}@{self.postgres_address}{tls}"
+
+    @property
+    def postgres_authorities(self) -> Path | None:
+        """The certificate authorities that Postgres is believed by; None: no TLS."""
+        return (self.ca_file or CERTIFICATES) if self.postgres_tls else None
 
     def kafka_login(self, service: str) -> KafkaLogin | None:
         """Return who a service is at the cluster, with the password from its file; None: it is not asked.
@@ -92,7 +111,13 @@ class ServiceSettings(BaseSettings):
         if self.kafka_security_protocol == "PLAINTEXT":
             return None
         user = self.kafka_user or service
-        return KafkaLogin(user, self.secret(f"kafka-{user}"), is_encrypted=self.kafka_security_protocol == "SASL_SSL")
+        return KafkaLogin(
+            user,
+            self.secret(f"kafka-{user}"),
+            mechanism=self.kafka_sasl_mechanism,
+            is_encrypted=self.kafka_security_protocol == "SASL_SSL",
+            ca_file=self.ca_file,
+        )
 
     def redis_url(self) -> str:
         """Return the Redis address with the user and the password from its file.
@@ -101,7 +126,11 @@ class ServiceSettings(BaseSettings):
             ConfigurationError: The secret file is missing or unreadable.
         """
         secret = self.secret(f"redis-{self.redis_user}" if self.redis_user else "redis")
-        return f"redis://{self.redis_user}:{quote(secret, safe='')}@{self.redis_address}"
+        login = f"{self.redis_user}:{quote(secret, safe='')}"
+        if not self.redis_tls:
+            return f"redis://{login}@{self.redis_address}"
+        authorities = f"?ssl_ca_certs={quote(str(self.ca_file))}" if self.ca_file is not None else ""
+        return f"rediss://{login}@{self.redis_address}{authorities}"
 
     def secret(self, name: str) -> str:
         """Return a secret's text without surrounding white space.

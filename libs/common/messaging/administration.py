@@ -1,5 +1,6 @@
 """Creates the topics of the table, and brings the settings of existing ones in line (`trader topics apply`)."""
 
+import asyncio
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,10 +15,16 @@ from libs.common.messaging.kafka import Kafka
 APPLY_DEADLINE_S: Final = 30.0
 SEGMENT_BYTES_MAX: Final = 64 * 1_048_576
 """A byte bound removes whole segments: small ones keep a topic near its bound."""
+BROKERS_LOOK_S: Final = 0.2
 
 
 async def apply_topics(kafka: Kafka, *, replication: int = 1) -> list[str]:
     """Create missing topics and update the settings of the others; return the names created.
+
+    Args:
+        kafka: The cluster.
+        replication: How many copies of each new topic there are to be; waits for so many brokers. Existing topics
+            keep theirs.
 
     Raises:
         RetryableError: The cluster cannot be reached or refuses.
@@ -33,6 +40,7 @@ async def apply_topics(kafka: Kafka, *, replication: int = 1) -> list[str]:
 
 
 async def _apply(admin: AIOKafkaAdminClient, kafka: Kafka, replication: int) -> list[str]:
+    await _brokers(admin, replication)
     existing = set(await admin.list_topics())
     missing = [topic for topic in TOPICS if kafka.wire_topic(topic.name) not in existing]
     if missing:
@@ -64,6 +72,15 @@ async def _apply(admin: AIOKafkaAdminClient, kafka: Kafka, replication: int) -> 
             if code != 0:
                 raise for_code(code)
     return [topic.name.value for topic in missing]
+
+
+async def _brokers(admin: AIOKafkaAdminClient, count: int) -> None:
+    """Wait until the cluster has so many brokers: its last ones may still be starting."""
+    while True:
+        cluster = await admin.describe_cluster()
+        if len(cluster["brokers"]) >= count:
+            return
+        await asyncio.sleep(BROKERS_LOOK_S)
 
 
 def _settings(topic: Topic, replication: int) -> dict[str, str]:

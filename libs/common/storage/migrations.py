@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,9 @@ _LOCK: Final = 7_276_347_211
 _SCRAM_ITERATIONS: Final = 4_096
 
 
-def upgrade_database(*, address: str, owner: str, password: str, role_passwords: Mapping[str, str]) -> str:
+def upgrade_database(
+    *, address: str, owner: str, password: str, role_passwords: Mapping[str, str], authorities: Path | None = None
+) -> str:
     """Apply missing migrations and set the roles' passwords; return the version reached.
 
     Args:
@@ -32,14 +35,18 @@ def upgrade_database(*, address: str, owner: str, password: str, role_passwords:
         owner: The role that owns the schemas.
         password: The owner's password.
         role_passwords: The password of each of `ROLES`.
+        authorities: The certificate authorities that the server is believed by, in PEM; None: no TLS.
 
     Raises:
         RetryableError: The server cannot be reached.
     """
-    return asyncio.run(_upgrade(address, owner, password, role_passwords))
+    tls = {"ssl": ssl.create_default_context(cafile=authorities)} if authorities is not None else {}
+    return asyncio.run(_upgrade(address, owner, password, role_passwords, tls))
 
 
-async def _upgrade(address: str, owner: str, password: str, role_passwords: Mapping[str, str]) -> str:
+async def _upgrade(
+    address: str, owner: str, password: str, role_passwords: Mapping[str, str], tls: Mapping[str, ssl.SSLContext]
+) -> str:
     # SQLAlchemy and alembic cost a second and 18 MB: only this job pays for them.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -58,7 +65,7 @@ async def _upgrade(address: str, owner: str, password: str, role_passwords: Mapp
         command.upgrade(config, "head")
         return MigrationContext.configure(connection).get_current_revision() or "0000"
 
-    engine = create_async_engine(url, connect_args={"timeout": 5, "command_timeout": 60})
+    engine = create_async_engine(url, connect_args={"timeout": 5, "command_timeout": 60, **tls})
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
