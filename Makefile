@@ -54,8 +54,8 @@ test-e2e: $(READY) ## The whole stack, end to end
 test-programs: $(READY) ## Programs that nobody here wrote, on the paper exchange; fetches them once, 750 MB
 	$(PYTEST) tests/programs --timeout 600
 
-test-compose: $(READY) ## Deployments with docker compose, where a Docker engine answers: trading, restarts, every permission, secrets
-	$(PYTEST) tests/compose --timeout 3600
+test-compose: $(READY) ## Deployments with docker compose, where a Docker engine answers: trading, restarts, faults (FAULTS=all: every one), permissions, secrets
+	FAULTS=$(FAULTS) $(PYTEST) tests/compose --timeout 3600
 
 images: ## Build the images of the deployment, and print how large they are
 	@COMPOSE_PROFILES=paper,monitoring docker compose build

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ComposeProject:
-    """A deployment."""
+    """A deployment.
+
+    Attributes:
+        variables: More environment variables of `docker compose`, such as COMPOSE_FILE.
+    """
 
     name: str
     secrets: Path
     profiles: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its `docker compose` commands."""
+        own = {"TRADER_SECRETS": str(self.secrets), "COMPOSE_PROFILES": self.profiles}
+        return {**os.environ, **own, **self.variables}
 
     def docker(self, *arguments: str, deadline_s: float = COMMAND_S_MAX, check: bool = True) -> str:
         """Run `docker` and return what it printed."""
         return self._run(("docker", *arguments), deadline_s=deadline_s, check=check).stdout
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Return whether `docker` ends with exit status 0."""
+        return self._run(("docker", *arguments), deadline_s=COMMAND_S_MAX, check=False).returncode == 0
 
     def compose(self, *arguments: str, deadline_s: float = COMMAND_S_MAX, check: bool = True) -> str:
         """Run `docker compose` and return what it printed."""
@@ -80,11 +95,12 @@ class ComposeProject:
         content: dict[str, Any] = json.loads(self.trader(*arguments, "--json").stdout)
         return content
 
-    def sql(self, query: str) -> str:
-        """Return what the database's owner reads, a row a line."""
+    def sql(self, query: str, *, check: bool = True) -> str:
+        """Return what the database's owner reads, a row a line; unchecked, nothing of a database that is away."""
         return self.compose(
             *("exec", "--no-TTY", "postgres", "psql", "--username=postgres", "--dbname=trader"),
             *("--no-align", "--tuples-only", f"--command={query}"),
+            check=check,
         )
 
     def _compose(self, *arguments: str, deadline_s: float, check: bool) -> subprocess.CompletedProcess[str]:
@@ -93,11 +109,10 @@ class ComposeProject:
         )
 
     def _run(self, command: tuple[str, ...], *, deadline_s: float, check: bool) -> subprocess.CompletedProcess[str]:
-        variables = {"TRADER_SECRETS": str(self.secrets), "COMPOSE_PROFILES": self.profiles}
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, **variables},
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=deadline_s,
@@ -109,9 +124,12 @@ class ComposeProject:
 
 
 @contextmanager
-def project(directory: Path, *, profiles: str = "paper") -> Iterator[ComposeProject]:
+def project(
+    directory: Path, *, profiles: str = "paper", variables: Mapping[str, str] | None = None
+) -> Iterator[ComposeProject]:
     """Lend a deployment that nothing has been started of yet."""
-    made = ComposeProject(f"trader-test-{uuid.uuid4().hex[:8]}", directory / "secrets", profiles)
+    name = f"trader-test-{uuid.uuid4().hex[:8]}"
+    made = ComposeProject(name, directory / "secrets", profiles, variables or {})
     subprocess.run((sys.executable, "-m", "cli", "secrets", "init", "--directory", made.secrets), cwd=ROOT, check=True)
     try:
         yield made
