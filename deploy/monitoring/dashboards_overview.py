@@ -9,6 +9,13 @@ from deploy.monitoring.panels import Panel, Query
 
 _ANSWERING: Final = f'count(max by (job) (trader_ready{{job=~"{"|".join(TRADING_JOBS)}"}}) == 1)'
 
+TRADES: Final = """\
+SELECT at AS "time", account, symbol, side, quantity, price, quantity * price AS quote, commission, commission_asset,
+       role, strategy, client_order_id, trade_id
+FROM reading.fills
+WHERE $__timeFilter(at) AND account ~ '^(${account:pipe})$'
+ORDER BY at DESC, trade_id DESC LIMIT 500"""
+
 OVERVIEW: Final = Dashboard(
     uid="trader-overview",
     title="Overview",
@@ -142,6 +149,19 @@ OVERVIEW: Final = Dashboard(
                         ),
                     ),
                     stacked=True,
+                ),
+            ),
+        ),
+        Row(
+            title="Trades",
+            panels=(
+                Panel(
+                    title="Trades of the time that is shown",
+                    question="Which trades were made, at what price, and by which order (`trader audit explain`)?",
+                    kind="table",
+                    width=24,
+                    height=10,
+                    sql=TRADES,
                 ),
             ),
         ),

@@ -8,10 +8,11 @@ from deploy.monitoring.alert import Alert, Severity
 from deploy.monitoring.rules import ALERT
 
 PROMETHEUS: Final = {"type": "prometheus", "uid": "prometheus"}
+POSTGRES: Final = {"type": "grafana-postgresql-datasource", "uid": "postgres"}
 WIDTH: Final = 24
 """Columns of Grafana's grid."""
 
-Kind = Literal["timeseries", "stat", "state-timeline"]
+Kind = Literal["timeseries", "stat", "state-timeline", "table"]
 _COLOUR: Final = {Severity.PAGE: "red", Severity.TICKET: "orange"}
 
 
@@ -38,12 +39,13 @@ class Panel:
         unit: Grafana's name of the unit.
         alerts: Which alerts watch the figure: their thresholds are drawn.
         red_from: From where on it is red although no alert is about it.
+        sql: Of a table, in place of queries: what it asks of Postgres under the reader's role, with Grafana's macros.
         words: What values are called, with their colours, where they are states rather than amounts.
     """
 
     title: str
     question: str
-    queries: Sequence[Query]
+    queries: Sequence[Query] = ()
     kind: Kind = "timeseries"
     unit: str = "short"
     decimals: int | None = None
@@ -53,6 +55,7 @@ class Panel:
     words: Sequence[tuple[float, str, str]] = ()
     stacked: bool = False
     red_from: float | None = None
+    sql: str = ""
 
     @property
     def description(self) -> str:
@@ -69,25 +72,30 @@ class Panel:
             "type": self.kind,
             "title": self.title,
             "description": self.description,
-            "datasource": PROMETHEUS,
+            "datasource": POSTGRES if self.sql else PROMETHEUS,
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "links": [
                 {"title": f"What to do: {name}", "url": "/d/trader-alerts", "targetBlank": True} for name in self.alerts
             ],
-            "targets": [
-                {
-                    "refId": chr(ord("A") + place),
-                    "datasource": PROMETHEUS,
-                    "expr": query.expression,
-                    "legendFormat": query.legend or "__auto",
-                    "range": self.kind != "stat",
-                    "instant": self.kind == "stat",
-                }
-                for place, query in enumerate(self.queries)
-            ],
+            "targets": self._targets(),
             "fieldConfig": {"defaults": self._defaults(), "overrides": []},
             "options": _OPTIONS[self.kind],
         }
+
+    def _targets(self) -> list[dict[str, Any]]:
+        if self.sql:
+            return [{"refId": "A", "datasource": POSTGRES, "format": "table", "rawQuery": True, "rawSql": self.sql}]
+        return [
+            {
+                "refId": chr(ord("A") + place),
+                "datasource": PROMETHEUS,
+                "expr": query.expression,
+                "legendFormat": query.legend or "__auto",
+                "range": self.kind != "stat",
+                "instant": self.kind == "stat",
+            }
+            for place, query in enumerate(self.queries)
+        ]
 
     def _steps(self) -> list[dict[str, Any]]:
         own = [{"color": "red", "value": self.red_from}] if self.red_from is not None else []
@@ -143,4 +151,5 @@ _OPTIONS: Final[dict[Kind, dict[str, Any]]] = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     },
     "state-timeline": {"mergeValues": True, "showValue": "auto", "rowHeight": 0.9, "legend": {"showLegend": False}},
+    "table": {"showHeader": True, "cellHeight": "sm"},
 }

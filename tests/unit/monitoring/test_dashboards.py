@@ -33,6 +33,14 @@ def test_a_panel_asks_for_metrics_that_somebody_serves(panel: Panel):
 
 
 @each_panel
+def test_a_panel_asks_one_source(panel: Panel):
+    assert bool(panel.queries) != bool(panel.sql)
+    assert bool(panel.sql) == (panel.kind == "table")
+    if panel.sql:  # the reader's role sees nothing else
+        assert set(re.findall(r"(?:FROM|JOIN) (\w+)\.", panel.sql)) == {"reading"}
+
+
+@each_panel
 def test_a_panel_answers_a_question_and_names_the_entries_about_it(panel: Panel):
     assert "?" in panel.question
     named = re.findall(r"runbook\.md#([a-z]+)", panel.description)
@@ -43,7 +51,8 @@ def test_a_panel_answers_a_question_and_names_the_entries_about_it(panel: Panel)
 
 @pytest.mark.parametrize(("dashboard", "panel"), PANELS, ids=NAMES)
 def test_a_panel_uses_only_the_variables_of_its_dashboard(dashboard: Dashboard, panel: Panel):
-    used = {name for query in panel.queries for name in re.findall(r"\$(\w+)", query.expression)}
+    asked = [query.expression for query in panel.queries] + [panel.sql]
+    used = {name for text in asked for name in re.findall(r"\$\{?(\w+)", text) if name != "__timeFilter"}
 
     assert used <= {label for label, _ in dashboard.variables}
 
@@ -74,7 +83,7 @@ def test_names_are_unique():
 @each_dashboard
 def test_what_grafana_reads_says_where_every_figure_comes_from(dashboard: Dashboard):
     model = json.loads((GRAFANA / f"{dashboard.uid.removeprefix('trader-')}.json").read_text(encoding="utf-8"))
-    sources = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))
+    sources = yaml.safe_load((PROVISIONING / "datasources" / "trader.yml").read_text(encoding="utf-8"))
     known = {source["uid"] for source in sources["datasources"]}
 
     for panel in model["panels"]:
