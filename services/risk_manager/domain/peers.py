@@ -18,6 +18,9 @@ GRACE_S: Final = 10.0
 TRADING: Final = frozenset({"market_monitor", "signal_generator", "risk_manager", "trade_executor", "position_manager"})
 """Whoever decides, sends or counts; the others work by their own files, or by what these tell them."""
 
+KEEPER: Final = "risk_manager"
+"""Keeps the versions of the configuration: its standby takes them up with the role, and decides nothing before."""
+
 _PROCESSES_MAX: Final = 200
 
 
@@ -69,7 +72,7 @@ def _difference(beat: HeartbeatSent, build: str, configuration_hash: str) -> str
     differences = []
     if beat.build != build:
         differences.append(f"build {_short(beat.build)} where {_short(build)} is expected")
-    if beat.configuration_hash != configuration_hash:
+    if beat.component != KEEPER and beat.configuration_hash != configuration_hash:
         differences.append(
             f"configuration {_short(beat.configuration_hash)} where {_short(configuration_hash)} is expected"
         )

@@ -82,6 +82,11 @@ def test_processes_that_are_gone_and_those_that_trade_nothing_do_not_count() -> 
     assert peers.differing(**OURS, now_s=20) == ()
 
 
+def test_a_standby_of_whoever_keeps_the_versions_may_have_an_earlier_one_but_no_other_build() -> None:
+    assert differing({0: a_beat("risk_manager", configuration_hash="theirs")}, at_s=20) == ()
+    assert differing({0: a_beat("risk_manager", build="0.9")}, at_s=20) != ()
+
+
 def test_processes_without_end_are_bounded() -> None:
     peers = Peers()
     for number in range(300):
