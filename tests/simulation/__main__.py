@@ -6,6 +6,7 @@ from collections import Counter
 from tests.simulation.world import simulate
 
 SEEDS_DEFAULT = 200
+TOLD_EVERY = 100
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +24,8 @@ def main(arguments: list[str]) -> int:
         if outcome.findings:
             failed += 1
             tell(outcome.told)
+        if number % TOLD_EVERY == 0:
+            tell(f"{number} seeds told, {failed} with findings")
     tell(f"{seeds or SEEDS_DEFAULT} seeds, {failed} with findings: {dict(totals)}")
     return 6 if failed else 0
 

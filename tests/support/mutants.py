@@ -26,13 +26,19 @@ import pytest
 EXECUTOR: Final = ("tests/service/trade_executor", "tests/unit/order_protocol")
 RISK: Final = (
     "tests/service/risk_manager/test_claims_and_failures.py",
+    "tests/unit/risk_manager/test_claim_bounds.py",
     "tests/unit/order_protocol/test_order_protocol_binding.py",
     "tests/service/risk_manager",
 )
 TESTS: Final[Mapping[str, Sequence[str]]] = {
-    "libs/trading/orders.py": ("tests/unit/trading/test_trading_orders.py", *EXECUTOR),
+    "libs/trading/orders.py": (
+        "tests/unit/trading/test_trading_orders.py",
+        "tests/unit/risk_manager/test_claim_bounds.py",
+        *EXECUTOR,
+    ),
     "libs/trading/risk/last_hop.py": (
         "tests/unit/trading/test_trading_risk_controls.py",
+        "tests/unit/trading/test_trading_last_hop_bounds.py",
         "tests/service/trade_executor/test_last_hop_controls.py",
     ),
     "services/risk_manager/domain/claims.py": RISK,
