@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.plan import CALM
 from tests.simulation.world import simulate
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 
 pytestmark = pytest.mark.sweep
 
