@@ -32,15 +32,15 @@ setup: $(READY) ## Install everything into .venv, from the lock file
 run: $(READY) ## Start the whole stack in the foreground, on the recorded market (ARGS="--for 60s")
 	@$(BIN)/trader up $(ARGS)
 
-# What waits for stacks and deadlines leaves half of a core idle: three at a time fill two cores. What takes longest of
-# the end-to-end tests stands first, and is begun first: the kills, then the tests that share a stack.
+# Integration tests wait much: three at a time fill two cores. Of the end-to-end tests the longest are begun first: the
+# kills, then those that share a stack.
 # SQLAlchemy runs the migrations in greenlets; knowing them makes every other hot loop a quarter slower.
 test: $(READY) ## Everything that CI runs: unit, contract, integration, end to end, coverage
 	@rm -f .coverage .coverage.*
 	$(MEASURE) -m pytest tests/unit tests/service tests/simulation tests/architecture -m "not sweep" -n 2 --timeout 300
 	PYTHONHASHSEED=0 $(PYTEST) tests/unit tests/service tests/simulation -n 2 -m sweep --timeout 300
 	$(MEASURE) --concurrency=thread,greenlet -m pytest tests/contract tests/integration -n 3 --dist loadfile --timeout 180
-	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/chaos tests/e2e tests/programs -n 3 --no-loadscope-reorder --timeout 1200
+	MEASURE_TRADER=$(CURDIR)/.coverage $(PYTEST) tests/chaos tests/e2e tests/programs -n 2 --no-loadscope-reorder --timeout 1200
 	@$(MAKE) --no-print-directory coverage
 
 test-unit: $(READY) ## The fast tests, under a minute

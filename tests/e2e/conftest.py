@@ -1,4 +1,4 @@
-"""Stacks of the end-to-end tests: one of a test's own, gone with it, or the one that the folder `standing` shares."""
+"""Stacks of a test's own, gone with it; the folder `standing` shares one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
@@ -8,7 +8,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support.stack import StackUnderTest, directory_of_stacks, stop_if_running, until
+from tests.support.stack import StackUnderTest, directory_of_stacks, stop_if_running
 
 SHARING: Final = "standing"
 """The folder whose tests share one stack, and so one process."""
@@ -44,26 +44,3 @@ def new_stack() -> Iterator[Callable[[], StackUnderTest]]:
 @pytest.fixture
 def stack(new_stack: Callable[[], StackUnderTest]) -> StackUnderTest:
     return new_stack()
-
-
-@pytest.fixture(scope="session")
-def shared_stack() -> Iterator[StackUnderTest]:
-    """Starting a stack costs as much as half a minute of its trading."""
-    with directory_of_stacks() as directory:
-        stack = StackUnderTest(directory / "shared")
-        stack.start()
-        try:
-            until(lambda: len(stack.ask("fills")["fills"]) > 2, seconds=120, what="three fills")
-            yield stack
-        finally:
-            stop_if_running(stack)
-
-
-@pytest.fixture(scope="module")
-def standing(shared_stack: StackUnderTest) -> StackUnderTest:
-    """Return the stack that has bought and sold, ACTIVE at the start of each file."""
-    if shared_stack.ask("status")["halts"]:
-        shared_stack.trader("resume", "--reason", "the next tests")
-    if shared_stack.ask("status")["trading_state"] != "ACTIVE":
-        shared_stack.trader("start")
-    return shared_stack

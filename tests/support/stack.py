@@ -160,3 +160,16 @@ def until(probe: Callable[[], Any], *, seconds: float, what: str) -> Any:
     finally:
         _IS_POLLING.reset(is_polling)
     return answer
+
+
+@contextmanager
+def trading_stack() -> Iterator[StackUnderTest]:
+    """Lend a stack that has bought and sold."""
+    with directory_of_stacks() as directory:
+        stack = StackUnderTest(directory / "trading")
+        stack.start()
+        try:
+            until(lambda: len(stack.ask("fills")["fills"]) > 2, seconds=120, what="three fills")
+            yield stack
+        finally:
+            stop_if_running(stack)

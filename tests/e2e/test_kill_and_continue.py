@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,17 @@ from typing import Any
 import ccxt.async_support as ccxt
 import pytest
 
-from tests.support.stack import PROCESSES, StackUnderTest, until
+from tests.support.stack import PROCESSES, StackUnderTest, trading_stack, until
 
 READY_S_MAX = 20.0
 STOPPED_S_MAX = 15.0
+
+
+@pytest.fixture(scope="module")
+def trading() -> Iterator[StackUnderTest]:
+    """Return a stack that has bought and sold; the next test finds it as the last one left it."""
+    with trading_stack() as stack:
+        yield stack
 
 
 def number_of_fills(stack: StackUnderTest) -> int:
@@ -97,14 +104,14 @@ def what_must_be_kept(stack: StackUnderTest) -> dict[str, Any]:
     }
 
 
-def test_other_programs_trade_beside_it(standing: StackUnderTest):
-    bought, cancelled, still_open = asyncio.run(a_visit(standing.endpoints()))
+def test_other_programs_trade_beside_it(trading: StackUnderTest):
+    bought, cancelled, still_open = asyncio.run(a_visit(trading.endpoints()))
 
     assert bought["status"] == "closed"
     assert Decimal(str(bought["filled"])) == Decimal("0.001")
     assert cancelled["status"] == "canceled"
     assert still_open == 0
-    assert standing.ask("invariants")["violations"] == []
+    assert trading.ask("invariants")["violations"] == []
 
 
 async def trade_by_hand(endpoints: Mapping[str, Any]) -> None:
@@ -121,8 +128,8 @@ def halted_symbols(stack: StackUnderTest) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(standing: StackUnderTest):
-    stack = standing
+def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(trading: StackUnderTest):
+    stack = trading
     before = len(stack.query("SELECT FROM movements"))
     asyncio.run(trade_by_hand(stack.endpoints()))
 
@@ -142,8 +149,8 @@ def test_a_trade_by_hand_halts_its_symbol_until_a_person_has_accepted_it(standin
     stack.trader("start", "--reason", "on with it")
 
 
-def test_two_stacks_at_once_do_not_disturb_each_other(standing: StackUnderTest, stack: StackUnderTest):
-    stacks = (standing, stack)
+def test_two_stacks_at_once_do_not_disturb_each_other(trading: StackUnderTest, stack: StackUnderTest):
+    stacks = (trading, stack)
     stack.start()
     restarts = [restarts_of(each) for each in stacks]
     fills = [number_of_fills(each) for each in stacks]
@@ -176,8 +183,8 @@ def stop_as_a_person(stack: StackUnderTest) -> None:
     until(lambda: stack.pids() == set(), seconds=STOPPED_S_MAX, what="no process left after Ctrl-C")
 
 
-def test_every_process_may_be_killed_and_the_next_start_continues(standing: StackUnderTest, still_market: Path):
-    stack = standing
+def test_every_process_may_be_killed_and_the_next_start_continues(trading: StackUnderTest, still_market: Path):
+    stack = trading
     for name in sorted(PROCESSES):
         before = stack.processes()[name]
         os.kill(int(before["pid"]), signal.SIGKILL)
@@ -202,8 +209,8 @@ def test_every_process_may_be_killed_and_the_next_start_continues(standing: Stac
     assert stack.ask("invariants")["violations"] == []
 
 
-def test_nothing_outlives_a_killed_supervisor(standing: StackUnderTest):
-    """Comes last: the stack that the other tests share is gone after it."""
-    os.kill(standing.supervisor_pid(), signal.SIGKILL)
+def test_nothing_outlives_a_killed_supervisor(trading: StackUnderTest):
+    """Comes last: the stack that the tests of this file share is gone after it."""
+    os.kill(trading.supervisor_pid(), signal.SIGKILL)
 
-    until(lambda: standing.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")
+    until(lambda: trading.pids() == set(), seconds=STOPPED_S_MAX, what="no process left")

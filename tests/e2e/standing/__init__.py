@@ -1,0 +1,1 @@
+"""Tests that share one stack, which stops when the last of them is over."""
