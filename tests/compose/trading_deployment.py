@@ -58,12 +58,13 @@ class TradingDeployment:
 
     def await_entry(self, since_s: float, *, within_s: float) -> float | None:
         """Wait for an entry that is sent after a moment; return how long until the exchange had accepted it."""
-        while CLOCK.now().timestamp() < since_s + within_s:
+        while True:
             accepted_s = self.project.sql(ENTRIES.format(since_s=since_s), check=False).strip()
             if accepted_s:
                 return float(accepted_s) - since_s
+            if CLOCK.now().timestamp() > since_s + within_s:
+                return None
             time.sleep(LOOK_S)
-        return None
 
     def await_health(self, container: Container, since_s: float) -> float:
         """Wait until a container is well; return how long that took since a moment."""
