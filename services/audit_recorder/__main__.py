@@ -10,13 +10,14 @@ from libs.common.audit.anchors import AnchorLog, load_or_create_key
 from libs.common.contracts.topics import TopicName
 from libs.common.errors import DeadlineExceededError, RetryableError
 from libs.common.messaging.deadlines import deadline, every
+from libs.common.observability import metrics
 from libs.common.runtime import Runtime, run_service
 from libs.common.storage.postgres import Database
-from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune
+from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, keep_months, sizes
 from services.audit_recorder.service import Anchoring, AuditRecorder
 from services.audit_recorder.settings import Settings
 
-PRUNE_INTERVAL_S = 3_600.0
+MONTHS_INTERVAL_S = 60.0
 LAST_ANCHOR_S_MAX = 2.0
 
 _log = structlog.get_logger(__name__)
@@ -40,27 +41,29 @@ async def serve(runtime: Runtime[Settings]) -> None:
             if owner.is_owner:  # a standby would write the same heads a second time
                 await anchoring.write()
 
-        async def forget() -> None:
+        async def keep() -> None:
             if owner.is_owner:
-                await _forget(database)
+                await _keep(database)
 
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(owner.run(), name="recorder")
                 tasks.create_task(every(settings.anchor_interval_s, anchor, clock=runtime.clock), name="anchors")
-                tasks.create_task(every(PRUNE_INTERVAL_S, forget, clock=runtime.clock), name="pruning")
+                tasks.create_task(every(MONTHS_INTERVAL_S, keep, clock=runtime.clock), name="months")
         finally:
             await _anchor_at_last(anchor)
 
 
-async def _forget(database: Database) -> None:
-    """Prune the read models; what fails now is pruned the next time."""
+async def _keep(database: Database) -> None:
+    """Keep the months, and show how large the tables are; what fails now is done the next time."""
     try:
-        rows = await prune(database)
+        in_use = await keep_months(database)
+        for tables, size in (await sizes(database)).items():
+            metrics.DATABASE_BYTES.labels(tables=tables).set(size)
     except (RetryableError, asyncpg.PostgresError) as error:
-        _log.warning("Read models could not be pruned", error=str(error))
+        _log.warning("The months could not be kept", error=str(error))
     else:
-        _log.debug("Pruned the read models", rows=rows)
+        _log.debug("Kept the months", in_use=in_use)
 
 
 async def _anchor_at_last(anchor: Callable[[], Awaitable[None]]) -> None:

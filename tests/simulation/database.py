@@ -168,12 +168,11 @@ class SimulatedConnection:
 
     async def execute(self, query: str, *parameters: Any) -> str:
         await self._database.reach()
-        if query == outbox._MARK:
-            marked = set(zip(*parameters, strict=True))
-            for row in self._schema.outbox:
-                row.published |= (row.account, row.sequence) in marked
-        elif query != outbox._PRUNE:
+        if query != outbox._MARK:
             raise NotImplementedError(query)
+        marked = set(zip(*parameters, strict=True))
+        for row in self._schema.outbox:
+            row.published |= (row.account, row.sequence) in marked
         return ""
 
 

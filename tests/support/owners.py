@@ -165,7 +165,7 @@ class Installation:
         return Owner(
             database=database,
             ownership=claim(dsn=self.dsn, role=ROLE, holder=holder, clock=CLOCK),
-            relay=OutboxRelay(database=database, producer=producer or self.kafka.producer(), clock=CLOCK),
+            relay=OutboxRelay(database=database, producer=producer or self.kafka.producer()),
             kafka=self.kafka,
             role=ROLE,
             topics=topics,

@@ -11,9 +11,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from libs.common.clock import Clock
 from libs.common.contracts.codec import WireRecord
-from libs.common.contracts.topics import FOREVER, TOPICS, TopicName
+from libs.common.contracts.topics import TopicName
 from libs.common.errors import RetryableError
 from libs.common.messaging.kafka import Producer
 from libs.common.messaging.sealing import OutboxRow
@@ -25,8 +24,6 @@ MARK_DELAY_S: Final = 0.1
 """Marks wait until nothing is to be published, so that they delay no order."""
 LOOK_INTERVAL_S: Final = 30.0
 RETRY_S: Final = 0.2
-PRUNE_INTERVAL_S: Final = 600.0
-PRUNE_ROWS_MAX: Final = 10_000
 _log = structlog.get_logger(__name__)
 
 _UNPUBLISHED: Final = """
@@ -38,14 +35,9 @@ _MARK: Final = """
     UPDATE outbox SET published_at = clock_timestamp()
     FROM unnest($1::text[], $2::bigint[]) AS sent (account, sequence),
          (SELECT set_config('synchronous_commit', 'off', true)) AS without_waiting_for_the_disk
-    WHERE outbox.account = sent.account AND outbox.sequence = sent.sequence
+    WHERE outbox.account = sent.account AND outbox.sequence = sent.sequence AND outbox.published_at IS NULL
 """
-_PRUNE: Final = """
-    DELETE FROM outbox WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM outbox WHERE topic = $1 AND published_at < clock_timestamp() - make_interval(secs => $2)
-        LIMIT $3
-    ))
-"""
+"""What waits is few rows: without the last condition every month would be searched for each."""
 
 
 class OutboxRelay:
@@ -55,16 +47,14 @@ class OutboxRelay:
     or where an account's sequence has a gap, they are read from the table instead.
     """
 
-    def __init__(self, *, database: Database, producer: Producer, clock: Clock) -> None:
+    def __init__(self, *, database: Database, producer: Producer) -> None:
         self._database = database
         self._producer = producer
-        self._clock = clock
         self._woken = asyncio.Event()
         self._fresh: list[OutboxRow] = []
         self._published: dict[str, int] = {}
         self._unmarked: list[OutboxRow] = []
         self._must_look = True
-        self._pruned_at_s = clock.monotonic_s()
 
     def committed(self, rows: Sequence[OutboxRow]) -> None:
         """Take what a transaction has left, in the order of the commits."""
@@ -93,7 +83,6 @@ class OutboxRelay:
             self._woken.clear()
             try:
                 await self._relay()
-                await self._prune()
                 if await self._wait(MARK_DELAY_S if self._unmarked else LOOK_INTERVAL_S):
                     continue
                 if self._unmarked:
@@ -163,16 +152,6 @@ class OutboxRelay:
             async with self._database.connection() as connection:
                 await connection.execute(_MARK, [row.account for row in rows], [row.sequence for row in rows])
         self._unmarked = []
-
-    async def _prune(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if now_s - self._pruned_at_s < PRUNE_INTERVAL_S:
-            return
-        self._pruned_at_s = now_s
-        async with self._database.connection() as connection:
-            for topic in TOPICS:
-                if topic.retention_ms != FOREVER:
-                    await connection.execute(_PRUNE, topic.name.value, topic.retention_ms / 1_000, PRUNE_ROWS_MAX)
 
 
 def _record(row: asyncpg.Record) -> WireRecord:

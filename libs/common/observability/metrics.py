@@ -78,6 +78,9 @@ DISK_FREE_BYTES: Final = Gauge(
     "trader_disk_free_bytes", "Space left on the disk of the halt directory.", registry=REGISTRY
 )
 DISK_SIZE_BYTES: Final = Gauge("trader_disk_size_bytes", "Size of the disk of the halt directory.", registry=REGISTRY)
+DATABASE_BYTES: Final = Gauge(
+    "trader_database_bytes", "Size of the tables that grow, by name, and of the others.", ["tables"], registry=REGISTRY
+)
 
 # Market data
 MARKET_TICKS: Final = Counter("trader_market_ticks_total", "Ticks received, by kind.", ["kind"], registry=REGISTRY)

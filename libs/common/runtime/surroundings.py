@@ -191,7 +191,7 @@ class Runtime(Generic[SettingsT]):
             "ownership": Ownership(
                 dsn=self.settings.postgres_dsn(self.name), role=self.name, holder=self._session, clock=self.clock
             ),
-            "relay": OutboxRelay(database=database, producer=self.kafka.producer(), clock=self.clock),
+            "relay": OutboxRelay(database=database, producer=self.kafka.producer()),
             "kafka": self.kafka,
             "role": self.name,
             "topics": topics,

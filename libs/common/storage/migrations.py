@@ -24,11 +24,17 @@ _LOCK: Final = 7_276_347_211
 
 _SCRAM_ITERATIONS: Final = 4_096
 
+COMMAND_TIMEOUT_S: Final = 3_600
+"""A migration may look through all that there is: about a second for each million rows."""
+
+_DIVIDED: Final = "SELECT table_name FROM months.divided ORDER BY 1"
+_KEEP: Final = "SELECT months.adopt($1), months.keep($1)"
+
 
 def upgrade_database(
     *, address: str, owner: str, password: str, role_passwords: Mapping[str, str], authorities: Path | None = None
 ) -> str:
-    """Apply missing migrations and set the roles' passwords; return the version reached.
+    """Apply missing migrations, make this month's and the next one's tables, set the passwords; return the version.
 
     Args:
         address: `host:port/database`.
@@ -65,11 +71,14 @@ async def _upgrade(
         command.upgrade(config, "head")
         return MigrationContext.configure(connection).get_current_revision() or "0000"
 
-    engine = create_async_engine(url, connect_args={"timeout": 5, "command_timeout": 60, **tls})
+    engine = create_async_engine(url, connect_args={"timeout": 5, "command_timeout": COMMAND_TIMEOUT_S, **tls})
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             version = await connection.run_sync(migrate)
+            for (table,) in (await connection.exec_driver_sql(_DIVIDED)).all():
+                await connection.exec_driver_sql(_KEEP, (table,))
+                await connection.commit()  # no table waits for another one's locks
             for role, secret in role_passwords.items():
                 await connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD '{scram_verifier(secret)}'")
             await connection.commit()

@@ -20,7 +20,7 @@ from services.audit_recorder.domain.read_models import ReadModelChanges
 _LOGS: Final = """
     INSERT INTO auto_trading_logs (event_id, "timestamp", log_level, component, instance, message, data)
     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-    ON CONFLICT (event_id) DO NOTHING
+    ON CONFLICT DO NOTHING
 """
 _SIGNALS: Final = """
     INSERT INTO ai_signals_log (signal_id, symbol, signal_type, role, strategy, account, confidence_score,
@@ -31,7 +31,8 @@ _SIGNALS: Final = """
                 $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::uuid[], $14::timestamptz[])
         AS signal (signal_id, symbol, signal_type, role, strategy, account, confidence_score, quality_score,
                    entry_price, stop_loss, take_profit, reasons, correlation_id, created_at)
-    ON CONFLICT (signal_id) DO NOTHING
+    WHERE NOT EXISTS (SELECT FROM ai_signals_log AS known WHERE known.signal_id = signal.signal_id)
+    ON CONFLICT DO NOTHING
 """
 _EXECUTIONS: Final = """
     INSERT INTO signal_executions AS known (intent_id, signal_id, account, revision, filled_quantity, filled_amount,

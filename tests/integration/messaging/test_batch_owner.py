@@ -93,7 +93,7 @@ async def _recorder(
         handle=handle,
         database=database,
         ownership=Ownership(dsn=installation.dsn, role=ROLE, holder=holder, clock=CLOCK),
-        relay=OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK),
+        relay=OutboxRelay(database=database, producer=installation.kafka.producer()),
         kafka=installation.kafka,
         role=ROLE,
         topics=TOPICS,

@@ -13,7 +13,6 @@ from libs.common.messaging.sealing import OutboxRow, seal
 from libs.common.observability import metrics
 from libs.common.storage.postgres import Database
 from libs.common.storage.transaction import Transaction
-from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.owners import CLOCK, DeafProducer, Installation, an_alert
 from tests.support.wire import events_arrive, events_on, running
@@ -35,7 +34,7 @@ async def test_of_two_transactions_of_one_account_the_later_waits_for_the_earlie
             await _append(transaction, "second")
 
     producer = installation.kafka.producer()
-    relay = OutboxRelay(database=database, producer=producer, clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=producer)
     async with running(relay.run()):
         async with database.transaction() as transaction:
             await _append(transaction, "first")
@@ -54,7 +53,7 @@ async def test_of_two_transactions_of_one_account_the_later_waits_for_the_earlie
 
 async def test_another_account_does_not_wait(installation: Installation, database: Database) -> None:
     producer = installation.kafka.producer()
-    relay = OutboxRelay(database=database, producer=producer, clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=producer)
     async with running(relay.run()), database.transaction() as transaction:
         await _append(transaction, "late")
         async with database.transaction() as other:
@@ -84,7 +83,7 @@ async def test_more_rows_than_one_turn_takes_are_published_in_order(
         await _append(transaction, *(f"{number:04}" for number in range(1_100)))  # a turn takes 500
 
     producer = installation.kafka.producer()
-    async with running(OutboxRelay(database=database, producer=producer, clock=CLOCK).run()):
+    async with running(OutboxRelay(database=database, producer=producer).run()):
         answers = await events_arrive(installation.kafka, TopicName.ALERTS, 1_100)
     await producer.close()
 
@@ -94,7 +93,7 @@ async def test_more_rows_than_one_turn_takes_are_published_in_order(
 async def test_what_a_transaction_left_is_published_without_reading_the_table(
     installation: Installation, database: Database
 ) -> None:
-    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer())
     async with running(relay.run()):
         async with database.transaction() as transaction:
             rows = await _append(transaction, "first")
@@ -112,7 +111,7 @@ async def test_what_a_transaction_left_is_published_without_reading_the_table(
 async def test_where_a_number_is_missing_the_table_tells_what_it_was(
     installation: Installation, database: Database
 ) -> None:
-    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer())
     async with running(relay.run()):
         for subjects in (("first",), ("unheard of",), ("third", "fourth")):
             async with database.transaction() as transaction:
@@ -128,7 +127,7 @@ async def test_where_a_number_is_missing_the_table_tells_what_it_was(
 async def test_more_than_it_keeps_in_memory_is_read_from_the_table(
     installation: Installation, database: Database
 ) -> None:
-    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=installation.kafka.producer())
     for number in range(3):
         async with database.transaction() as transaction:
             relay.committed(await _append(transaction, *(f"{number}{place:03}" for place in range(400))))
@@ -148,32 +147,11 @@ async def test_the_age_of_what_waits_is_measured_while_the_broker_is_away(
     async with database.transaction() as transaction:
         await _append(transaction, "waiting")
 
-    relay = OutboxRelay(database=database, producer=DeafProducer(installation.kafka), clock=CLOCK)
+    relay = OutboxRelay(database=database, producer=DeafProducer(installation.kafka))
     async with running(relay.run()):
         await eventually(older_than_a_second)
 
     assert await events_on(installation.kafka, TopicName.ALERTS) == []
-
-
-async def test_published_rows_go_when_their_topics_records_do_and_those_about_money_stay(
-    installation: Installation, database: Database
-) -> None:
-    clock = FakeClock()
-    await installation.fetchval(
-        "INSERT INTO outbox SELECT 'main', number, topic, 'main', '{}', '{}', now(), "
-        "    now() - make_interval(days => age) "
-        "FROM (VALUES (1, 'account.equity', 91), (2, 'account.equity', 89), (3, 'fills', 3650), (4, 'logs', 8)) "
-        "    AS row (number, topic, age) RETURNING 1"
-    )
-    relay = OutboxRelay(database=database, producer=installation.kafka.producer(), clock=clock)
-    clock.advance(601)  # rows are looked through every ten minutes
-
-    async def two_are_left() -> bool:
-        kept = await installation.fetchval("SELECT array_agg(sequence ORDER BY sequence) FROM outbox")
-        return bool(kept == [2, 3])
-
-    async with running(relay.run()):
-        await eventually(two_are_left)
 
 
 async def _nothing_unpublished(installation: Installation) -> bool:

@@ -215,7 +215,7 @@ async def _recorder(installation: Installation, handle: Any) -> AsyncIterator[Ba
         handle=handle,
         database=database,
         ownership=Ownership(dsn=installation.dsn, role=ROLE, holder="one", clock=CLOCK),
-        relay=OutboxRelay(database=database, producer=installation.kafka.producer(), clock=CLOCK),
+        relay=OutboxRelay(database=database, producer=installation.kafka.producer()),
         kafka=installation.kafka,
         role=ROLE,
         topics=(TopicName.FILLS,),

@@ -123,3 +123,60 @@ async def test_what_was_bought_before_it_was_kept_comes_from_the_bookings(databa
         "BTC/USDT": Decimal("0.300000000000000001"),
         "ETH/USDT": 0,
     }
+
+
+THREE_MONTHS = """
+INSERT INTO position_manager.accounts VALUES ('main', 'USDT', '2026-08-01Z');
+INSERT INTO trade_executor.outbox
+SELECT 'main', number, 'fills', 'main', number::text, '{}', at, at
+FROM generate_series('2026-08-15Z'::timestamptz, '2026-10-15Z', '1 day') WITH ORDINALITY AS day (at, number);
+INSERT INTO audit_recorder.audit_log (topic, partition, offset_first, offset_last, kind, event_type, key, recorded_at,
+    headers, payload, previous_hash, hash)
+SELECT topic, 0, sequence, sequence, 'EVENT', 'OrderFilled', key, recorded_at, '{}', value,
+    decode(repeat('00', 32), 'hex'), decode(repeat('11', 32), 'hex') FROM trade_executor.outbox;
+INSERT INTO audit_recorder.auto_trading_logs ("timestamp", log_level, component, message, instance, event_id)
+SELECT recorded_at, 'INFO', 'a', value, 'a:1', gen_random_uuid() FROM trade_executor.outbox;
+INSERT INTO audit_recorder.ai_signals_log (symbol, signal_type, entry_price, created_at, signal_id, strategy, reasons,
+    correlation_id)
+SELECT 'BTC/USDT', 'HOLD', sequence, recorded_at, value, 'trend', '{}', gen_random_uuid() FROM trade_executor.outbox;
+INSERT INTO audit_recorder.candles SELECT 'BTC/USDT', 60, recorded_at, recorded_at, 1, 1, 1, 1, sequence, 1, false, false
+FROM trade_executor.outbox;
+INSERT INTO position_manager.equity_snapshots
+SELECT 'main', recorded_at, recorded_at, sequence, true, null, null, null, null, recorded_at, 0, 0, 0, 0, 0, 0, 0, '{}'
+FROM trade_executor.outbox;
+"""
+FULL = ("trade_executor.outbox", "position_manager.equity_snapshots") + tuple(
+    f"audit_recorder.{table}" for table in ("audit_log", "auto_trading_logs", "ai_signals_log", "candles")
+)
+
+
+async def test_tables_that_are_divided_by_month_keep_their_rows_there_and_back(database: str):
+    async def contents() -> dict[str, list[tuple[object, ...]]]:
+        rows = {table: await connection.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4") for table in FULL}
+        told = [name for name in views if name != "reading.audit"]
+        rows |= {view: await connection.fetch(f"SELECT * FROM {view} ORDER BY 1, 2") for view in told}
+        return {name: [tuple({**row, "stored_at": None}.values()) for row in found] for name, found in rows.items()}
+
+    await objects_after(database, command.upgrade, "0014")
+    connection = await asyncpg.connect(database, statement_cache_size=0)
+    try:
+        views = [f"reading.{view}" for view in ("positions", "equity", "performance", "logs", "signals", "candles")]
+        await connection.execute(THREE_MONTHS)
+        before = await contents()
+
+        await objects_after(database, command.upgrade, "0015")
+        divided = await contents()
+        ids = await connection.fetchval(
+            "INSERT INTO audit_recorder.auto_trading_logs (\"timestamp\", log_level, component, message, instance, "
+            "event_id) VALUES (now(), 'INFO', 'a', '', 'a:1', gen_random_uuid()) RETURNING id"
+        )
+        await connection.execute("DELETE FROM audit_recorder.auto_trading_logs WHERE id = $1", ids)
+        await objects_after(database, command.downgrade, "0014")
+        united = await contents()
+    finally:
+        await connection.close()
+
+    assert {name: len(rows) for name, rows in before.items() if name in FULL} == dict.fromkeys(FULL, 62)
+    assert divided == before
+    assert united == before
+    assert ids == 63

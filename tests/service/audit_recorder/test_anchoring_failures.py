@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.audit.anchors import AnchorLog, load_or_create_key
 from libs.common.errors import RetryableError
-from services.audit_recorder.__main__ import LAST_ANCHOR_S_MAX, _anchor_at_last, _forget
+from services.audit_recorder.__main__ import LAST_ANCHOR_S_MAX, _anchor_at_last, _keep
 from services.audit_recorder.service import Anchoring
 from tests.support.clock import FakeClock
 from tests.support.virtual_time import run_in_virtual_time
@@ -33,7 +33,7 @@ async def test_chains_that_cannot_be_anchored_now_are_anchored_the_next_time(err
     assert not (tmp_path / "anchors").exists()
 
 
-async def test_read_models_that_cannot_be_pruned_now_are_pruned_the_next_time():
+async def test_months_that_cannot_be_kept_now_are_kept_the_next_time():
     asked: list[str] = []
 
     def away(*_: Any) -> Any:
@@ -42,7 +42,7 @@ async def test_read_models_that_cannot_be_pruned_now_are_pruned_the_next_time():
 
     database: Any = SimpleNamespace(connection=away, transaction=away)
 
-    await _forget(database)
+    await _keep(database)
 
     assert asked == ["the database"]
 

@@ -31,7 +31,7 @@ from libs.common.messaging.cause import Cause
 from libs.common.messaging.positions import Position
 from libs.common.messaging.records import RawRecord
 from libs.common.storage.postgres import Database
-from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories, prune
+from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories
 from services.audit_recorder.service import Anchoring, AuditRecorder
 from tests.support.clock import FakeClock
 from tests.support.events import every_event
@@ -81,7 +81,7 @@ async def as_superuser(migrated: MigratedDatabase, *statements: str) -> None:
     """Do what only the database's owner could: the tampering that the chain must show."""
     connection = await asyncpg.connect(migrated.url)
     try:
-        await connection.execute("ALTER TABLE audit_recorder.audit_log DISABLE TRIGGER USER")
+        await connection.execute("ALTER TABLE audit_recorder.audit_log DISABLE TRIGGER USER")  # the parts have their own
         for statement in statements:
             await connection.execute(statement)
     finally:
@@ -359,15 +359,3 @@ async def test_a_configuration_of_another_program_is_recorded_and_has_no_row(dat
     async with reader.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM auto_trading_config") == 0
         assert await connection.fetchval("SELECT count(*) FROM audit WHERE event_type = 'ConfigurationChanged'") == 1
-
-
-async def test_old_logs_are_forgotten_and_the_audit_log_never_is(database, reader):
-    await record(database, records_of(every_event()))  # of January 2026: older than every limit but performance's
-
-    deleted = await prune(database)
-
-    async with reader.connection() as connection:
-        left = await connection.fetchval("SELECT count(*) FROM logs")
-    assert deleted >= 1
-    assert left == 0
-    assert (await verified(reader)).verified
