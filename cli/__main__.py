@@ -13,6 +13,7 @@ import typer
 
 from cli.commands import (
     alerts,
+    audit,
     backtest,
     checks,
     configuration,
@@ -55,7 +56,7 @@ COMMANDS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.add_typer(checks.audit, name="audit", rich_help_panel="Proof")
+app.add_typer(audit.audit, name="audit", rich_help_panel="Proof")
 app.add_typer(reconcile.reconcile, name="reconcile", rich_help_panel="Trading")
 app.add_typer(alerts.alerts, name="alerts", rich_help_panel="What happened")
 app.add_typer(notify.notify, name="notify", rich_help_panel="What happened")

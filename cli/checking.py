@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from libs.common.audit.anchors import Anchors, load_public_key, public_key_path, read_anchors
+from libs.common.audit.archives import Shelf
 from libs.common.audit.verification import verify
 from libs.common.contracts.topics import TOPICS
 from libs.common.messaging.kafka import Kafka
@@ -17,11 +18,11 @@ ANCHORS: Final = Path("anchors") / "audit.jsonl"
 JOURNAL: Final = Path("paper_exchange") / "journal"
 
 
-async def check_audit(database: Database, directory: DataDirectory) -> dict[str, Any]:
-    """Verify every link of the audit log and its signed anchors; return the documented object."""
+async def check_audit(database: Database, directory: DataDirectory, archives: Path | None = None) -> dict[str, Any]:
+    """Verify every link of the audit log, archived or not, and its signed anchors; return the documented object."""
     anchors = await asyncio.to_thread(_anchors, directory)
     async with database.connection() as connection:
-        return (await verify(connection, anchors=anchors)).as_json()
+        return (await verify(connection, shelf=shelf_of(directory, archives), anchors=anchors)).as_json()
 
 
 async def check_stack(
@@ -42,6 +43,11 @@ async def check_stack(
         ends=(lambda: _recorded_ends(kafka)) if kafka is not None else None,
     )
     return report.as_json()
+
+
+def shelf_of(directory: DataDirectory, archives: Path | None = None) -> Shelf:
+    """Return where the archives of the audit log are: named, or in the data directory."""
+    return Shelf(archives or directory.root / "archives", public_key_path(directory.secrets / AUDIT_KEY))
 
 
 def _anchors(directory: DataDirectory) -> Anchors:

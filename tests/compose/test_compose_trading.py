@@ -133,7 +133,7 @@ def test_no_secret_is_anywhere_but_in_its_file(running: ComposeProject, tmp_path
 
     assert found == []
     assert secrets.keys() >= {"kafka-admin", "operator.pem", "redis-trader", "postgres-postgres"}
-    assert b"COPY audit_recorder.audit_log" in places["tables"]
+    assert b"COPY months.audit_recorder_audit_log" in places["tables"]
     assert places["topics"].count(b"\n") > 100
 
 

@@ -4,28 +4,26 @@ An archive is two files: the records, compressed, chain after chain (`NAME.jsonl
 (`NAME.json`): the ends of each chain, the count, the SHA-256 of the other file, signed with the key of the anchors.
 A record is its canonical form; its hash is not stored, because it follows from the hash before it.
 
-Invariant: no file stands under its name before it is whole and on the disk.
+Invariant: what is read from an archive was signed for, byte by byte.
 """
 
 import gzip
 import hashlib
 import json
-import os
-from collections.abc import AsyncIterable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from libs.common.audit.records import AuditRecord, ChainId, LinkedRecord, RecordKind, link, link_hash
+from libs.common.audit.anchors import load_public_key
+from libs.common.audit.records import AuditRecord, ChainId, LinkedRecord, RecordKind, link
 from libs.common.errors import TraderError
-
-COMPRESSION: Final = 6
 
 
 class ArchiveError(TraderError):
@@ -90,9 +88,38 @@ class Archive:
         return {"name": self.name, "records": self.records, "sha256": self.sha256, "sections": self.sections}
 
     @classmethod
-    def of_json(cls, content: dict[str, Any]) -> "Archive":
-        """Return what `as_json` gave, after JSON."""
+    def of_row(cls, content: Mapping[str, Any]) -> "Archive":
+        """Return what `as_json` gave, after JSON; or what a row of `reading.archives` tells."""
         return cls(content["name"], content["sha256"], tuple(Section(*section) for section in content["sections"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where archives are, and the file of the key that tells true ones, read when there is one to tell."""
+
+    directory: Path
+    key_file: Path
+
+    def read(self, archive: Archive, *, without: Collection[str] = ()) -> Iterator[LinkedRecord]:
+        """Yield the records of an archive, chain after chain.
+
+        Args:
+            archive: As the database tells of it.
+            without: Topics that are passed over.
+
+        Raises:
+            ArchiveError: It is missing, altered, or not the one that the database tells of.
+            ConfigurationError: There is no key.
+        """
+        found = check_archive(self.directory, archive.name, load_public_key(self.key_file))
+        if found != archive:
+            raise ArchiveError(
+                archive.name,
+                "it is not the archive that the database tells of",
+                expected=f"{archive.records} records, SHA-256 {archive.sha256}",
+                found=f"{found.records} records, SHA-256 {found.sha256}",
+            )
+        yield from read_archive(self.directory, found, without=without)
 
 
 def records_path(directory: Path, name: str) -> Path:
@@ -103,49 +130,6 @@ def records_path(directory: Path, name: str) -> Path:
 def signature_path(directory: Path, name: str) -> Path:
     """Return where stands what vouches for them."""
     return directory / f"{name}.json"
-
-
-async def write_archive(
-    directory: Path, name: str, records: AsyncIterable[LinkedRecord], key: Ed25519PrivateKey
-) -> Archive:
-    """Write records, ordered by chain and offset, and sign for them; files of the same name are replaced.
-
-    Raises:
-        ArchiveError: The records are no unbroken chains: nothing is archived that does not verify.
-        OSError: The files cannot be written.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    target = records_path(directory, name)
-    unfinished = target.with_name(target.name + ".unfinished")
-    sections: list[Section] = []
-    with unfinished.open("wb") as file:
-        stream: gzip.GzipFile | None = None
-        try:
-            async for linked in records:
-                last = sections[-1] if sections else None
-                if stream is None or last is None or last.chain != linked.record.chain:
-                    if stream is not None:
-                        stream.close()
-                    sections.append(_begun(linked, at_byte=file.tell()))
-                    stream = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=file, mtime=0)
-                sections[-1] = _extended(name, sections[-1], linked)
-                stream.write(linked.record.canonical() + b"\n")
-        finally:
-            if stream is not None:
-                stream.close()
-        file.flush()
-        os.fsync(file.fileno())
-    archive = Archive(name, _sha256(unfinished), tuple(sections))
-    os.replace(unfinished, target)
-    body = _canonical(archive.as_json())
-    unsigned = signature_path(directory, name).with_suffix(".json.unfinished")
-    with unsigned.open("wb") as file:
-        file.write(_canonical({**json.loads(body), "signature": key.sign(body).hex()}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unsigned, signature_path(directory, name))
-    _force_names(directory)
-    return archive
 
 
 def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> Archive:
@@ -159,9 +143,9 @@ def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> A
         raw = signature.read_bytes()
         content = json.loads(raw)
         text = content.pop("signature")
-        public_key.verify(bytes.fromhex(text), _canonical(content))
-        archive = Archive.of_json(content)
-        as_signed = raw == _canonical({**archive.as_json(), "signature": bytes.fromhex(text).hex()})
+        public_key.verify(bytes.fromhex(text), signed_form(content))
+        archive = Archive.of_row(content)
+        as_signed = raw == signed_form({**archive.as_json(), "signature": bytes.fromhex(text).hex()})
     except FileNotFoundError:
         raise ArchiveError(name, "the archive is missing", expected=str(signature), found="no such file") from None
     except (InvalidSignature, KeyError, TypeError, ValueError, AttributeError):
@@ -171,7 +155,7 @@ def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> A
     if archive.name != name:
         raise ArchiveError(name, "it is another archive", expected=name, found=archive.name)
     try:
-        sha256 = _sha256(records)
+        sha256 = sha256_of(records)
     except FileNotFoundError:
         raise ArchiveError(name, "the archive is missing", expected=str(records), found="no such file") from None
     if sha256 != archive.sha256:
@@ -179,20 +163,20 @@ def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> A
     return archive
 
 
-def read_archive(directory: Path, archive: Archive, topics: Collection[str] | None = None) -> Iterator[LinkedRecord]:
+def read_archive(directory: Path, archive: Archive, *, without: Collection[str] = ()) -> Iterator[LinkedRecord]:
     """Yield the records of a checked archive, chain after chain.
 
     Args:
         directory: Where it is.
         archive: As `check_archive` returned it.
-        topics: The chains wanted; None: all.
+        without: Topics that are passed over.
 
     Raises:
         ArchiveError: A chain does not end as it was signed for.
     """
     with records_path(directory, archive.name).open("rb") as file:
         for section in archive.sections:
-            if topics is not None and section.topic not in topics:
+            if section.topic in without:
                 continue
             file.seek(section.at_byte)
             before = bytes.fromhex(section.hash_before)
@@ -204,32 +188,6 @@ def read_archive(directory: Path, archive: Archive, topics: Collection[str] | No
             if before.hex() != section.hash:
                 problem = f"{section.topic}/{section.partition} does not end as it was signed for"
                 raise ArchiveError(archive.name, problem, expected=section.hash, found=before.hex())
-
-
-def _begun(linked: LinkedRecord, *, at_byte: int) -> Section:
-    record = linked.record
-    before = linked.previous_hash.hex()
-    return Section(record.topic, record.partition, record.offset_first, record.offset_first - 1, before, before, 0, at_byte)
-
-
-def _extended(name: str, section: Section, linked: LinkedRecord) -> Section:
-    record, hash_before = linked.record, bytes.fromhex(section.hash)
-    place = f"{record.topic}/{record.partition} at offset {record.offset_first}"
-    if record.offset_first != section.offset_last + 1 or linked.previous_hash != hash_before:
-        raise ArchiveError(
-            name,
-            f"{place} does not follow the record before it",
-            expected=f"offset {section.offset_last + 1} after {section.hash}",
-            found=f"offset {record.offset_first} after {linked.previous_hash.hex()}",
-        )
-    if linked.hash != link_hash(record, hash_before):
-        raise ArchiveError(
-            name,
-            f"{place} was altered in the database",
-            expected=linked.hash.hex(),
-            found=link_hash(record, hash_before).hex(),
-        )
-    return section._replace(offset_last=record.offset_last, hash=linked.hash.hex(), records=section.records + 1)
 
 
 def _record(fields: list[Any]) -> AuditRecord:
@@ -257,18 +215,12 @@ def _uuid(text: str | None) -> UUID | None:
     return None if text is None else UUID(text)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _canonical(content: dict[str, Any]) -> bytes:
+def signed_form(content: Mapping[str, Any]) -> bytes:
+    """Return the one byte sequence that is signed, and that stands in the file."""
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode() + b"\n"
-
-
-def _force_names(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,15 +3,20 @@
 An order is found by any of its names; the story also holds its parent, its protection and its exits.
 """
 
+import asyncio
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
+from libs.common.audit.archives import Archive, Shelf
 from libs.common.audit.records import RecordKind
 
+UNTOLD_TOPICS: Final = ("heartbeats", "logs", "market.status", "account.equity")
+"""What comes every second belongs to no story. The list is the predicate of a partial index, in these words."""
 STEPS_MAX: Final = 2_000
 """An order's story is tens of events; more than this would be a fault of the correlation, not a story."""
 
@@ -20,6 +25,10 @@ _SELECT_CHAINS: Final = """
     FROM reading.audit_references AS named
     JOIN reading.audit_references AS relative USING (root_intent_id)
     WHERE named.reference = $1
+"""
+_SELECT_ARCHIVES: Final = """
+    SELECT name, sha256, sections FROM reading.archives
+    WHERE name IN (SELECT archive FROM reading.archived_stories WHERE correlation_id = ANY ($1::uuid[])) ORDER BY name
 """
 _SELECT_STEPS: Final = """
     SELECT topic, partition, offset_last, event_id, event_type, recorded_at, occurred_at, correlation_id,
@@ -68,18 +77,24 @@ class Step:
         }
 
 
-async def explain(connection: Any, reference: str) -> tuple[Step, ...]:
+async def explain(connection: Any, reference: str, *, shelf: Shelf) -> tuple[Step, ...]:
     """Return the story of an order, oldest first; empty when nothing is known by that name.
 
     Args:
-        connection: An asyncpg connection of a role that may read the views `reading.audit` and `audit_references`.
+        connection: An asyncpg connection of a role that may read the views of the audit log, with jsonb decoded.
         reference: A client order id, an exchange order id, an intent id or a signal id.
+        shelf: Where the archives are that hold its older part.
+
+    Raises:
+        ArchiveError: An archive that the story needs is missing or altered.
     """
     chains = [row["correlation_id"] for row in await connection.fetch(_SELECT_CHAINS, reference)]
     if not chains:
         return ()
+    archives = [Archive.of_row(row) for row in await connection.fetch(_SELECT_ARCHIVES, chains)]
+    archived = await asyncio.to_thread(_archived_steps, shelf, archives, frozenset(chains))
     rows = await connection.fetch(_SELECT_STEPS, chains, RecordKind.EVENT, STEPS_MAX)
-    return causes_first(_distinct(_step(row) for row in rows))
+    return causes_first(_distinct([*archived, *(_step(row) for row in rows)]))
 
 
 def causes_first(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -96,6 +111,16 @@ def causes_first(steps: Iterable[Step]) -> tuple[Step, ...]:
         told.append(ready)
         told_ids.add(ready.event_id)
     return tuple(told)
+
+
+def _archived_steps(shelf: Shelf, archives: Sequence[Archive], chains: frozenset[UUID]) -> list[Step]:
+    found: list[Step] = []
+    for archive in archives:
+        for linked in shelf.read(archive, without=UNTOLD_TOPICS):
+            record = linked.record
+            if record.kind is RecordKind.EVENT and record.correlation_id in chains and len(found) < STEPS_MAX:
+                found.append(_step(asdict(record)))
+    return sorted(found, key=attrgetter("recorded_at", "topic", "partition", "offset"))
 
 
 def _distinct(steps: Iterable[Step]) -> list[Step]:

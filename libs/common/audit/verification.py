@@ -3,75 +3,23 @@
 Rows are streamed in order and forgotten, so memory does not grow with the log.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from libs.common.audit.anchors import Anchors, ChainHead
+from libs.common.audit.archives import Archive, ArchiveError, Section, Shelf
+from libs.common.audit.findings import BrokenLink, Verification
 from libs.common.audit.records import COLUMNS, GENESIS, ChainId, LinkedRecord, RecordKind, from_row, link_hash
+from libs.common.errors import RetryableError
 
 PREFETCH_ROWS: Final = 500
+TRIES_MAX: Final = 3
 
 _SELECT_RECORDS: Final = f"SELECT {', '.join(COLUMNS)} FROM reading.audit ORDER BY topic, partition, offset_last"  # noqa: S608 - constants of this package
+_SELECT_ARCHIVES: Final = "SELECT name, sha256, sections FROM reading.archives ORDER BY ends_at"
 _SELECT_HEADS: Final = "SELECT topic, partition, offset_last, hash FROM reading.audit_heads"
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenLink:
-    """The first place of a chain that does not hold.
-
-    Attributes:
-        offset: Where it is seen; for a file of anchors, 0.
-        problem: What is wrong, in a sentence for people.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    problem: str
-    expected: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The result of verifying every chain.
-
-    Attributes:
-        events: Records of single messages, poison ones included.
-        anchors: Lines of anchors that were compared with the chains.
-        messages_missing: Messages that Kafka no longer held when they were to be recorded: honest gaps.
-        broken: The first broken link of each chain that has one.
-    """
-
-    events: int
-    records: int
-    chains: int
-    anchors: int
-    messages_missing: int
-    broken: tuple[BrokenLink, ...]
-
-    @property
-    def verified(self) -> bool:
-        """Whether every chain holds."""
-        return not self.broken
-
-    @property
-    def first_broken(self) -> BrokenLink | None:
-        """The first broken link of all, by topic and partition."""
-        return self.broken[0] if self.broken else None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the documented form of `trader audit verify --json`."""
-        return {
-            "events": self.events,
-            "records": self.records,
-            "chains": self.chains,
-            "anchors": self.anchors,
-            "messages_missing": self.messages_missing,
-            "verified": self.verified,
-            "first_broken": None if self.first_broken is None else _as_json(self.first_broken),
-        }
 
 
 @dataclass(slots=True)
@@ -89,9 +37,11 @@ class _Walk:
 
 @dataclass(slots=True)
 class ChainVerifier:
-    """Walks along the chains; feed it the records ordered by chain and offset, then `finish`."""
+    """Walks along the chains; feed it the records of each chain ordered by offset, then `finish`."""
 
     anchors: Anchors = field(default_factory=Anchors)
+    _archives: int = 0
+    _unread: list[BrokenLink] = field(default_factory=list)
     _walks: dict[ChainId, _Walk] = field(default_factory=dict)
     _events: int = 0
     _records: int = 0
@@ -110,13 +60,32 @@ class ChainVerifier:
         walk.offset = record.offset_last
         walk.hash = linked.hash
 
+    def read_archive(self, archive: Archive, shelf: Shelf) -> None:
+        """Take an archive's records. One that is not as it was signed for is named, and its ends are believed."""
+        self._archives += 1
+        try:
+            for linked in shelf.read(archive):
+                self.check(linked)
+        except ArchiveError as error:
+            self._unread.append(
+                BrokenLink("archives", 0, 0, f"{error.name}: {error.problem}", error.expected, error.found)
+            )
+            for section in archive.sections:
+                self._pass_over(section)
+
+    def _pass_over(self, section: Section) -> None:
+        walk = self._walk(section.chain)
+        walk.offset, walk.hash = section.offset_last, bytes.fromhex(section.hash)
+        while walk.anchors_passed < len(walk.anchored) and walk.anchored[walk.anchors_passed][0] <= walk.offset:
+            walk.anchors_passed += 1
+
     def finish(self, heads: Iterable[ChainHead] = ()) -> Verification:
         """Compare the ends with the recorder's own heads and with the newest anchors, and return the result."""
         for head in (*heads, *self._newest_anchors()):
             walk = self._walk(head.chain)
             if walk.broken is None:
                 walk.broken = _end_problem(walk, head)
-        broken = [walk.broken for _, walk in sorted(self._walks.items()) if walk.broken is not None]
+        broken = self._unread + [walk.broken for _, walk in sorted(self._walks.items()) if walk.broken is not None]
         if self.anchors.problem:
             broken.append(
                 BrokenLink("anchors", 0, 0, self.anchors.problem, "an unbroken file of anchors", "a bad line")
@@ -128,6 +97,7 @@ class ChainVerifier:
             anchors=self.anchors.lines,
             messages_missing=self._messages_missing,
             broken=tuple(broken),
+            archives=self._archives,
         )
 
     def _walk(self, chain: ChainId) -> _Walk:
@@ -140,24 +110,37 @@ class ChainVerifier:
         return [ChainHead(chain, *entries[-1]) for chain, entries in self.anchors.heads.items()]
 
 
-async def verify(connection: Any, *, anchors: Anchors | None = None) -> Verification:
-    """Verify the log in one consistent snapshot.
+async def verify(connection: Any, *, shelf: Shelf, anchors: Anchors | None = None) -> Verification:
+    """Verify the log: first what is archived, then the rest in one consistent snapshot.
 
     Args:
-        connection: An asyncpg connection of a role that may read `reading.audit` and `reading.audit_heads`, with
-            jsonb decoded; no transaction is open on it.
+        connection: An asyncpg connection of a role that may read the views of the audit log, with jsonb decoded; no
+            transaction is open on it.
+        shelf: Where the archives are.
         anchors: Read before this call, so that none of them is newer than the snapshot.
+
+    Raises:
+        RetryableError: Months were archived each time that it was tried.
     """
-    verifier = ChainVerifier(anchors or Anchors())
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        heads = [
-            ChainHead(ChainId(row["topic"], row["partition"]), row["offset_last"], bytes(row["hash"]))
-            for row in await connection.fetch(_SELECT_HEADS)
-        ]
-        rows: AsyncIterator[Mapping[str, Any]] = connection.cursor(_SELECT_RECORDS, prefetch=PREFETCH_ROWS)
-        async for row in rows:
-            verifier.check(from_row(row))
-    return verifier.finish(heads)
+    for _ in range(TRIES_MAX):
+        verifier = ChainVerifier(anchors or Anchors())
+        archives = [Archive.of_row(row) for row in await connection.fetch(_SELECT_ARCHIVES)]
+        for archive in archives:
+            await asyncio.to_thread(verifier.read_archive, archive, shelf)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # Before the snapshot is taken: a month that is dropped after it would be in neither place.
+            await connection.execute("LOCK TABLE reading.audit IN ACCESS SHARE MODE")
+            if len(await connection.fetch(_SELECT_ARCHIVES)) != len(archives):
+                continue
+            heads = [
+                ChainHead(ChainId(row["topic"], row["partition"]), row["offset_last"], bytes(row["hash"]))
+                for row in await connection.fetch(_SELECT_HEADS)
+            ]
+            rows: AsyncIterator[Mapping[str, Any]] = connection.cursor(_SELECT_RECORDS, prefetch=PREFETCH_ROWS)
+            async for row in rows:
+                verifier.check(from_row(row))
+        return verifier.finish(heads)
+    raise RetryableError(f"expected the months to stay where they are, found them being archived {TRIES_MAX} times")
 
 
 def _link_problem(walk: _Walk, linked: LinkedRecord) -> BrokenLink | None:
@@ -235,7 +218,3 @@ def _end_problem(walk: _Walk, head: ChainHead) -> BrokenLink | None:
 
 def _broken(walk: _Walk, offset: int, problem: str, *, expected: str, found: str) -> BrokenLink:
     return BrokenLink(walk.chain.topic, walk.chain.partition, offset, problem, expected, found)
-
-
-def _as_json(broken: BrokenLink) -> dict[str, Any]:
-    return {name: getattr(broken, name) for name in BrokenLink.__slots__}

@@ -63,7 +63,7 @@ class Database:
                     command_timeout=COMMAND_TIMEOUT_S,
                     max_inactive_connection_lifetime=0,
                     max_cached_statement_lifetime=0,  # no order waits for a statement to be prepared again
-                    init=_prepare,
+                    init=prepare,
                     server_settings={
                         "application_name": application[:63],
                         "statement_timeout": str(int(COMMAND_TIMEOUT_S * 1_000)),
@@ -173,7 +173,8 @@ def _is_open(connection: Connection) -> bool:
         return False
 
 
-async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Have a connection take and give JSON as what it stands for."""
     # In the binary format, which composites need: a version byte, then the text.
     await connection.set_type_codec(
         "jsonb",

@@ -20,6 +20,7 @@ from libs.common.control.file_latch import FileHaltLatch
 from libs.common.messaging.administration import apply_topics
 from libs.common.messaging.kafka import Kafka
 from tests.support import wire
+from tests.support.archives import NOTHING_ARCHIVED
 from tests.support.eventually import eventually
 from tests.support.migrated import MigratedDatabase
 from tests.support.service_process import running_service, service_environment
@@ -106,7 +107,7 @@ async def test_every_message_is_recorded_once_over_restarts_and_anchored_at_the_
     anchors = read_anchors(anchors_file, load_public_key(public_key_path(tmp_path / "audit-anchor-key")))
     database = await migrated.connect("reader")
     async with database.connection() as connection:
-        verification = await verify(connection, anchors=anchors)
+        verification = await verify(connection, shelf=NOTHING_ARCHIVED, anchors=anchors)
     await database.close()
     assert verification.verified
     assert verification.anchors >= 1

@@ -49,7 +49,9 @@ async def make_month(owner: Any, table: str, begins: datetime) -> str:
     if await owner.fetchval("SELECT to_regclass($1)", f"months.{table.replace('.', '_')}_before"):
         await owner.execute(f"DROP TABLE months.{table.replace('.', '_')}_before")
     await owner.fetchval("SELECT months.make_part($1, $2)", part, f"{table.replace('.', '_')}_default")
-    await owner.execute(f"ALTER TABLE {table} ATTACH PARTITION months.{part} FOR VALUES FROM ('{begins}') TO ('{ends}')")
+    await owner.execute(
+        f"ALTER TABLE {table} ATTACH PARTITION months.{part} FOR VALUES FROM ('{begins}') TO ('{ends}')"
+    )
     return part
 
 
@@ -96,7 +98,9 @@ async def test_an_old_month_of_an_outbox_goes_and_the_newest_100_of_each_topic_m
 
     assert await keep_months(recorder) == []
 
-    rows = await owner.fetch("SELECT topic, min(sequence), max(sequence), count(*) FROM trade_executor.outbox GROUP BY 1")
+    rows = await owner.fetch(
+        "SELECT topic, min(sequence), max(sequence), count(*) FROM trade_executor.outbox GROUP BY 1"
+    )
     assert {row[0]: tuple(row)[1:] for row in rows} == {"fills": (51, 150, 100), "orders.updates": (151, 160, 10)}
     assert f"{old:%Y_%m}" not in await parts(owner, OUTBOX)
 

@@ -9,8 +9,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.audit.findings import Verification
 from libs.common.audit.records import ChainId, RecordKind
-from libs.common.audit.verification import ChainVerifier, Verification
+from libs.common.audit.verification import ChainVerifier
 from libs.common.contracts.codec import decode
 from libs.common.contracts.topics import TopicName
 from libs.common.messaging.records import RawRecord

@@ -1,7 +1,6 @@
 """The recorder on a real database: what it writes verifies, cannot be changed by it, and can be read as a story."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,30 +11,28 @@ import pytest
 
 from libs.common.audit.anchors import AnchorLog, load_or_create_key, read_anchors
 from libs.common.audit.explanation import explain
-from libs.common.audit.verification import Verification, verify
+from libs.common.audit.findings import Verification
+from libs.common.audit.verification import verify
 from libs.common.configuration import parse_configuration
 from libs.common.contracts.events import (
     CandleClosed,
     ConfigurationChanged,
     HeartbeatSent,
-    OrderApproved,
     OrderFilled,
-    OrderUpdated,
-    PositionChanged,
-    SignalGenerated,
     TradingStateChanged,
 )
 from libs.common.contracts.topics import TopicName
-from libs.common.contracts.vocabulary import Role, TradingState
-from libs.common.messaging.cause import Cause
+from libs.common.contracts.vocabulary import TradingState
 from libs.common.messaging.positions import Position
 from libs.common.messaging.records import RawRecord
 from libs.common.storage.postgres import Database
 from services.audit_recorder.adapters import PostgresHeads, PostgresRepositories
 from services.audit_recorder.service import Anchoring, AuditRecorder
+from tests.support.archives import NOTHING_ARCHIVED
 from tests.support.clock import FakeClock
 from tests.support.events import every_event
 from tests.support.migrated import MigratedDatabase
+from tests.support.order_story import an_order_story
 from tests.support.raw_records import AT, a_raw_record, record_of, records_of
 
 FOLLOWED: list[ConfigurationChanged] = []
@@ -74,14 +71,15 @@ async def record(database: Database, records: Sequence[RawRecord]) -> None:
 
 async def verified(reader: Database, **options: object) -> Verification:
     async with reader.connection() as connection:
-        return await verify(connection, **options)  # type: ignore[arg-type]  # passed through as given
+        return await verify(connection, shelf=NOTHING_ARCHIVED, **options)  # type: ignore[arg-type]  # passed through
 
 
 async def as_superuser(migrated: MigratedDatabase, *statements: str) -> None:
     """Do what only the database's owner could: the tampering that the chain must show."""
     connection = await asyncpg.connect(migrated.url)
     try:
-        await connection.execute("ALTER TABLE audit_recorder.audit_log DISABLE TRIGGER USER")  # the parts have their own
+        for table in ("audit_log", "chain_heads"):
+            await connection.execute(f"ALTER TABLE audit_recorder.{table} DISABLE TRIGGER USER")
         for statement in statements:
             await connection.execute(statement)
     finally:
@@ -220,48 +218,12 @@ async def test_anchors_show_a_tail_that_was_cut_off_together_with_its_head(migra
     assert result.first_broken.offset == 5
 
 
-def an_order_story() -> list[RawRecord]:
-    """A candle, its signal, the approval, the order's updates, its fill, the position, and the exit's fill."""
-    examples = {type(event): event for event in every_event()}
-    entry, exit_intent = UUID(int=1), UUID(int=2)
-    at = AT + timedelta(seconds=1)
-    candle = record_of(examples[CandleClosed], written_at=at)
-    root = UUID(dict(candle.headers)["event_id"].decode())
-    cause = Cause(root, root)
-    signal = examples[SignalGenerated].model_copy(update={"signal_id": "wish"})
-    sent = examples[OrderUpdated].model_copy(
-        update={
-            "intent_id": entry,
-            "parent_intent_id": None,
-            "signal_id": "wish",
-            "role": Role.ENTRY,
-            "revision": 1,
-            "client_order_id": "ctE-abc123-x",
-            "exchange_order_id": "77",
-            "filled_quantity": Decimal(0),
-            "filled_amount": Decimal(0),
-        }
-    )
-    filled = sent.model_copy(update={"revision": 2, "filled_quantity": Decimal(2), "filled_amount": Decimal(201)})
-    exit_fill = examples[OrderFilled].model_copy(
-        update={"intent_id": exit_intent, "parent_intent_id": entry, "client_order_id": "ctP-abc123-x", "trade_id": 5}
-    )
-    approved = examples[OrderApproved].model_copy(update={"intent_id": entry, "signal_id": "wish"})
-    entry_fill = examples[OrderFilled].model_copy(
-        update={"intent_id": entry, "parent_intent_id": None, "client_order_id": "ctE-abc123-x", "trade_id": 4}
-    )
-    followers = [signal, approved, sent, entry_fill, filled, examples[PositionChanged]]
-    records = records_of(followers, cause=cause)
-    later = record_of(exit_fill, offset=1, cause=Cause(UUID(int=8), UUID(int=9)), written_at=AT + timedelta(seconds=5))
-    return [*(replace(one, written_at=at) for one in records), candle, later]
-
-
 @pytest.mark.parametrize("name", ["ctE-abc123-x", "77", "wish", str(UUID(int=1)), "ctP-abc123-x"])
 async def test_an_orders_story_is_told_from_the_candle_to_its_fills_by_any_of_its_names(database, reader, name):
     await record(database, an_order_story())
 
     async with reader.connection() as connection:
-        story = await explain(connection, name)
+        story = await explain(connection, name, shelf=NOTHING_ARCHIVED)
 
     told = [step.event_type for step in story]
     assert told[0] == "CandleClosed"
@@ -281,7 +243,7 @@ async def test_an_orders_story_is_told_from_the_candle_to_its_fills_by_any_of_it
 
 async def test_an_unknown_order_has_no_story(reader):
     async with reader.connection() as connection:
-        assert await explain(connection, "no such order") == ()
+        assert await explain(connection, "no such order", shelf=NOTHING_ARCHIVED) == ()
 
 
 async def test_a_signal_is_executed_at_the_average_price_whichever_event_comes_first(database, reader):

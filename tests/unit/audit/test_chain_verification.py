@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.audit.anchors import Anchors, ChainHead
+from libs.common.audit.findings import Verification
 from libs.common.audit.records import GENESIS, AuditRecord, ChainId, LinkedRecord, RecordKind, link
-from libs.common.audit.verification import ChainVerifier, Verification
+from libs.common.audit.verification import ChainVerifier
 from tests.support.raw_records import AT
 
 CHAIN = ChainId("fills", 0)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 JOBS = {"access", "topics", "database", "operators", "exchange_keys", "arming"}
-RUN_BY_HAND = {"trader"}
+RUN_BY_HAND = {"trader", "archive"}
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("crypto-trader-pro/trading:")}
 PUBLISHED = {"grafana", "prometheus"}
 ASKING_THE_EXCHANGE = {"market_monitor", "risk_manager", "trade_executor", "position_manager", "watchdog"}

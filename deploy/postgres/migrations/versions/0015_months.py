@@ -75,6 +75,8 @@ def _outbox(service: str, *indexes: str, reason: str = "published: whoever reads
     )
 
 
+UNTOLD_TOPICS = ("heartbeats", "logs", "market.status", "account.equity")
+
 DIVIDED = (
     _outbox("risk_manager"),
     _outbox(
@@ -91,10 +93,7 @@ DIVIDED = (
         kept="",
         reason="every decision stays explainable: `trader audit archive` writes a month to a file before it is dropped",
         part_keys=("CONSTRAINT audit_log_pkey PRIMARY KEY (topic, partition, offset_last)",),
-        indexes=(
-            "audit_log_stories ON {table} (correlation_id)"
-            " WHERE topic NOT IN ('heartbeats', 'logs', 'market.status', 'account.equity')",
-        ),
+        indexes=(f"audit_log_stories ON {{table}} (correlation_id) WHERE topic NOT IN {UNTOLD_TOPICS}",),
     ),
     Divided(
         "audit_recorder.auto_trading_logs",
@@ -241,8 +240,8 @@ def _divide(table: Divided) -> None:
         SELECT months.make_part('{table.stem}_default', '{before}');
         DO $$ BEGIN
             SET LOCAL timezone = 'UTC';
-            EXECUTE format('ALTER TABLE {table.name} ATTACH PARTITION months.{before} FOR VALUES FROM (MINVALUE) TO (%L)',
-                           date_trunc('month', now()) + interval '1 month');
+            EXECUTE format('ALTER TABLE {table.name} ATTACH PARTITION months.{before}
+                            FOR VALUES FROM (MINVALUE) TO (%L)', date_trunc('month', now()) + interval '1 month');
         END $$;
         ALTER TABLE {table.name} ATTACH PARTITION months.{table.stem}_default DEFAULT;
         INSERT INTO months.divided VALUES ('{table.name}', '{table.dated_by}', nullif('{table.kept}', '')::interval,
@@ -262,7 +261,8 @@ def _unite(table: Divided) -> None:
     )
     if table.numbered:
         execute(
-            f"ALTER TABLE months.united ALTER COLUMN id DROP DEFAULT; ALTER TABLE {table.name} ALTER COLUMN id DROP DEFAULT"
+            f"ALTER TABLE months.united ALTER COLUMN id DROP DEFAULT;"
+            f" ALTER TABLE {table.name} ALTER COLUMN id DROP DEFAULT"
         )
     execute(
         f"""

@@ -1,0 +1,106 @@
+"""Writing an archive.
+
+Invariant: no file stands under its name before it is whole and on the disk.
+"""
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import AsyncIterable
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from libs.common.audit.archives import (
+    Archive,
+    ArchiveError,
+    Section,
+    records_path,
+    sha256_of,
+    signature_path,
+    signed_form,
+)
+from libs.common.audit.records import LinkedRecord, link_hash
+
+COMPRESSION: Final = 6
+
+
+async def write_archive(
+    directory: Path, name: str, records: AsyncIterable[LinkedRecord], key: Ed25519PrivateKey
+) -> Archive:
+    """Write records, ordered by chain and offset, and sign for them; files of the same name are replaced.
+
+    Raises:
+        ArchiveError: The records are no unbroken chains: nothing is archived that does not verify.
+        OSError: The files cannot be written.
+    """
+    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+    target = records_path(directory, name)
+    unfinished = target.with_name(target.name + ".unfinished")
+    sections: list[Section] = []
+    with unfinished.open("wb") as file:
+        stream: gzip.GzipFile | None = None
+        try:
+            async for linked in records:
+                last = sections[-1] if sections else None
+                if stream is None or last is None or last.chain != linked.record.chain:
+                    if stream is not None:
+                        stream.close()
+                    sections.append(_begun(linked, at_byte=file.tell()))
+                    stream = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=file, mtime=0)
+                sections[-1] = _extended(name, sections[-1], linked)
+                stream.write(linked.record.canonical() + b"\n")
+        finally:
+            if stream is not None:
+                stream.close()
+        file.flush()
+        os.fsync(file.fileno())
+    archive = Archive(name, sha256_of(unfinished), tuple(sections))
+    unfinished.replace(target)
+    body = signed_form(archive.as_json())
+    unsigned = signature_path(directory, name).with_suffix(".json.unfinished")
+    with unsigned.open("wb") as file:
+        file.write(signed_form({**json.loads(body), "signature": key.sign(body).hex()}))
+        file.flush()
+        os.fsync(file.fileno())
+    unsigned.replace(signature_path(directory, name))
+    _force_names(directory)
+    return archive
+
+
+def _begun(linked: LinkedRecord, *, at_byte: int) -> Section:
+    record = linked.record
+    before = linked.previous_hash.hex()
+    return Section(
+        record.topic, record.partition, record.offset_first, record.offset_first - 1, before, before, 0, at_byte
+    )
+
+
+def _extended(name: str, section: Section, linked: LinkedRecord) -> Section:
+    record, hash_before = linked.record, bytes.fromhex(section.hash)
+    place = f"{record.topic}/{record.partition} at offset {record.offset_first}"
+    if record.offset_first != section.offset_last + 1 or linked.previous_hash != hash_before:
+        raise ArchiveError(
+            name,
+            f"{place} does not follow the record before it",
+            expected=f"offset {section.offset_last + 1} after {section.hash}",
+            found=f"offset {record.offset_first} after {linked.previous_hash.hex()}",
+        )
+    if linked.hash != link_hash(record, hash_before):
+        raise ArchiveError(
+            name,
+            f"{place} was altered in the database",
+            expected=linked.hash.hex(),
+            found=link_hash(record, hash_before).hex(),
+        )
+    return section._replace(offset_last=record.offset_last, hash=linked.hash.hex(), records=section.records + 1)
+
+
+def _force_names(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
