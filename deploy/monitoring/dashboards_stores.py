@@ -134,9 +134,20 @@ STORES: Final = Dashboard(
                 ),
                 Panel(
                     title="Postgres size",
-                    question="How much does the database grow?",
+                    question="Which tables take the space?",
                     unit="bytes",
-                    queries=(Query("pg_database_size_bytes", "{{datname}}"),),
+                    width=12,
+                    queries=(Query("max by (tables) (trader_database_bytes)", "{{tables}}"),),
+                    stacked=True,
+                ),
+                Panel(
+                    title="Postgres growth",
+                    question="At the pace of the last six hours, how much does each table grow in a day?",
+                    unit="bytes",
+                    width=12,
+                    queries=(
+                        Query("max by (tables) (deriv(trader_database_bytes[6h])) * 86400", "{{tables}}"),
+                    ),
                 ),
             ),
         ),
