@@ -145,9 +145,7 @@ STORES: Final = Dashboard(
                     question="At the pace of the last six hours, how much does each table grow in a day?",
                     unit="bytes",
                     width=12,
-                    queries=(
-                        Query("max by (tables) (deriv(trader_database_bytes[6h])) * 86400", "{{tables}}"),
-                    ),
+                    queries=(Query("max by (tables) (deriv(trader_database_bytes[6h])) * 86400", "{{tables}}"),),
                 ),
             ),
         ),
