@@ -127,6 +127,11 @@ async def _archive(dsn: str, directory: Path, data_dir: Path, before: datetime |
         raise CommandError(
             str(error), hint="Nothing of this month was dropped. See `trader audit verify`.", status=ExitStatus.FOUND
         ) from error
+    except OSError as error:
+        raise CommandError(
+            f"{directory}: expected to write a month there, found: {error.strerror}",
+            hint="Nothing of this month was dropped. Make room, or name another directory with --to.",
+        ) from error
     finally:
         await connection.close()
     return archived

@@ -1,6 +1,7 @@
 """`trader audit verify`, `explain` and `archive` with a month that is over, on Postgres."""
 
 import asyncio
+import errno
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cli.__main__ import app
 from cli.commands import audit
 from cli.errors import CommandError, ExitStatus
 from cli.place import DEPLOYED, Place
+from libs.common.audit import archive_files
 from libs.embedded.directory import DataDirectory
 from services.audit_recorder.adapters import PostgresRepositories
 from services.audit_recorder.service import AuditRecorder
@@ -96,6 +98,22 @@ async def test_a_month_that_does_not_verify_is_left_where_it_is(place: Place, mi
     assert status == ExitStatus.FOUND
     assert "signals/0 at offset 0 was altered in the database" in told
     assert "Nothing of this month was dropped." in told
+
+
+async def test_a_full_disk_drops_nothing_and_the_next_run_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive_files.os, "fsync", full)
+        status, told = await said("audit", "archive", place=place)
+    verified = await said("audit", "verify", place=place)
+    again = await said("audit", "archive", place=place)
+
+    assert status == ExitStatus.FAILED
+    assert "found: No space left on device Nothing of this month was dropped." in told
+    assert (verified[0], verified[1].split(", ")[-1]) == (ExitStatus.DONE, "0 archives.\n")
+    assert again[0] == ExitStatus.DONE
 
 
 async def test_a_deployment_finds_the_owners_password_among_its_secrets(
