@@ -25,7 +25,7 @@ _LOCK: Final = 7_276_347_211
 _SCRAM_ITERATIONS: Final = 4_096
 
 COMMAND_TIMEOUT_S: Final = 3_600
-"""A migration may look through all that there is: about a second for each million rows."""
+"""A migration may look through all that there is: seconds for each million rows."""
 
 _DIVIDED: Final = "SELECT table_name FROM months.divided ORDER BY 1"
 _KEEP: Final = "SELECT months.adopt($1), months.keep($1)"

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,6 @@ from cli.__main__ import app
 from cli.commands import audit
 from cli.errors import CommandError, ExitStatus
 from cli.place import DEPLOYED, Place
-from libs.common.audit import archive_files
 from libs.embedded.directory import DataDirectory
 from services.audit_recorder.adapters import PostgresRepositories
 from services.audit_recorder.service import AuditRecorder
@@ -105,7 +105,7 @@ async def test_a_full_disk_drops_nothing_and_the_next_run_goes_on(place: Place, 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(archive_files.os, "fsync", full)
+        patched.setattr(os, "fsync", full)
         status, told = await said("audit", "archive", place=place)
     verified = await said("audit", "verify", place=place)
     again = await said("audit", "archive", place=place)

@@ -1,5 +1,6 @@
 """Months of the audit log move into archives: killed at any moment nothing is lost, and the whole still verifies."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -211,7 +212,7 @@ async def test_a_month_that_grew_after_it_was_read_is_not_dropped(owner, migrate
         await late.close()
         return archive
 
-    write = archiving.write_archive
+    write = archive_files.write_archive
     monkeypatch.setattr(archiving, "write_archive", write_and_grow)
 
     with pytest.raises(ArchiveError, match="the month has grown since"):
@@ -267,13 +268,13 @@ class Chance:
 @pytest.mark.usefixtures("recorder")
 async def test_whenever_it_dies_nothing_is_lost_and_the_next_run_goes_on(owner, reader, shelf, monkeypatch):
     before = await verified(reader, shelf)
-    fsync, replace = archive_files.os.fsync, Path.replace
+    fsync, replace = os.fsync, Path.replace
     deaths = 0
 
     for steps in count():
         chance = Chance(steps)
         with monkeypatch.context() as patched:
-            patched.setattr(archive_files.os, "fsync", chance.wrapped_call(fsync))
+            patched.setattr(os, "fsync", chance.wrapped_call(fsync))
             patched.setattr(Path, "replace", chance.wrapped_call(replace))
             mortal = Mortal(owner, chance)
             try:

@@ -67,7 +67,7 @@ def _outbox(service: str, *indexes: str, reason: str = "published: whoever reads
     return Divided(
         f"{service}.outbox",
         dated_by="recorded_at",
-        kept="3 months",
+        kept="1 month",
         reason=reason,
         part_keys=("CONSTRAINT outbox_pkey PRIMARY KEY (account, sequence)",),
         indexes=("outbox_unpublished ON {table} (account, sequence) WHERE published_at IS NULL", *indexes),
