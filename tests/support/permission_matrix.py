@@ -88,6 +88,8 @@ class PermissionMatrix:
             elif schema == "reading":
                 can_read = role == "reader" or role in READ_BY_OTHERS.get(table, ())
                 expected = {**READ, "SELECT": can_read}
+            elif schema == "months":  # the parts of divided tables, and a view of them
+                expected = dict.fromkeys(allowed, False)
             else:
                 expected = WRITTEN if schema == role else dict.fromkeys(WRITTEN, False)
             assert allowed == expected, (table, allowed)
