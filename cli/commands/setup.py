@@ -37,7 +37,7 @@ def apply_access() -> None:
 def upgrade() -> None:
     """Bring the database to the newest version; settings come from TRADER_… variables."""
     from libs.common.settings import ServiceSettings, load_settings  # noqa: PLC0415 - pydantic costs 200 ms
-    from libs.common.storage.migrations import ROLES, upgrade_database  # noqa: PLC0415 - only this command needs it
+    from libs.common.storage.migrations import LOGINS, newest_known, upgrade_database  # noqa: PLC0415
 
     settings = load_settings(ServiceSettings)
     try:
@@ -45,12 +45,13 @@ def upgrade() -> None:
             address=settings.postgres_address,
             owner=OWNER,
             password=settings.secret(f"postgres-{OWNER}"),
-            role_passwords={role: settings.secret(f"postgres-{role}") for role in ROLES},
+            role_passwords={role: settings.secret(f"postgres-{role}") for role in LOGINS},
             authorities=settings.postgres_authorities,
         )
     except RetryableError as error:
         raise CommandError(str(error), hint="Is Postgres running?", status=ExitStatus.NOT_RUNNING) from error
-    tell(f"The database is at version {version}.")
+    newer = f", newer than this program's {newest_known()}, which can run on it" if version > newest_known() else ""
+    tell(f"The database is at version {version}{newer}.")
 
 
 @topics.command("apply")

@@ -17,7 +17,7 @@ from libs.common.configuration.loading import ORIGINS
 from libs.common.control.operators import OperatorKey, Operators
 from libs.common.messaging.administration import apply_topics
 from libs.common.messaging.kafka import Kafka
-from libs.common.storage.migrations import ROLES
+from libs.common.storage.migrations import LOGINS
 from libs.embedded.command import run_to_end
 from libs.embedded.directory import write_atomically
 from libs.embedded.services import Service, python_module
@@ -97,7 +97,7 @@ class Composition:
         write_atomically(self._configuration_file, json.dumps(content, indent=2, ensure_ascii=False))
         scenario = self.configuration.market.generated.model_dump(mode="json")
         write_atomically(self._scenario_file, json.dumps(scenario))
-        for role in ROLES:
+        for role in LOGINS:
             self.stack.passwords.password(f"postgres-{role}")
         if not self._operators_file.exists():  # else its keys are whom they are, this one revoked perhaps
             if not self.operator_key_file.exists():

@@ -10,7 +10,7 @@ from typing import Final
 
 from libs.common.contracts.topics import TopicName as Topic
 from libs.common.storage import keys
-from libs.common.storage.migrations import ROLES
+from libs.common.storage.migrations import LOGINS
 
 KAFKA_ADMIN: Final = "admin"
 """The broker's own user, and that of the jobs that set the cluster up: everything is allowed to it."""
@@ -125,7 +125,7 @@ PERMISSIONS: Final[Mapping[str, Permissions]] = {
 
 def secret_names() -> tuple[str, ...]:
     """Return the secret files with a password in them, sorted."""
-    names = {f"kafka-{KAFKA_ADMIN}", "postgres-postgres", *(f"postgres-{role}" for role in ROLES)}
+    names = {f"kafka-{KAFKA_ADMIN}", "postgres-postgres", *(f"postgres-{role}" for role in LOGINS)}
     for name, permissions in PERMISSIONS.items():
         names.add(f"kafka-{name}")
         if permissions.redis:

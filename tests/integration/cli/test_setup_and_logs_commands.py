@@ -37,7 +37,7 @@ def trader(*arguments: str, environment: Mapping[str, str], status: int = 0) -> 
 @pytest.fixture
 def secrets(tmp_path: Path, database: str) -> Path:
     (tmp_path / "postgres-postgres").write_text(urlsplit(database).password or "")
-    for role in migrations.ROLES:
+    for role in migrations.LOGINS:
         (tmp_path / f"postgres-{role}").write_text(PASSWORD)
     return tmp_path
 

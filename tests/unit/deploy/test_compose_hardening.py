@@ -12,13 +12,13 @@ from cli.deployment.secrets import LIVE_KEYS, make_secrets
 from cli.stack.composition import WATCHED
 from cli.stack.exchange_keys import KEY_RIGHTS
 from libs.common.permissions import KAFKA_ADMIN, PERMISSIONS
-from libs.common.storage.migrations import ROLES
+from libs.common.storage.migrations import LOGINS
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 JOBS = {"access", "topics", "database", "operators", "exchange_keys", "arming"}
-RUN_BY_HAND = {"trader", "archive"}
+RUN_BY_HAND = {"trader", "archive", "restore"}
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("crypto-trader-pro/trading:")}
 PUBLISHED = {"grafana", "prometheus"}
 ASKING_THE_EXCHANGE = {"market_monitor", "risk_manager", "trade_executor", "position_manager", "watchdog"}
@@ -95,7 +95,7 @@ def test_an_image_is_named_by_a_tag(name: str):
 @every_service
 def test_only_named_volumes_hold_data(name: str):
     for volume in SERVICES[name].get("volumes", ()):
-        source = volume.partition(":")[0]
+        source = re.sub(r"^\$\{TRADER_BACKUPS:-(\w+)\}", r"\1", volume).partition(":")[0]
         if source.startswith("./deploy/"):
             assert volume.endswith(":ro")
             assert (ROOT / source).is_dir()
@@ -179,7 +179,7 @@ def test_a_process_is_given_its_own_secrets_alone(name: str):
 
 def test_a_job_is_given_what_it_sets_up():
     assert set(SERVICES["access"]["secrets"]) == {f"kafka-{name}" for name in (KAFKA_ADMIN, *PERMISSIONS)}
-    assert set(SERVICES["database"]["secrets"]) == {f"postgres-{role}" for role in ("postgres", *ROLES)}
+    assert set(SERVICES["database"]["secrets"]) == {f"postgres-{role}" for role in ("postgres", *LOGINS)}
     assert SERVICES["topics"]["secrets"] == SERVICES["kafka"]["secrets"] == [f"kafka-{KAFKA_ADMIN}"]
 
 
@@ -195,6 +195,26 @@ def test_nobody_else_is_given_a_key_of_the_exchange():
     given = {name for name, service in SERVICES.items() for volume in service.get("volumes", ()) if "key_" in volume}
 
     assert given == {*KEY_RIGHTS, "exchange_keys", "arming"}
+
+
+def test_backups_are_seen_whole_by_those_who_make_and_restore_them():
+    mounting = {
+        name: volume.removeprefix("${TRADER_BACKUPS:-backups}:")
+        for name, service in SERVICES.items()
+        for volume in service.get("volumes", ())
+        if "backups" in volume
+    }
+
+    assert mounting == {
+        "backup": "/var/lib/postgresql/data",
+        "restore": "/var/lib/postgresql/backups",
+        "trader": "/var/lib/trader/backups:ro",  # the status alone is open to its account
+    }
+    assert {name for name, service in SERVICES.items() if "postgres-backup" in service.get("secrets", ())} == {
+        *("backup", "database"),
+    }
+    assert networks("backup") == networks("restore") == {"postgres"}
+    assert {SERVICES[name]["user"] for name in ("backup", "restore")} == {SERVICES["postgres"]["user"]}
 
 
 def test_every_secret_that_is_mounted_is_made(tmp_path: Path):

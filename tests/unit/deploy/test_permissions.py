@@ -11,7 +11,7 @@ from cli.deployment.redis_access import access_list
 from libs.common.contracts.topics import EVENT_TYPES, TOPIC_OF, TopicName
 from libs.common.permissions import PERMISSIONS, REDIS_FAMILIES, secret_names
 from libs.common.storage import keys
-from libs.common.storage.migrations import ROLES
+from libs.common.storage.migrations import LOGINS, ROLES
 
 ROOT = Path(__file__).parents[3]
 TOLD_BY_ALL = {TopicName.HEARTBEATS, TopicName.LOGS, TopicName.DEAD_LETTERS}
@@ -78,7 +78,7 @@ def test_every_family_of_keys_is_in_the_table():
 
 def test_every_role_of_the_database_is_somebodys():
     assert {permissions.postgres for permissions in PERMISSIONS.values()} - {""} == set(ROLES)
-    assert {f"postgres-{role}" for role in ROLES} <= set(secret_names())
+    assert {f"postgres-{role}" for role in LOGINS} <= set(secret_names())
 
 
 def test_kafkas_access_lists_say_what_the_table_says():
