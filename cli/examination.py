@@ -3,14 +3,15 @@
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
 from cli.errors import CommandError
+from cli.finding import Finding
 from cli.place import DEPLOYED, Place, find_place
+from cli.upkeep import look_at_backups, look_at_schema, look_at_secrets
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.topics import TOPICS
 from libs.common.errors import RetryableError
@@ -20,29 +21,6 @@ from libs.embedded.stores.java import find_java
 CLOCK_SKEW_MS_MAX: Final = 500
 FREE_MB_MIN: Final = 2_000
 ANSWER_S_MAX: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One look.
-
-    Attributes:
-        failed: Something must be done; otherwise `advice` is a warning at most.
-    """
-
-    subject: str
-    found: str
-    failed: bool = False
-    advice: str = ""
-
-    @property
-    def mark(self) -> str:
-        """A sign for people: ok, warning or failure."""
-        return "✗" if self.failed else "!" if self.advice else "✓"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the documented form."""
-        return {"subject": self.subject, "ok": not self.failed, "found": self.found, "advice": self.advice}
 
 
 async def examine(data_dir: Path) -> list[Finding]:
@@ -56,10 +34,14 @@ async def examine(data_dir: Path) -> list[Finding]:
     looks: list[tuple[str, Callable[[Place], Awaitable[Finding]]]] = [
         ("processes", _processes),
         ("database", _database),
+        ("schema", look_at_schema),
+        ("secrets", look_at_secrets),
         ("topics", _topics),
         ("exchange", _exchange),
         ("channels", _channels),
     ]
+    if DEPLOYED in os.environ:  # what `trader up` runs is copied as a whole, while it is down
+        looks.append(("backups", look_at_backups))
     for subject, look in looks:
         try:
             findings.append(await look(place))

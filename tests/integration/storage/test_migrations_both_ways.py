@@ -1,4 +1,4 @@
-"""Every migration can be taken back and applied again: what `upgrade` made, `downgrade` removes."""
+"""Every migration can be taken back and applied again, and leaves the program before it what that one uses."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,6 +30,13 @@ OBJECTS = """
     JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
     WHERE namespace.nspname !~ '^(pg_|information_schema)' AND class.relname !~ '^alembic_version'
         AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    UNION ALL
+    SELECT namespace.nspname || '.' || class.relname || '.' || attribute.attname || ' required'
+    FROM pg_attribute AS attribute JOIN pg_class AS class ON class.oid = attribute.attrelid
+    JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE namespace.nspname !~ '^(pg_|information_schema)' AND class.relname !~ '^alembic_version'
+        AND class.relkind = 'r' AND attribute.attnum > 0 AND attribute.attnotnull AND NOT attribute.atthasdef
+        AND attribute.attidentity = ''
     UNION ALL
     SELECT nspname || ' schema' FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'
 """
@@ -67,7 +74,7 @@ async def objects_after(url: str, step: Callable[[Config, str], None], revision:
 
 
 async def test_each_migration_is_taken_back_and_applied_again(database: str):
-    revisions = [*ScriptDirectory.from_config(configured()).walk_revisions()]
+    revisions = [*reversed([*ScriptDirectory.from_config(configured()).walk_revisions()])]
     empty = await objects(database)
     states = [empty, *[await objects_after(database, command.upgrade, "+1") for _ in revisions]]
 
@@ -77,6 +84,25 @@ async def test_each_migration_is_taken_back_and_applied_again(database: str):
 
     assert again == states[-1]
     assert all(after - before for before, after in pairwise(states)), "each adds something"
+    for script, (before, after) in zip(revisions, pairwise(states), strict=True):
+        if script.revision > migrations.EXPANDING_SINCE and not hasattr(script.module, "oldest_program"):
+            assert missed(before, after) == set(), f"{script.revision} needs an `oldest_program`"
+
+
+def missed(before: set[str], after: set[str]) -> set[str]:
+    """Return what a program lacks that knows the schema of before: what has gone, and columns that it must fill in."""
+    gone = {name for name in before - after if not name.endswith(" required")}
+    tables = {name.partition(" ")[0] for name in before if name.endswith(" r")}
+    required = {name for name in after - before if name.endswith(" required")}
+    return gone | {name for name in required if name.rpartition(".")[0] in tables}
+
+
+def test_what_a_program_would_lack_is_seen():
+    before = {"notifier.alerts r", "notifier.alerts.id column", "notifier.alerts.id required", "notifier.told r"}
+    after = {"notifier.alerts r", "notifier.alerts.by column", "notifier.alerts.by required", "notifier.new r"}
+
+    assert missed(before, before | {"notifier.alerts.by column", "notifier.new r", "notifier.new.id required"}) == set()
+    assert missed(before, after) == {"notifier.alerts.id column", "notifier.told r", "notifier.alerts.by required"}
 
 
 async def test_the_newest_version_is_reached_once_by_any_number_of_jobs(database: str):

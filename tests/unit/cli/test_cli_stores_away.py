@@ -18,7 +18,8 @@ from cli import status as status_module
 from cli.commands import configuration, watching
 from cli.control_channel import ControlChannel
 from cli.errors import CommandError, ExitStatus
-from cli.examination import Finding, examine
+from cli.examination import examine
+from cli.finding import Finding
 from cli.holdings import HoldingsWatch
 from cli.operating import operate
 from cli.place import Place
@@ -98,6 +99,8 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_follow(place: Place
         "disk": False,
         "fine": False,
         "database": True,
+        "schema": True,
+        "secrets": True,  # there are none
         "topics": True,
         "exchange": True,
         "channels": True,

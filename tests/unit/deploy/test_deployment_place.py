@@ -9,7 +9,7 @@ import pytest
 
 from cli import examination
 from cli.deployment.place import Deployment
-from cli.examination import Finding
+from cli.finding import Finding
 from cli.place import DEPLOYED, Place, find_place
 from libs.common.errors import ConfigurationError
 
@@ -68,15 +68,19 @@ async def test_its_processes_are_those_that_told_of_themselves(secrets: Path):
 
 
 async def test_a_doctor_asks_a_deployment_for_no_java(secrets: Path, monkeypatch: pytest.MonkeyPatch):
-    looked_at = ("processes", "database", "topics", "exchange", "channels")
-    for look in looked_at:
+    ours = {
+        **{name: f"_{name}" for name in ("processes", "database", "topics", "exchange", "channels")},
+        **{name: f"look_at_{name}" for name in ("schema", "secrets", "backups")},
+    }
+    for look, function in ours.items():
 
         async def found(_: Place, subject: str = look) -> Finding:
             return Finding(subject=subject, found="well")
 
-        monkeypatch.setattr(examination, f"_{look}", found)
+        monkeypatch.setattr(examination, function, found)
 
-    assert [finding.subject for finding in await examination.examine(secrets)] == ["disk", *looked_at]
+    looked_at = sorted(finding.subject for finding in await examination.examine(secrets))
+    assert looked_at == sorted(("disk", *ours))
 
 
 def test_a_missing_secret_is_named(secrets: Path):
