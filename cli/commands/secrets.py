@@ -1,4 +1,4 @@
-"""`trader secrets init|enrol|exchange-keys|arm`: the secret files of a deployment with docker compose."""
+"""`trader secrets init|rotate|enrol|exchange-keys|arm`: the secret files of a deployment with docker compose."""
 
 import os
 from pathlib import Path
@@ -33,6 +33,26 @@ def init(directory: Directory = DEFAULT_DIRECTORY, as_json: AsJson = False) -> N
     tell(f"{len(made.written)} files written, {len(made.kept)} kept. {directory} is open to you alone: keep a copy.")
     if made.missing:
         tell(f"Trading for real also needs the exchange's keys here: {', '.join(made.missing)}.")
+
+
+@secrets.command("rotate")
+def rotate(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Passwords by the names of their files.")],
+    directory: Directory = DEFAULT_DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
+    """Make passwords anew; they hold once the deployment was started again with --force-recreate."""
+    from cli.deployment.secrets import rotate_secrets  # noqa: PLC0415 - the libraries behind it cost time
+
+    written = rotate_secrets(directory, names)
+    if as_json:
+        emit_json({"directory": str(directory), "written": written})
+        return
+    for name in written:
+        tell(f"wrote {directory / name}")
+    tell(
+        "Until `docker compose up --wait --force-recreate` the old ones hold: see docs/runbook.md, Rotating passwords."
+    )
 
 
 @secrets.command("enrol")

@@ -1,7 +1,7 @@
 """The secret files of a deployment, made once; and what is derived from them.
 
-Invariant: no secret is ever overwritten. What is derived from secrets (access lists with hashed passwords, public keys)
-is written anew whenever it would differ.
+Invariant: no secret is ever overwritten, unless it is rotated by its name. What is derived from secrets (access lists
+with hashed passwords, public keys) is written anew whenever it would differ.
 
 Docker mounts each file alone, with the mode that it has outside, into containers of several accounts. So the files are
 readable and their directory is closed: outside only its owner comes in, inside only who was given the file.
@@ -10,12 +10,13 @@ readable and their directory is closed: outside only its owner comes in, inside 
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cli.deployment.redis_access import EXPORTER, access_list
+from cli.errors import CommandError, ExitStatus
 from cli.keyring import FIRST_ISSUER
 from libs.common.audit.anchors import load_or_create_key, public_key_path, public_pem
 from libs.common.control.operators import OperatorKey, Operators
@@ -45,8 +46,20 @@ EXPORTER_PASSWORDS: Final = f"redis-{EXPORTER}.json"
 EXPORTER_ADDRESS: Final = f"redis://{EXPORTER}@redis:6379"
 """How the exporter names Redis, and so finds its password in the file."""
 
+_AT_THE_EXCHANGE: Final = "Make another key at the exchange, write it into this file, and delete the old one there."
+_WRITTEN_BY_HAND: Final = "Write the new addresses into the file yourself."
+
 LIVE_KEYS: Final = ("exchange-trade.json", "exchange-read.json", "exchange-watchdog.json")
 """What trading for real needs besides: the exchange's keys, which nobody but the exchange can make."""
+
+
+ROTATED_OTHERWISE: Final[Mapping[str, str]] = {
+    OPERATOR_KEY: "`trader keys new` makes a successor, and `trader keys revoke` ends this one.",
+    ANCHOR_KEY: "It vouches for all anchors so far, and a new one could not.",
+    **dict.fromkeys(TO_FILL_IN, _WRITTEN_BY_HAND),
+    **dict.fromkeys(LIVE_KEYS, _AT_THE_EXCHANGE),
+}
+"""How the secrets that are no passwords of ours are replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +105,7 @@ def make_secrets(directory: Path) -> Made:
     for name, content in TO_FILL_IN.items():
         make(name, content.encode, mode=TO_FILL_IN_MODE)
     for name in (*secret_names(), *TOKENS):
-        make(name, lambda: secrets.token_urlsafe(PASSWORD_BYTES).encode())
+        make(name, _password)
     make(OPERATOR_KEY, lambda: _operator_key(directory))
     make(ANCHOR_KEY, lambda: _anchor_key(directory))
     users = [name for name, permissions in PERMISSIONS.items() if permissions.redis]
@@ -105,6 +118,31 @@ def make_secrets(directory: Path) -> Made:
     return Made(written=tuple(sorted(written)), kept=tuple(sorted(kept)), missing=missing)
 
 
+def rotate_secrets(directory: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Make passwords anew, and what is derived from them; return the files that are others now.
+
+    Raises:
+        CommandError: A name is not that of a password that was made here; nothing was changed.
+    """
+    passwords = sorted((*secret_names(), *TOKENS))
+    for name in names:
+        if name not in passwords:
+            raise CommandError(
+                f"NAME: expected one of {', '.join(passwords)}, found {name}",
+                hint=f"{ROTATED_OTHERWISE.get(name, 'It is no password that is made here.')} Nothing was changed.",
+                status=ExitStatus.USAGE,
+            )
+        if not (directory / name).exists():
+            raise CommandError(
+                f"{directory / name}: expected a secret file, found none",
+                hint="Name the directory with --directory. Nothing was changed.",
+                status=ExitStatus.USAGE,
+            )
+    for name in names:
+        _write(directory / name, _password())
+    return (*names, *make_secrets(directory).written)
+
+
 def enrol_operator(directory: Path, operators_file: Path) -> bool:
     """Let the operator's key command, where nobody does yet; return whether that was so.
 
@@ -115,6 +153,10 @@ def enrol_operator(directory: Path, operators_file: Path) -> bool:
     key = OperatorKey.load(directory / OPERATOR_KEY)
     Operators({}).with_key(key, issuer=FIRST_ISSUER).save(operators_file)
     return True
+
+
+def _password() -> bytes:
+    return secrets.token_urlsafe(PASSWORD_BYTES).encode()
 
 
 def _write(path: Path, content: bytes, *, mode: int = FILE_MODE) -> None:

@@ -9,7 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.deployment.secrets import LIVE_KEYS, OPERATOR_KEY, enrol_operator, make_secrets
+from cli.deployment.secrets import (
+    LIVE_KEYS,
+    OPERATOR_KEY,
+    ROTATED_OTHERWISE,
+    enrol_operator,
+    make_secrets,
+    rotate_secrets,
+)
+from cli.errors import CommandError
 from libs.common.audit.anchors import load_or_create_key, load_public_key
 from libs.common.control import operators
 from libs.common.control.operators import Operators
@@ -102,6 +110,62 @@ def test_the_operator_is_enrolled_where_nobody_commands_yet(
     (directory / OPERATOR_KEY).unlink()
     assert not enrol_operator(directory, tmp_path / "operators.json")
     assert Operators.load(tmp_path / "operators.json") == enrolled
+
+
+def test_a_password_is_made_anew_with_what_is_derived_from_it_and_nothing_else(directory: Path):
+    make_secrets(directory)
+    before = contents(directory)
+
+    told = RUNNER.invoke(
+        app, ["secrets", "rotate", "redis-trader", "kafka-admin", "--directory", str(directory), "--json"]
+    )
+
+    after = contents(directory)
+    assert json.loads(told.stdout)["written"] == ["redis-trader", "kafka-admin", "redis-users.acl"]
+    assert {name for name in before if before[name] != after[name]} == {
+        "redis-trader",
+        "kafka-admin",
+        "redis-users.acl",
+    }
+    assert hashlib.sha256(after["redis-trader"]).hexdigest() in after["redis-users.acl"].decode()
+    assert stat.S_IMODE((directory / "kafka-admin").stat().st_mode) == 0o444
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("operator.pem", "trader keys new"),
+        ("audit-anchor-key", "vouches for all anchors"),
+        ("watchdog-webhooks", "Write the new addresses"),
+        ("exchange-trade.json", "at the exchange"),
+        ("nothing", "no password that is made here"),
+    ],
+)
+def test_what_is_no_password_says_how_it_is_replaced(directory: Path, name: str, hint: str):
+    make_secrets(directory)
+    before = contents(directory)
+
+    with pytest.raises(CommandError) as refused:
+        rotate_secrets(directory, ["redis-trader", name])
+
+    assert hint in refused.value.hint
+    assert contents(directory) == before
+
+
+def test_a_directory_without_the_secret_is_not_one_to_rotate_in(directory: Path):
+    with pytest.raises(CommandError, match="expected a secret file, found none"):
+        rotate_secrets(directory, ["redis-trader"])
+
+    assert not directory.exists()
+
+
+def test_every_secret_that_is_mounted_can_be_replaced(directory: Path):
+    make_secrets(directory)
+    derived = {"redis-users.acl", "redis-exporter.json", "audit-anchor-key.pub"}
+
+    passwords = {path.name for path in directory.iterdir()} - ROTATED_OTHERWISE.keys() - derived
+
+    assert set(rotate_secrets(directory, sorted(passwords))) == passwords | derived - {"audit-anchor-key.pub"}
 
 
 def test_the_command_tells_what_it_wrote_and_what_live_trading_lacks(directory: Path):
