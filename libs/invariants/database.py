@@ -30,8 +30,17 @@ _EXECUTOR_BALANCES: Final = "SELECT account, asset, opening, amount AS balance F
 _MOVEMENTS: Final = "SELECT account, asset, delta FROM reading.movements"
 _EXECUTOR_MOVEMENTS: Final = "SELECT account, asset, delta FROM reading.executor_movements"
 _APPROVALS: Final = """
+    WITH told AS MATERIALIZED (
+        SELECT payload::jsonb AS approval FROM reading.audit
+        WHERE topic = 'orders.approved' AND kind = 'EVENT' AND event_type = 'OrderApproved'
+    )
     SELECT intent_id::text, account, symbol, side FROM reading.risk_decisions WHERE approved
+    UNION ALL
+    SELECT approval ->> 'intent_id', approval ->> 'account', approval ->> 'symbol', approval ->> 'side' FROM told
+    WHERE approval ->> 'intent_id' NOT IN (SELECT intent_id::text FROM reading.risk_decisions WHERE approved)
 """
+"""A restored database has forgotten decisions that were carried out; the audit log has them again, from their topic."""
+
 _HALTS: Final = """
     SELECT halt_id, account, scope_symbol AS symbol, scope_strategy AS strategy, halted_at, cleared_at
     FROM reading.halts

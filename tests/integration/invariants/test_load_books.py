@@ -9,6 +9,7 @@ import pytest
 
 from libs.common.storage.postgres import Database
 from libs.invariants import load_books
+from libs.invariants.records import ApprovalRow
 from tests.support.migrated import MigratedDatabase
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -49,6 +50,28 @@ async def reader(migrated: MigratedDatabase) -> AsyncIterator[Database]:
     database = await migrated.connect("reader")
     yield database
     await database.close()
+
+
+FORGOTTEN_BY_A_RESTORED_DATABASE = """
+INSERT INTO audit_recorder.audit_log (topic, partition, offset_first, offset_last, kind, event_type, key, recorded_at,
+    headers, payload, previous_hash, hash)
+SELECT 'orders.approved', 0, place, place, 'EVENT', type, 'main', now(), '{}',
+    '{"intent_id": "00000000-0000-0000-0000-000000000002", "account": "main", "symbol": "BTC/USDT", "side": "SELL"}',
+    decode(repeat('00', 32), 'hex'), decode(repeat('11', 32), 'hex')
+FROM (VALUES (0, 'OrderApproved'), (1, 'OrderRefused')) AS told (place, type)
+"""
+
+
+async def test_an_approval_that_a_restored_database_forgot_is_read_from_the_audit_log(reader, migrated):
+    connection = await asyncpg.connect(migrated.url)
+    await connection.execute(FORGOTTEN_BY_A_RESTORED_DATABASE)
+    await connection.close()
+
+    (approval,) = (await load_books(reader)).approvals
+
+    assert approval == ApprovalRow(
+        intent_id="00000000-0000-0000-0000-000000000002", account="main", symbol="BTC/USDT", side="SELL"
+    )
 
 
 async def test_every_view_is_read(reader):
