@@ -91,6 +91,7 @@ check: $(READY) ## Format, lint, types, import contracts, links, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(UV) lock --check --quiet
+	@$(BIN)/python -m tests.support.supply_chain $(UV)
 	$(PYTEST) tests/architecture -q --timeout 60
 
 format: $(READY) ## Format the code
