@@ -61,6 +61,13 @@ def shell_lines(text: str) -> list[str]:
     return [line for block in blocks(text, "sh") for line in block.splitlines() if line.strip()]
 
 
+def section(text: str, title: str) -> str:
+    """Return what stands below a heading of the second level, up to the next one of its level or above."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^##? |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
+
+
 def rows(text: str) -> Iterator[list[str]]:
     """Yield the cells of every table row but those under the head."""
     for line in prose(text).splitlines():
