@@ -72,10 +72,9 @@ async def look_at_schema(place: Place) -> Finding:
 async def look_at_secrets(place: Place) -> Finding:
     """Look at who may read the secret files, and how old the oldest is."""
     files = [path for path in place.secrets.iterdir() if path.is_file()]
+    is_closed = str(place.secrets) == _MOUNTED or not place.secrets.stat().st_mode & _OPEN_TO_OTHERS
     open_to_others = [
-        path.name
-        for path in (place.secrets, *files)
-        if str(place.secrets) != _MOUNTED and path.stat().st_mode & _OPEN_TO_OTHERS and path.suffix != ".pub"
+        path.name for path in files if not is_closed and path.stat().st_mode & _OPEN_TO_OTHERS and path.suffix != ".pub"
     ]
     found = f"{len(files)} files"
     if open_to_others:

@@ -106,6 +106,8 @@ async def test_secrets_are_closed_to_others_and_not_too_old(place_with: Callable
     os.utime(secret, (year_ago, year_ago))
     assert (await said_of(place))[0] == "!"
     secret.chmod(0o644)
+    assert (await said_of(place))[0] == "!"  # nobody comes into the directory
+    place.secrets.chmod(0o755)
     assert await said_of(place) == ("✗", "1 files; open to others: postgres-reader")
 
 
