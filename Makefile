@@ -1,6 +1,6 @@
 # `make` lists the targets. Two of them set up everything: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos crash-points notifications simulate mutants coverage check format bench docs clean
+.PHONY: help setup run test test-unit test-integration test-e2e test-programs test-compose images chaos crash-points notifications alerts simulate mutants coverage check format bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -74,6 +74,9 @@ crash-points: $(READY) ## Have a real executor die exactly at each crash point (
 
 notifications: $(READY) ## A thousand alerts while their sender is killed: none is lost, and how long each takes (ALERTS=1000 KILLS=30)
 	@NOTIFICATIONS=$(or $(ALERTS),1000) KILLS=$(KILLS) $(PYTEST) tests/integration/notifier/test_no_notification_is_lost.py -q --timeout 3600
+
+alerts: $(READY) ## Provoke every alert once, and measure how long it takes until the user is told (ACTS="locks machine")
+	@ACTS="$(ACTS)" $(PYTEST) tests/alerts -q -s --timeout 3600
 
 # The hash of strings decides the order of sets: with it, a seed is the same story in every process.
 simulate: $(READY) ## Stories of the money path in virtual time: SEEDS=10000 many, SEED=7 one with all that happened

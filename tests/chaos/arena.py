@@ -27,7 +27,7 @@ from libs.common.errors import RetryableError
 from libs.embedded.backoff import Backoff
 from libs.embedded.process import ProcessEvent, ProcessState
 from libs.embedded.services import Service
-from libs.embedded.stack import Phase, Stack, open_stack
+from libs.embedded.stack import External, Phase, Stack, open_stack
 from tests.chaos.journal_tail import JournalTail
 
 ACCOUNT: Final = "main"
@@ -211,6 +211,8 @@ async def open_arena(
     standby: bool = False,
     settings: Mapping[str, Mapping[str, str]] = SETTINGS,
     change: Callable[[Service], Service] = lambda service: service,
+    configured: Mapping[str, Mapping[str, Any]] | None = None,
+    external: External | None = None,
 ) -> AsyncIterator[Arena]:
     """Start a stack that trades as often as it can; leaving it stops the stack.
 
@@ -220,13 +222,16 @@ async def open_arena(
         standby: Run a second executor beside the first.
         settings: Environment variables by service.
         change: What else is different about a service.
+        configured: What else is configured, by section.
+        external: Stores that run already.
 
     Raises:
         EmbeddedError: It does not start.
     """
     history = History()
-    async with open_stack(root, on_event=history.note) as stack:
-        composition = Composition(stack=stack, configuration=_configuration(seed), start_active=True)
+    configuration = _configuration(seed, configured or {})
+    async with open_stack(root, external=external or External(), on_event=history.note) as stack:
+        composition = Composition(stack=stack, configuration=configuration, start_active=True)
         composition.prepare()
         services = [change(_prompt(service, settings.get(service.name, {}))) for service in composition.services()]
         if standby:
@@ -245,9 +250,11 @@ async def open_arena(
             await asyncio.wait({supervising})
 
 
-def _configuration(seed: int) -> TradingConfiguration:
+def _configuration(seed: int, configured: Mapping[str, Mapping[str, Any]]) -> TradingConfiguration:
     content = load_configuration([TRADING]).model_dump(mode="json")
     content["market"]["seed"] = seed
+    for section, values in configured.items():
+        content[section] |= values
     return parse_configuration(content, where="chaos")
 
 
