@@ -63,3 +63,7 @@ def test_an_order_that_nothing_is_known_of_has_filled_nothing():
     view = OrderView(client_order_id="ctE-aaaaaa-x", quantity=Decimal(1))
 
     assert (view.filled_quantity, view.filled_amount, view.execution_id) == (Decimal(0), Decimal(0), -1)
+
+
+def test_a_released_claim_claims_nothing():
+    assert CLAIM.released(at=NOW).notional == 0
