@@ -118,6 +118,7 @@ class Reconciler:
             await self._open_books(gateway)
             if self._halting.state(self._account) is not TradingState.ACTIVE:
                 await self._halting.cancel_entries(self._account)
+        books = await fetch(self._transactions, self._settler.books)
         balances = await gateway.balances()
         self._standing.identities.note(self._account, gateway.identity)
         open_orders: list[OrderReport] = []
@@ -129,7 +130,7 @@ class Reconciler:
             await self._trades(gateway, symbol)
         await self._transactions.apply(self._forget_watched)
         await self._transactions.apply(self._count_orders)
-        look = Look(balances=balances, open_orders=open_orders, missing=missing)
+        look = Look(books=books, balances=balances, open_orders=open_orders, missing=missing)
         await self._transactions.apply(partial(self._settler.settle, look=look))
         await self._halts.hold(self._settler.open)
         if first_time:

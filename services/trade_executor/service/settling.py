@@ -38,8 +38,13 @@ MISSING: Final = "ACCEPTED_AS_MISSING"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one reconciliation saw of an account at the exchange."""
+    """What one reconciliation saw of an account at the exchange.
 
+    Attributes:
+        books: What the account had to hold by our books before its balances were asked for.
+    """
+
+    books: Mapping[str, Decimal]
     balances: Mapping[str, Balance]
     open_orders: Sequence[OrderReport]
     missing: Sequence[Difference]
@@ -68,7 +73,7 @@ class Settler:
         self._state = state
         self._after_commit = after_commit
         self._clock = clock
-        self._gaps: Mapping[str, Decimal] | None = None
+        self._gaps: Mapping[str, Decimal] | None = None  # of the last look at which the books stood still
         self._missing_since: Mapping[Subject, datetime] = {}
         self.open: Sequence[StoredDifference] = ()
         """The open differences as they were committed last."""
@@ -78,15 +83,20 @@ class Settler:
     async def settle(self, records: Records, look: Look) -> Sequence[Event]:
         """Bring the rows up to date with a look, and decide what people have accepted."""
         now = self._clock.now()
-        found = await self._found(records, look)
+        books = await self.books(records)
+        # An execution that was booked meanwhile is in one of the two figures only: their gap says nothing, however
+        # often it comes to the same amount.
+        stood_still = books == look.books
+        found = [one for one in await self._found(records, look, books) if stood_still or one.kind is not Kind.BALANCE]
         gaps = {one.subject: one.changes[one.subject] for one in found if one.kind is Kind.BALANCE}
         missing_since = {one.key: self._missing_since.get(one.key, now) for one in look.missing}
         before = self._gaps
         undecided = {
             (Kind.BALANCE, asset)
-            for asset in {*gaps, *(before or {}), *look.balances}
-            if before is None or gaps.get(asset) != before.get(asset)
+            for asset in {*gaps, *(before or {}), *look.balances, *books}
+            if before is None or not stood_still or gaps.get(asset) != before.get(asset)
         } | {key for key, since in missing_since.items() if now - since < QUERY_LAG}
+        known = gaps if stood_still else before
         events = await self._keep_rows(records, found, undecided, now)
         now_by_key = {one.key: one for one in found}
         waiting = False
@@ -95,12 +105,15 @@ class Settler:
             waiting = waiting or answer is None
             events.extend(answer or ())
         rows = await records.open_differences(self._account)
-        self._after_commit(lambda: self._remember(gaps, missing_since, rows, waiting=waiting))
+        self._after_commit(lambda: self._remember(known, missing_since, rows, waiting=waiting))
         return events
 
-    async def _found(self, records: Records, look: Look) -> Sequence[Difference]:
+    async def books(self, records: Records) -> Mapping[str, Decimal]:
+        """Return what the account must hold, executions that nobody has accepted yet included."""
+        return _sum(await records.ledger(self._account), movements(await records.stray_trades(self._account)))
+
+    async def _found(self, records: Records, look: Look, expected: Mapping[str, Decimal]) -> Sequence[Difference]:
         strays = await records.stray_trades(self._account)
-        expected = _sum(await records.ledger(self._account), movements(strays))
         held = {asset: balance.total for asset, balance in look.balances.items()}
         return [
             *balance_differences(self._account, expected, held, quote=self._quote_asset),
@@ -231,7 +244,7 @@ class Settler:
 
     def _remember(
         self,
-        gaps: Mapping[str, Decimal],
+        gaps: Mapping[str, Decimal] | None,
         missing_since: Mapping[Subject, datetime],
         rows: Sequence[StoredDifference],
         *,

@@ -227,10 +227,7 @@ async def test_an_asset_that_no_market_can_name_is_told_without_a_halt(executor:
     assert not executor.latch.added
 
 
-async def test_a_transfer_that_is_told_late_explains_its_difference(executor: Executor, exchange):
-    exchange.held["USDT"] += 100
-    await look(executor)
-    difference = the_difference(executor)
+async def told_of_a_transfer(executor: Executor, *, at_ms: int) -> None:
     reader = StreamReader(
         account=ACCOUNT,
         stream=None,  # type: ignore[arg-type]  # events are handed in
@@ -238,8 +235,15 @@ async def test_a_transfer_that_is_told_late_explains_its_difference(executor: Ex
         reconciler=executor.reconciler,
         transactions=executor.transactions,
     )
+    await reader.take(BalanceTransferred(asset="USDT", delta=Decimal(100), at_ms=at_ms))
 
-    await reader.take(BalanceTransferred(asset="USDT", delta=Decimal(100), at_ms=1_767_614_400_000))
+
+async def test_a_transfer_that_is_told_late_explains_its_difference(executor: Executor, exchange):
+    exchange.held["USDT"] += 100
+    await look(executor)
+    difference = the_difference(executor)
+
+    await told_of_a_transfer(executor, at_ms=1_767_614_400_000)
     await look(executor)
 
     assert executor.tables.difference_rows[difference].settled_by == "EXPLAINED"
@@ -257,6 +261,31 @@ async def test_a_gap_that_is_seen_once_changes_nothing_that_is_open(executor: Ex
     await look(executor, 3)
 
     assert the_difference(executor) == difference
+
+
+async def test_what_is_booked_during_a_look_is_no_difference_however_often_it_is_the_same_amount(
+    executor: Executor, exchange, monkeypatch
+):
+    answer = exchange.balances
+
+    async def balances_and_then_a_transfer():
+        before = await answer()
+        exchange.held["USDT"] += 100
+        await told_of_a_transfer(executor, at_ms=1_767_614_400_000 + int(executor.clock.now().timestamp()))
+        return before
+
+    await look(executor, 1)
+    with monkeypatch.context() as disturbed:
+        disturbed.setattr(exchange, "balances", balances_and_then_a_transfer)
+        await look(executor, 3)
+        assert not executor.tables.difference_rows
+        exchange.held["BTC"] -= Decimal("0.3")  # and this is one, which nobody can tell yet
+        await look(executor, 3)
+        assert not executor.tables.difference_rows
+
+    await look(executor)
+
+    assert [row.subject for row in executor.tables.difference_rows.values()] == ["BTC"]
 
 
 async def test_coins_of_an_open_position_are_not_signed_away(executor: Executor, exchange, clock):
