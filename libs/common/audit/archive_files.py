@@ -1,6 +1,7 @@
 """Writing an archive.
 
-Invariant: no file stands under its name before it is whole and on the disk.
+Invariant: no file stands under its name before it is whole and on the disk, and no signed archive is replaced by one
+that lacks a record of it: after a restore the database may know less of a month than its archive does.
 """
 
 import asyncio
@@ -20,9 +21,10 @@ from libs.common.audit.archives import (
     records_path,
     sha256_of,
     signature_path,
+    signed_archive,
     signed_form,
 )
-from libs.common.audit.records import LinkedRecord, link_hash
+from libs.common.audit.records import ChainId, LinkedRecord, link_hash
 
 COMPRESSION: Final = 6
 
@@ -33,13 +35,15 @@ async def write_archive(
     """Write records, ordered by chain and offset, and sign for them; files of the same name are replaced.
 
     Raises:
-        ArchiveError: The records are no unbroken chains: nothing is archived that does not verify.
+        ArchiveError: The records are no unbroken chains: nothing is archived that does not verify. Or an archive of
+            this name has others, which would be lost.
         OSError: The files cannot be written.
     """
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     target = records_path(directory, name)
     unfinished = target.with_name(target.name + ".unfinished")
     sections: list[Section] = []
+    missing = await asyncio.to_thread(_standing, directory, name, key)
     with unfinished.open("wb") as file:
         stream: gzip.GzipFile | None = None
         try:
@@ -51,6 +55,7 @@ async def write_archive(
                     sections.append(_begun(linked, at_byte=file.tell()))
                     stream = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=file, mtime=0)
                 sections[-1] = _extended(name, sections[-1], linked)
+                _strike(missing, sections[-1])
                 stream.write(linked.record.canonical() + b"\n")
         finally:
             if stream is not None:
@@ -58,6 +63,9 @@ async def write_archive(
         file.flush()
         os.fsync(file.fileno())
     archive = Archive(name, sha256_of(unfinished), tuple(sections))
+    if missing:
+        unfinished.unlink()
+        raise _refusal(directory, archive, next(iter(missing.values())))
     unfinished.replace(target)
     body = signed_form(archive.as_json())
     unsigned = signature_path(directory, name).with_suffix(".json.unfinished")
@@ -68,6 +76,35 @@ async def write_archive(
     unsigned.replace(signature_path(directory, name))
     _force_names(directory)
     return archive
+
+
+def _standing(directory: Path, name: str, key: Ed25519PrivateKey) -> dict[ChainId, Section]:
+    """Return what an archive of this name holds already: it may be the only place that does."""
+    if not signature_path(directory, name).exists():
+        return {}
+    return {section.chain: section for section in signed_archive(directory, name, key.public_key()).sections}
+
+
+def _strike(missing: dict[ChainId, Section], section: Section) -> None:
+    """Strike a chain when what is written has come to where it ended, with the same hash: all before is the same."""
+    standing = missing.get(section.chain)
+    if (
+        standing
+        and section.offset_first <= standing.offset_first
+        and (section.offset_last, section.hash) == (standing.offset_last, standing.hash)
+    ):
+        del missing[section.chain]
+
+
+def _refusal(directory: Path, archive: Archive, lacking: Section) -> ArchiveError:
+    found = next((section for section in archive.sections if section.chain == lacking.chain), None)
+    return ArchiveError(
+        archive.name,
+        f"{records_path(directory, archive.name)} has records that the database has not (was it restored?); "
+        "keep its two files elsewhere, then archive again",
+        expected=f"{lacking.topic}/{lacking.partition} to offset {lacking.offset_last} with {lacking.hash}",
+        found=f"offset {found.offset_last} with {found.hash}" if found else "nothing of it",
+    )
 
 
 def _begun(linked: LinkedRecord, *, at_byte: int) -> Section:

@@ -132,13 +132,13 @@ def signature_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.json"
 
 
-def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> Archive:
-    """Return an archive of which every byte is as it was signed for; its records themselves are not read.
+def signed_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> Archive:
+    """Return what was signed for under a name; the records are not looked at.
 
     Raises:
         ArchiveError: It is missing, altered, or another one under this name.
     """
-    signature, records = signature_path(directory, name), records_path(directory, name)
+    signature = signature_path(directory, name)
     try:
         raw = signature.read_bytes()
         content = json.loads(raw)
@@ -154,6 +154,16 @@ def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> A
         raise ArchiveError(name, "what vouches for it was altered", expected="what was signed", found=str(signature))
     if archive.name != name:
         raise ArchiveError(name, "it is another archive", expected=name, found=archive.name)
+    return archive
+
+
+def check_archive(directory: Path, name: str, public_key: Ed25519PublicKey) -> Archive:
+    """Return an archive of which every byte is as it was signed for; its records themselves are not read.
+
+    Raises:
+        ArchiveError: It is missing, altered, or another one under this name.
+    """
+    archive, records = signed_archive(directory, name, public_key), records_path(directory, name)
     try:
         sha256 = sha256_of(records)
     except FileNotFoundError:

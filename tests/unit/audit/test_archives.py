@@ -25,7 +25,7 @@ from libs.common.audit.archives import (
     signature_path,
 )
 from libs.common.audit.findings import Verification
-from libs.common.audit.records import GENESIS, ChainId, LinkedRecord
+from libs.common.audit.records import GENESIS, ChainId, LinkedRecord, link
 from libs.common.audit.verification import ChainVerifier
 from tests.support.archives import KEY, a_shelf, records_after, streamed
 
@@ -228,6 +228,51 @@ def test_nothing_is_archived_that_does_not_verify(tmp_path, change, problem):
         written(tmp_path, MONTHS[0], change(months_of(CHAINS[0])[0]))
 
     assert not signature_path(tmp_path, MONTHS[0]).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda records: records[:-1], "found offset 3 with"),
+        (lambda records: [*records[:-1], renewed(records[-1])], "found offset 4 with"),
+        (lambda records: records[1:], "found offset 4 with"),
+        (lambda _: [], "found nothing of it"),
+    ],
+    ids=["shorter", "other", "begins later", "empty"],
+)
+def test_an_archive_is_not_replaced_by_one_that_lacks_a_record_of_it(tmp_path, change, found):
+    records = months_of(CHAINS[0])[0]
+    archive = written(tmp_path, MONTHS[0], records)
+
+    with pytest.raises(ArchiveError, match=f"keep its two files elsewhere.*{found}"):
+        written(tmp_path, MONTHS[0], change(records))
+
+    assert list(read_archive(tmp_path, check_archive(tmp_path, MONTHS[0], KEY.public_key()))) == records
+    assert check_archive(tmp_path, MONTHS[0], KEY.public_key()) == archive
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def renewed(linked: LinkedRecord) -> LinkedRecord:
+    """Return what was recorded at this offset after a restore."""
+    return link(replace(linked.record, payload="renewed"), linked.previous_hash)
+
+
+def test_an_archive_is_replaced_by_one_that_goes_on_after_it(tmp_path):
+    month, next_month, _ = months_of(CHAINS[0])
+    written(tmp_path, MONTHS[0], month)
+
+    longer = written(tmp_path, MONTHS[0], [*month, *next_month, *months_of(CHAINS[1])[0]])
+
+    assert check_archive(tmp_path, MONTHS[0], KEY.public_key()) == longer
+
+
+def test_what_nobody_vouches_for_any_more_is_not_replaced(tmp_path):
+    month = months_of(CHAINS[0])[0]
+    written(tmp_path, MONTHS[0], month)
+    signature_path(tmp_path, MONTHS[0]).write_bytes(b"{}")
+
+    with pytest.raises(ArchiveError, match="what vouches for it was altered"):
+        written(tmp_path, MONTHS[0], month)
 
 
 def test_a_month_without_records_is_an_archive_too(tmp_path):
