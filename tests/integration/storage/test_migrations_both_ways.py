@@ -170,7 +170,10 @@ SELECT 'BTC/USDT', 60, recorded_at, recorded_at, 1, 1, 1, 1, sequence, 1, false,
 INSERT INTO position_manager.equity_snapshots
 SELECT 'main', recorded_at, recorded_at, sequence, true, null, null, null, null, recorded_at, 0, 0, 0, 0, 0, 0, 0, '{}'
 FROM trade_executor.outbox;
-"""
+INSERT INTO audit_recorder.system_status_history (component, instance, minute_at, ready, sequence, handled, lag,
+    lag_records, loop_lag_ms, configuration_hash, started_at)
+VALUES ('a', 'a:1', now() + interval '70 days', true, 1, 1, '{}', 0, 0, '', now());
+"""  # the last one by a clock that was wrong
 FULL = (
     "trade_executor.outbox",
     "position_manager.equity_snapshots",
@@ -188,6 +191,7 @@ async def test_tables_that_are_divided_by_month_keep_their_rows_there_and_back(d
     connection = await asyncpg.connect(database, statement_cache_size=0)
     try:
         views = [f"reading.{view}" for view in ("positions", "equity", "performance", "logs", "signals", "candles")]
+        views.append("reading.system_status_history")
         await connection.execute(THREE_MONTHS)
         before = await contents()
 
@@ -198,6 +202,7 @@ async def test_tables_that_are_divided_by_month_keep_their_rows_there_and_back(d
             "event_id) VALUES (now(), 'INFO', 'a', '', 'a:1', gen_random_uuid()) RETURNING id"
         )
         await connection.execute("DELETE FROM audit_recorder.auto_trading_logs WHERE id = $1", ids)
+        kept = await connection.fetch("SELECT months.keep(table_name) FROM months.divided")
         await objects_after(database, command.downgrade, "0014")
         united = await contents()
     finally:
@@ -207,3 +212,4 @@ async def test_tables_that_are_divided_by_month_keep_their_rows_there_and_back(d
     assert divided == before
     assert united == before
     assert ids == 63
+    assert {row["keep"] for row in kept} == {True}

@@ -3,7 +3,8 @@
 Each table keeps its name and stays empty itself; its rows are in tables of the schema `months`, which nobody has a
 right to: they are reached through the table that they are parts of. A month has a table of its own, made like the one
 for rows that belong to no month (`…_default`), so that no row is ever refused because a month was not made in time.
-What was there before this migration is the first part, as it stands: nothing is copied.
+What was there before this migration is the first part, as it stands: nothing is copied. It ends with this month, or
+with that of its newest row, which a clock may have dated later.
 
 A key that holds the time is a key of the divided table. One that does not is a key of each part: a row that is written
 twice is written at the same time of its own, or (`audit_log`, `outbox`) under a number that a row lock gives out.
@@ -238,10 +239,11 @@ def _divide(table: Divided) -> None:
     execute(
         f"""
         SELECT months.make_part('{table.stem}_default', '{before}');
-        DO $$ BEGIN
+        DO $$ DECLARE newest timestamptz; BEGIN
             SET LOCAL timezone = 'UTC';
+            SELECT greatest(now(), max({table.dated_by})) INTO newest FROM months.{before};
             EXECUTE format('ALTER TABLE {table.name} ATTACH PARTITION months.{before}
-                            FOR VALUES FROM (MINVALUE) TO (%L)', date_trunc('month', now()) + interval '1 month');
+                            FOR VALUES FROM (MINVALUE) TO (%L)', date_trunc('month', newest) + interval '1 month');
         END $$;
         ALTER TABLE {table.name} ATTACH PARTITION months.{table.stem}_default DEFAULT;
         INSERT INTO months.divided VALUES ('{table.name}', '{table.dated_by}', nullif('{table.kept}', '')::interval,
