@@ -40,7 +40,7 @@ async def examine(data_dir: Path) -> list[Finding]:
         ("exchange", _exchange),
         ("channels", _channels),
     ]
-    if DEPLOYED in os.environ:  # what `trader up` runs is copied as a whole, while it is down
+    if place.has_backups:
         looks.append(("backups", look_at_backups))
     for subject, look in looks:
         try:

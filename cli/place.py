@@ -50,6 +50,11 @@ class Place:
         """The directory of its `HALT` files."""
         return self.directory.root / "halt"
 
+    @property
+    def has_backups(self) -> bool:
+        """Whether its database is backed up by us: what `trader up` runs is copied as a whole, while it is down."""
+        return False
+
     @asynccontextmanager
     async def database(self) -> AsyncIterator["Database"]:
         """Lend its database, for reading."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from libs.common.storage.postgres import Database
 
 USER: Final = "trader"
+OUR_POSTGRES: Final = "postgres"
+"""The service of the compose file; a database elsewhere is backed up by whoever runs it."""
 
 _PROCESSES: Final = """
     SELECT DISTINCT ON (component) component AS name,
@@ -46,6 +48,11 @@ class Deployment(Place):
     def halt_dir(self) -> Path:
         """The directory of its `HALT` files."""
         return self.settings.halt_dir
+
+    @property
+    def has_backups(self) -> bool:
+        """Whether the service `backup` backs up its database."""
+        return self.settings.postgres_address.partition(":")[0] == OUR_POSTGRES
 
     def configuration(self) -> "TradingConfiguration":
         """Return the configuration that it was started with."""

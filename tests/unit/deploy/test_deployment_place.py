@@ -67,7 +67,13 @@ async def test_its_processes_are_those_that_told_of_themselves(secrets: Path):
     assert await find_place(secrets).process_rows(database) == [ROW]
 
 
-async def test_a_doctor_asks_a_deployment_for_no_java(secrets: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("postgres", "not_looked_at"),
+    [("postgres:5432/trader", set()), ("postgres.provider.example:5432/trader", {"backups"})],
+)
+async def test_a_doctor_asks_a_deployment_for_no_java_and_a_provider_for_no_backups(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, not_looked_at: set[str]
+):
     ours = {
         **{name: f"_{name}" for name in ("processes", "database", "topics", "exchange", "channels")},
         **{name: f"look_at_{name}" for name in ("schema", "secrets", "backups")},
@@ -79,8 +85,11 @@ async def test_a_doctor_asks_a_deployment_for_no_java(secrets: Path, monkeypatch
 
         monkeypatch.setattr(examination, function, found)
 
-    looked_at = sorted(finding.subject for finding in await examination.examine(secrets))
-    assert looked_at == sorted(("disk", *ours))
+    monkeypatch.setenv("TRADER_POSTGRES_ADDRESS", postgres)
+
+    looked_at = {finding.subject for finding in await examination.examine(secrets)}
+
+    assert looked_at == {"disk", *ours} - not_looked_at
 
 
 def test_a_missing_secret_is_named(secrets: Path):
