@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, FilePath, ValidationError
+from pydantic import Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from libs.common.errors import ConfigurationError
@@ -80,6 +80,13 @@ class ServiceSettings(BaseSettings):
     operators_file: Path = Path("operators.json")
     build: str = Field(default="", max_length=200)
     start_active: bool = False
+
+    @field_validator("kafka_sasl_mechanism")
+    @classmethod
+    def _keeps_the_password(cls, mechanism: Mechanism, info: ValidationInfo) -> Mechanism:
+        if mechanism == "PLAIN" and info.data.get("kafka_security_protocol") == "SASL_PLAINTEXT":
+            raise ValueError("SCRAM, or TLS around PLAIN, which tells the password itself: set SASL_SSL")
+        return mechanism
 
     @property
     def program(self) -> str:

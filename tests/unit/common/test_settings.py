@@ -43,6 +43,18 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, v
         load_settings(ServiceSettings)
 
 
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_no_password_is_told_in_the_open(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    monkeypatch.setenv("TRADER_KAFKA_SECURITY_PROTOCOL", protocol)
+    monkeypatch.setenv("TRADER_KAFKA_SASL_MECHANISM", "PLAIN")
+
+    if protocol == "SASL_SSL":
+        assert load_settings(ServiceSettings).kafka_sasl_mechanism == "PLAIN"
+        return
+    with pytest.raises(ConfigurationError, match=r"environment variable TRADER_KAFKA_SASL_MECHANISM.*set SASL_SSL"):
+        load_settings(ServiceSettings)
+
+
 def test_passwords_are_put_into_addresses_as_they_must_be_written_there(tmp_path: Path) -> None:
     (tmp_path / "postgres-risk_manager").write_text("p@ss/w:rd\n")
     (tmp_path / "redis").write_text(" s ecret \n")
