@@ -14,6 +14,9 @@ STATUS: Final = "backups/status"
 """Where a deployment's data directory has what deploy/backup/backup.sh says of itself."""
 
 SILENT_AFTER: Final = timedelta(minutes=1)
+FIRST_COPY_AFTER: Final = timedelta(hours=2)
+"""How long the first copy of a history may take; without one, nothing of that history can be restored."""
+
 COPY_AGE_MAX: Final = timedelta(hours=26)
 VERIFIED_AGE_MAX: Final = timedelta(days=8)
 SECRET_AGE_MAX: Final = timedelta(days=365)
@@ -27,7 +30,7 @@ async def look_at_backups(place: Place) -> Finding:
     path = place.directory.root / STATUS
     try:
         told = json.loads(path.read_bytes())
-        at, newest, verified = (_moment(str(told[name])) for name in ("at", "newest", "verified"))
+        at, begun, newest, verified = (_moment(str(told[name])) for name in ("at", "history", "newest", "verified"))
         is_receiving = bool(told["receiving"])
     except FileNotFoundError:
         return _failed("none", "Nothing was ever backed up: start the service `backup`, see docs/runbook.md.")
@@ -37,8 +40,17 @@ async def look_at_backups(place: Place) -> Finding:
     if at is None or now - at > SILENT_AFTER or not is_receiving:
         return _failed(f"changes are not received (looked at {at})", "See `docker compose logs backup`.")
     if newest is None:
-        return Finding(subject="backups", found="the first copy is being made", advice="Look again in a few minutes.")
+        return _without_copy(now - begun if begun is not None else timedelta(0))
     return _judged(now - newest, now - verified if verified is not None else None)
+
+
+def _without_copy(age: timedelta) -> Finding:
+    if age > FIRST_COPY_AFTER:
+        return _failed(
+            f"changes are received for {_age(age)}, and no copy was made since: they cannot be restored",
+            "Copies fail: see `docker compose logs backup`.",
+        )
+    return Finding(subject="backups", found="the first copy is being made", advice="Look again in a few minutes.")
 
 
 def _judged(age: timedelta, verified: timedelta | None) -> Finding:

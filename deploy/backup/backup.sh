@@ -18,6 +18,7 @@
 #   PASSWORD_FILE            the password of the role `backup`
 #   EVERY_S, VERIFY_EVERY_S  how old the newest copy becomes, and the last `verify`
 #   KEEP                     how many copies are kept, with the changes since the oldest of them
+#   RESERVE_PCT              how much of a disk a copy leaves free, or is not made
 set -euo pipefail
 umask 077
 export LC_ALL=C TZ=UTC PGCONNECT_TIMEOUT=3
@@ -26,7 +27,8 @@ BACKUPS=${BACKUPS:-/var/lib/backups}
 PGDATA=${PGDATA:-/var/lib/postgresql/data/cluster}
 EVERY_S=${EVERY_S:-86400}
 VERIFY_EVERY_S=${VERIFY_EVERY_S:-604800}
-KEEP=${KEEP:-7}
+KEEP=${KEEP:-2}
+RESERVE_PCT=${RESERVE_PCT:-10}
 LOOK_S=${LOOK_S:-5}
 STALE_S=60
 RETRY_S=600
@@ -42,8 +44,9 @@ moment() { date +%Y%m%dT%H%M%SZ; }
 in_seconds() { date -d "$(sed -E 's/^(....)(..)(..)T(..)(..)(..)Z$/\1-\2-\3 \4:\5:\6/' <<< "$1")" +%s; }
 age_s() { echo $(($(date +%s) - $(in_seconds "$1"))); }
 histories() { find "$BACKUPS" -mindepth 1 -maxdepth 1 -type d -name "$MOMENT" | sort; }
-copies() { find "$BACKUPS" -mindepth 3 -maxdepth 3 -type d -path "*/copies/$MOMENT" | sort; }
-newest_copy() { copies | tail -n 1; }
+newest_history() { histories | tail -n 1; }
+copies() { find "$BACKUPS" -mindepth 3 -maxdepth 3 -type d -path "${1:-*}/copies/$MOMENT" | sort; }  # copies [HISTORY]
+newest_copy() { copies "$(newest_history)" | tail -n 1; }  # of an older history it would bring back what is over
 verified() { cat "$BACKUPS/verified" 2> /dev/null || true; }
 
 log_in() {  # by a file: a password in the environment or in the arguments is seen by others
@@ -63,18 +66,41 @@ only_one() {
 
 # ---------------------------------------------------------------- copies and changes
 
+# copying PLACE KB COMMAND...: make a copy of that size, unless the disk, which may be that of Postgres, is nearly full.
+copying() {
+    local place=$1 kb=$2
+    shift 2
+    while has_room "$place" "$kb"; do
+        [[ ${copier:-} ]] || { "$@" & copier=$!; kb=0; }
+        kill -0 "$copier" 2> /dev/null || { wait "$copier"; copier=; return; }
+        sleep 0.2
+    done
+    die "expected room for a copy in $place, and $RESERVE_PCT % of the disk besides, found $(df -h --output=avail "$place" |
+        tail -n 1 | tr -d ' '): free some, or let backups go to another disk"
+}
+
+has_room() {
+    local free all
+    read -r free all < <(df -k --output=avail,size "$1" | tail -n 1)
+    ((free - $2 >= all * RESERVE_PCT / 100))
+}
+
+size_kb() { if [[ $1 ]]; then du -sk "$1" | cut -f 1; else echo 0; fi; }
+
 now() {
-    local history work first
+    local history work first oldest
     only_one
-    history=$(histories | tail -n 1)
+    history=$(newest_history)
     [[ $history ]] || die "expected changes to be received (\`backup run\`), found no history yet"
     work=$history/copies/.new
     rm -rf "$work"
-    pg_basebackup --pgdata="$work" --checkpoint=fast --wal-method=stream --manifest-checksums=SHA256 \
+    unfinished=$work
+    copying "$BACKUPS" "$(size_kb "$(newest_copy)")" pg_basebackup --pgdata="$work" --checkpoint=fast --wal-method=stream --manifest-checksums=SHA256 \
         --no-password --label=backup
     pg_verifybackup --quiet "$work"
     sleep 1  # whatever happened in the second of its name is after it
     mv "$work" "$history/copies/$(moment)"
+    unfinished=
     say "copied: $(newest_copy)"
     copies | head -n "-$KEEP" | while read -r old; do rm -rf "${old:?}"; done
     for history in $(histories); do
@@ -82,21 +108,22 @@ now() {
         if [[ $oldest ]]; then
             first=$(sed -n 's/^START WAL LOCATION: .*(file \(.*\))$/\1/p' "$oldest/backup_label")
             pg_archivecleanup "$history/changes" "$first"
-        elif [[ $history != "$(histories | tail -n 1)" ]]; then
+        elif [[ $history != "$(newest_history)" ]]; then
             rm -rf "$history"
         fi
     done
     flock --unlock "$lock"
 }
 
-# A server that knows nothing of us, or had to let go of changes that we had not received, begins a history.
+# A server that knows nothing of us, or had to let go of changes that we had not received, begins a history; so does
+# another place for backups.
 receive() {
     local kind held history
     IFS='|' read -r kind held _ < <(
         psql "dbname=postgres replication=1" --no-password --no-psqlrc --tuples-only --no-align \
             --command="READ_REPLICATION_SLOT $SLOT"
     ) || die "expected the server to answer, found that it does not"
-    if [[ ! $held ]]; then
+    if [[ ! $held || ! $(newest_history) ]]; then
         [[ ! $kind ]] || pg_receivewal --slot="$SLOT" --drop-slot --no-password
         history=$BACKUPS/$(moment)
         mkdir -p "$history/copies" "$history/changes"
@@ -104,14 +131,14 @@ receive() {
         say "a new history begins: $history"
     fi
     touch "$BACKUPS/.receiving"
-    exec pg_receivewal --slot="$SLOT" --directory="$(histories | tail -n 1)/changes" --no-loop --no-password
+    exec pg_receivewal --slot="$SLOT" --directory="$(newest_history)/changes" --no-loop --no-password
 }
 
 copy_is_due() {
-    local copy history
-    copy=$(newest_copy) history=$(histories | tail -n 1)
-    [[ $history ]] || return 1
-    [[ ! $copy || $copy != "$history"/* ]] || (($(age_s "$(basename "$copy")") >= EVERY_S))
+    local copy
+    [[ $(newest_history) ]] || return 1
+    copy=$(newest_copy)
+    [[ ! $copy ]] || (($(age_s "$(basename "$copy")") >= EVERY_S))
 }
 
 verification_is_due() { [[ ! $(verified) ]] || (($(age_s "$(verified)") >= VERIFY_EVERY_S)); }
@@ -124,7 +151,8 @@ round() {
 }
 
 tell_status() {  # tell_status RECEIVING
-    printf '{"at": "%s", "receiving": %s, "oldest": "%s", "newest": "%s", "verified": "%s"}\n' "$(moment)" "$1" \
+    printf '{"at": "%s", "receiving": %s, "history": "%s", "oldest": "%s", "newest": "%s", "verified": "%s"}\n' \
+        "$(moment)" "$1" "$(basename "$(newest_history)")" \
         "$(basename "$(copies | head -n 1)")" "$(basename "$(newest_copy)")" "$(verified)" > "$BACKUPS/.status"
     chmod 0644 "$BACKUPS/.status"
     mv "$BACKUPS/.status" "$BACKUPS/status"
@@ -169,7 +197,7 @@ list() {
 # fetch NAME PLACE: Postgres asks for a file of changes.
 fetch() {
     local found
-    for found in "$HISTORY/changes/$1" "$HISTORY/left/$1" "$HISTORY/changes/$1.partial"; do
+    for found in "$HISTORY/changes/$1" "${LEFT:-none}/$1" "$HISTORY/changes/$1.partial"; do
         if [[ -e $found ]]; then cp "$found" "$2"; return; fi
     done
     if [[ $1 == *.history ]]; then cp "$(find "$BACKUPS" -path "*/changes/$1" -print -quit)" "$2"; else return 1; fi
@@ -178,10 +206,11 @@ fetch() {
 # recover COPY DIRECTORY TIME: bring a copy to a moment; its server runs afterwards, on a socket of its own.
 recover() {
     local copy=$1 work=$2 at=$3
-    rm -rf "$work"
-    cp -a "$copy" "$work"
-    touch "$work/recovery.signal"
     socket=$(mktemp -d)
+    rm -rf "$work"
+    serving=$work
+    copying "$(dirname "$work")" "$(size_kb "$copy")" cp -a "$copy" "$work"
+    touch "$work/recovery.signal"
     echo 'local all all trust' > "$socket/hba"
     cat > "$socket/settings" << SETTINGS
 data_directory = '$work'
@@ -199,7 +228,6 @@ ${at:+recovery_target_time = '$at+00'}
 SETTINGS
     export HISTORY=${copy%/copies/*} BACKUPS
     say "restoring $(basename "$copy") to ${at:-the last change}"
-    serving=$work
     pg_ctl start --wait --silent --pgdata="$work" --log="$socket/log" --options="-c config_file=$socket/settings" \
         {lock}>&- || true
     until ask 'SELECT' > /dev/null 2>&1; do
@@ -234,25 +262,30 @@ verify() {
 # Keep what the stopped server wrote and nobody received; of another server, or where its history has ended, nothing.
 salvage() {
     local history=${1%/copies/*}
-    [[ -e $PGDATA/global/pg_control && $history == "$(histories | tail -n 1)" ]] || return 0
-    [[ $(identity "$PGDATA") == "$(identity "$1")" ]] || return 0
-    mkdir -p "$history/left"
-    find "$PGDATA/pg_wal" -maxdepth 1 -type f -name '????????????????????????' -exec cp -t "$history/left" {} +
+    export LEFT=$history/left
+    [[ $history == "$(newest_history)" ]] || return 0
+    rm -rf "$LEFT"  # of a restore that was killed: older than what was received since
+    [[ -e $PGDATA/global/pg_control && $(identity "$PGDATA") == "$(identity "$1")" ]] || return 0
+    unfinished=$LEFT
+    mkdir "$LEFT"
+    find "$PGDATA/pg_wal" -maxdepth 1 -type f -name '????????????????????????' -exec cp -t "$LEFT" {} +
 }
 
 identity() { pg_controldata --pgdata="$1" | grep -E "system identifier|Latest checkpoint's TimeLineID"; }
 
+is_before() { [[ ! $1 ]] || (($(in_seconds "$(basename "$2")") <= $(date -d "$1" +%s))); }
+
 restore() {
-    local at="" copy="" each
+    local at="" history="" copy="" each
     if [[ ${1:-} == --at ]]; then
         at=$(date -d "${2:-}" '+%Y-%m-%d %H:%M:%S.%6N') || die "--at: expected a time in UTC, found ${2:-none}"
     fi
     ! pg_isready --quiet --timeout=3 || die "expected the database to be stopped, found that it answers"
     only_one
-    for each in $(copies); do
-        if [[ ! $at ]] || (($(in_seconds "$(basename "$each")") <= $(date -d "$at" +%s))); then copy=$each; fi
-    done
-    [[ $copy ]] || die "expected a copy from before ${at:-now}, found none; \`backup list\` shows them"
+    for each in $(histories); do if is_before "$at" "$each"; then history=$each; fi; done
+    for each in $(copies "$history"); do if is_before "$at" "$each"; then copy=$each; fi; done
+    [[ $copy ]] || die "expected a copy from before ${at:-now}${history:+ of the history ${history##*/}}, found none;" \
+        "\`backup list\` shows them: \`--at\` with a moment of another history restores that one"
     salvage "$copy"
     recover "$copy" "$PGDATA.restoring" "$at"
     finish
@@ -263,11 +296,15 @@ restore() {
         say "the database as it was is in $each: remove it when you are sure"
     fi
     mv "$PGDATA.restoring" "$PGDATA"
+    mkdir -p "$BACKUPS/$(moment)"/{copies,changes}  # what was restored from is over
+    unfinished=
     flock --unlock "$lock"
 }
 
 leave() {
-    [[ ! ${serving:-} ]] || { pg_ctl stop --silent --mode=immediate --pgdata="$serving" || true; rm -rf "$serving" "$socket"; }
+    [[ ! ${copier:-} ]] || { kill "$copier"; wait "$copier"; } 2> /dev/null || true
+    [[ ! ${serving:-} ]] || pg_ctl stop --silent --mode=immediate --pgdata="$serving" 2> /dev/null || true
+    rm -rf ${serving:+"$serving" "$socket"} ${unfinished:+"$unfinished"}
     rm -f "${login:-}"
 }
 

@@ -5,8 +5,8 @@ import json
 import os
 import secrets
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,11 @@ PROGRAMS = {
     "pg_verifybackup": Path(__file__).with_name("pg_verifybackup.sh"),
 }
 DONE_S_MAX = 300.0
+FAILING = """#!/bin/sh
+for place; do case $place in --pgdata=*) break; esac; done
+mkdir "${place#--pgdata=}"
+exit 9
+"""
 
 
 @dataclass
@@ -77,6 +82,26 @@ class BackupScript:
         assert process.returncode == status, said.decode()
         return said.decode()
 
+    def unfinished(self) -> list[Path]:
+        """Return what a command that failed would have left behind, beside the backups and beside the database."""
+        return [
+            *self.backups.glob("*/copies/.new"),
+            *self.backups.glob("*/left"),
+            *self.backups.glob(".verify"),
+            *self.store._cluster.parent.glob(f"{self.store._cluster.name}.re*"),
+        ]
+
+    @contextmanager
+    def failing(self, program: str) -> Iterator[None]:
+        """Let a program that copies end with status 9 after it has begun."""
+        stub = self.root / "programs" / program
+        stub.write_text(FAILING)
+        stub.chmod(0o755)
+        try:
+            yield
+        finally:
+            stub.unlink()
+
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
         """Run what the service `backup` does; what is done in it begins once the newest history has a copy."""
@@ -99,6 +124,7 @@ class BackupScript:
             "PGPORT": str(self.port),
             "PASSWORD_FILE": str(self.root / "backup-password"),
             "LOOK_S": "0.5",
+            "RESERVE_PCT": "0",
             **self.variables,
         }
         command = launched(

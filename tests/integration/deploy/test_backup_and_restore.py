@@ -5,6 +5,7 @@ The script is the deployment's own, with this machine's Postgres in place of the
 
 import asyncio
 import random
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -90,6 +91,12 @@ async def test_it_is_restored_to_a_moment_and_again_to_the_last_change_after_tha
             await write(connection, "right")
             moment = await connection.fetchval("SELECT clock_timestamp()")
             await write(connection, "a mistake")
+            await refused_without_room(machine, "now", "verify")
+            with machine.script.failing("pg_basebackup"):
+                await machine.script.run("now", status=9)
+            with machine.script.failing("cp"):
+                await machine.script.run("verify", status=9)
+            assert machine.script.unfinished() == []
         assert "expected the database to be stopped" in await machine.script.run("restore", status=1)
 
     assert "expected a time in UTC, found yester" in await machine.script.run("restore", "--at", "yester", status=1)
@@ -97,10 +104,14 @@ async def test_it_is_restored_to_a_moment_and_again_to_the_last_change_after_tha
         "restore", "--at", "2020-01-01", status=1
     )
     assert "nothing was replaced" in await machine.script.run("restore", "--at", "2099-01-01", status=1)
-    assert not list(machine.directory.root.glob("postgres.re*"))
+    await refused_without_room(machine, "restore")
+    assert machine.script.unfinished() == []
     said = await machine.script.run("restore", "--at", f"{moment:%Y-%m-%d %H:%M:%S.%f}")
 
     assert "restored: the last change is of 2" in said
+    assert f"of the history {machine.script.histories()[-1].name}, found none" in await machine.script.run(
+        "restore", status=1
+    )
     async with machine.serving() as connection:
         assert await written(connection) == ["right"]
         async with machine.script.receiving():
@@ -135,8 +146,33 @@ async def test_missed_changes_begin_a_history_old_copies_go_and_a_damaged_one_is
         damaged = next((copy / "base").glob("*/1259"))
         damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
         assert "base/" in await machine.script.run("verify", status=1)
+        await another_place_is_begun(machine)
 
     assert "backup restore [--at TIME]" in await machine.script.run("put", "back", status=2)
+
+
+async def refused_without_room(machine: Machine, *commands: str) -> None:
+    """Whoever would fill the disk makes no copy."""
+    machine.script.variables["RESERVE_PCT"] = "101"
+    for command in commands:
+        assert "expected room for a copy" in await machine.script.run(command, status=1)
+    del machine.script.variables["RESERVE_PCT"]
+
+
+async def another_place_is_begun(machine: Machine) -> None:
+    """Changes are received where backups go now, although the server still keeps some for the place before."""
+    for history in machine.script.histories():
+        shutil.rmtree(history)
+    receiving = await machine.script._start("receive")
+    try:
+        await eventually(
+            lambda: asyncio.to_thread(lambda: list(machine.script.backups.glob("2*/changes/*"))),
+            seconds=60,
+            what="changes in the new place",
+        )
+    finally:
+        receiving.terminate()
+        await receiving.wait()
 
 
 async def refused_the_tables(machine: Machine) -> None:

@@ -62,6 +62,8 @@ def ago(**spans: int) -> str:
         ({"at": ago(minutes=5)}, "✗", "changes are not received"),
         ({"at": ""}, "✗", "changes are not received"),
         ({"newest": ""}, "!", "the first copy is being made"),
+        ({"newest": "", "history": ago(hours=3)}, "✗", "changes are received for 3 h, and no copy was made since"),
+        ({"newest": "", "history": ""}, "!", "the first copy is being made"),
         ({"newest": ago(hours=30)}, "✗", "the newest copy is 1 d old"),
         ({"verified": ""}, "!", "none was verified for 8 d"),
         ({"verified": ago(days=9)}, "!", "none was verified for 8 d"),
@@ -72,7 +74,13 @@ async def test_backups_are_judged_by_their_age_and_whether_one_was_restored(
     place_with: Callable[..., APlace], told: dict[str, Any], mark: str, words: str
 ):
     place = place_with()
-    good = {"at": ago(seconds=5), "receiving": True, "newest": ago(hours=3), "verified": ago(days=2)}
+    good = {
+        "at": ago(seconds=5),
+        "receiving": True,
+        "history": ago(hours=1),
+        "newest": ago(hours=3),
+        "verified": ago(days=2),
+    }
     (place.directory.root / "backups").mkdir()
     (place.directory.root / "backups" / "status").write_text(json.dumps({**good, **told}))
 
