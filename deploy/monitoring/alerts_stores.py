@@ -9,12 +9,23 @@ STORES: Final = (
     Alert(
         name="KafkaDown",
         severity=Severity.PAGE,
-        measure='up{job="kafka"}',
+        measure='max by (job) (up{job="kafka"})',  # of three brokers two are enough
         operator="<",
         threshold=1,
         during=10,
         summary="Kafka does not answer",
         description="No event travels. Halts still work by Redis and file. Look at the broker's log and its disk.",
+    ),
+    Alert(
+        name="KafkaBrokerDown",
+        severity=Severity.TICKET,
+        measure='min by (job, instance) (up{job="kafka"})',
+        operator="<",
+        threshold=1,
+        where='and on (job) max by (job) (up{job="kafka"}) == 1',
+        during=60,
+        summary="One broker of several does not answer: {{ $labels.instance }}",
+        description="Events travel on by the others. With a second one they stop: bring it back before that.",
     ),
     Alert(
         name="RedisDown",

@@ -39,6 +39,10 @@ def _store(name: str) -> Trial:
     )
 
 
+def _brokers(*values: str) -> Mapping[str, str]:
+    return {f'up{{job="kafka", instance="kafka{number}:9404"}}': each for number, each in enumerate(values, start=1)}
+
+
 def _marked(*values: str, started: int) -> Mapping[str, str]:
     manager = 'job="position_manager", instance="10.0.0.1:8080"'
     marked = 'trader_equity_marked_timestamp_seconds{{{}, account="{}"}}'
@@ -126,7 +130,15 @@ MARKET: Final[dict[str, Trial]] = {
 }
 
 STORES: Final[dict[str, Trial]] = {
-    "KafkaDown": _one('up{job="kafka", instance="kafka:9404"}', "1x3 0x40", "1x40"),
+    "KafkaDown": Trial(
+        fires=_brokers("1x3 0x40"),
+        fires_too=(_brokers("1x3 0x40", "1x3 0x40", "0x40"),),
+        silent=_brokers("1x3 0x40", "1x40", "0x40"),
+    ),
+    "KafkaBrokerDown": Trial(
+        fires=_brokers("1x3 0x40", "1x40", "1x40"),
+        silent=_brokers("1x3 0x40", "1x3 0x40"),  # that is KafkaDown
+    ),
     "RedisDown": _store("redis"),
     "PostgresDown": _store("postgres"),
     "ExporterDown": _one('up{job="redis", instance="redis-exporter:9121"}', "0x40", "1x40"),

@@ -145,8 +145,8 @@ async def _second_broker_is_lost(scene: Scene) -> None:
         await scene.until(are_there, seconds=90, what="two topics on a second broker")
         scene.watch(("kafka", second.metrics))
         second.program.kill()
-        scene.begin("KafkaPartitionsOffline", "KafkaUnderReplicated")
-        await scene.until_told("KafkaPartitionsOffline", "KafkaUnderReplicated")
+        scene.begin("KafkaPartitionsOffline", "KafkaUnderReplicated", "KafkaBrokerDown")
+        await scene.until_told("KafkaPartitionsOffline", "KafkaUnderReplicated", "KafkaBrokerDown")
         await admin.delete_topics(["lone", "pair"])
     finally:
         scene.watch()
@@ -189,6 +189,7 @@ BROKERS: Final = Act(
     {
         "KafkaPartitionsOffline": Provocation("the only broker of a partition is killed", reached_s=_SESSION_S),
         "KafkaUnderReplicated": Provocation("one of two brokers of a partition is killed", reached_s=_SESSION_S),
+        "KafkaBrokerDown": Provocation("one of two brokers is killed"),
     },
     _second_broker_is_lost,
 )
