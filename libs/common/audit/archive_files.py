@@ -1,14 +1,18 @@
 """Writing an archive.
 
 Invariant: no file stands under its name before it is whole and on the disk, and no signed archive is replaced by one
-that lacks a record of it: after a restore the database may know less of a month than its archive does.
+that lacks a record of it: after a restore the database may know less of a month than its archive does. Whatever
+happens, some of the disk is left, and what was not finished does not stay on it.
 """
 
 import asyncio
+import errno
 import gzip
 import json
 import os
-from collections.abc import AsyncIterable
+import shutil
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +31,10 @@ from libs.common.audit.archives import (
 from libs.common.audit.records import ChainId, LinkedRecord, link_hash
 
 COMPRESSION: Final = 6
+RESERVE_BYTES: Final = 1024**3
+"""What an archive leaves of the disk: the database is probably on the same one."""
+RECORDS_BETWEEN_LOOKS: Final = 10_000
+"""At the free disk; they are a few megabytes."""
 
 
 async def write_archive(
@@ -37,14 +45,44 @@ async def write_archive(
     Raises:
         ArchiveError: The records are no unbroken chains: nothing is archived that does not verify. Or an archive of
             this name has others, which would be lost.
-        OSError: The files cannot be written.
+        OSError: The files cannot be written, or less than `RESERVE_BYTES` would be left.
     """
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
-    target = records_path(directory, name)
-    unfinished = target.with_name(target.name + ".unfinished")
+    paths = records_path(directory, name), signature_path(directory, name)
+    with _unfinished(*paths) as (records_file, signature_file):
+        archive = await _write_records(records_file, directory, name, records, key)
+        records_file.replace(paths[0])
+        body = signed_form(archive.as_json())
+        with signature_file.open("wb") as file:
+            file.write(signed_form({**json.loads(body), "signature": key.sign(body).hex()}))
+            file.flush()
+            os.fsync(file.fileno())
+        signature_file.replace(paths[1])
+    _force_names(directory)
+    return archive
+
+
+@contextmanager
+def _unfinished(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """Lend the names that files have while they are written; none is left there, be it of a run that was killed."""
+    unfinished = tuple(path.with_name(path.name + ".unfinished") for path in paths)
+    for path in unfinished:
+        path.unlink(missing_ok=True)
+    try:
+        yield unfinished
+    finally:
+        for path in unfinished:
+            path.unlink(missing_ok=True)
+
+
+async def _write_records(
+    path: Path, directory: Path, name: str, records: AsyncIterable[LinkedRecord], key: Ed25519PrivateKey
+) -> Archive:
     sections: list[Section] = []
+    count = 0
     missing = await asyncio.to_thread(_standing, directory, name, key)
-    with unfinished.open("wb") as file:
+    _require_room(directory)
+    with path.open("wb") as file:
         stream: gzip.GzipFile | None = None
         try:
             async for linked in records:
@@ -57,25 +95,23 @@ async def write_archive(
                 sections[-1] = _extended(name, sections[-1], linked)
                 _strike(missing, sections[-1])
                 stream.write(linked.record.canonical() + b"\n")
+                count += 1
+                if count % RECORDS_BETWEEN_LOOKS == 0:
+                    _require_room(directory)
         finally:
             if stream is not None:
                 stream.close()
         file.flush()
         os.fsync(file.fileno())
-    archive = Archive(name, sha256_of(unfinished), tuple(sections))
+    archive = Archive(name, sha256_of(path), tuple(sections))
     if missing:
-        unfinished.unlink()
         raise _refusal(directory, archive, next(iter(missing.values())))
-    unfinished.replace(target)
-    body = signed_form(archive.as_json())
-    unsigned = signature_path(directory, name).with_suffix(".json.unfinished")
-    with unsigned.open("wb") as file:
-        file.write(signed_form({**json.loads(body), "signature": key.sign(body).hex()}))
-        file.flush()
-        os.fsync(file.fileno())
-    unsigned.replace(signature_path(directory, name))
-    _force_names(directory)
     return archive
+
+
+def _require_room(directory: Path) -> None:
+    if shutil.disk_usage(directory).free < RESERVE_BYTES:
+        raise OSError(errno.ENOSPC, f"less than {RESERVE_BYTES // 1024**2} MiB of the disk left", str(directory))
 
 
 def _standing(directory: Path, name: str, key: Ed25519PrivateKey) -> dict[ChainId, Section]:

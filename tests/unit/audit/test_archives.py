@@ -5,14 +5,17 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.audit import archive_files
 from libs.common.audit.anchors import Anchors, ChainHead
 from libs.common.audit.archive_files import write_archive
 from libs.common.audit.archives import (
@@ -273,6 +276,22 @@ def test_what_nobody_vouches_for_any_more_is_not_replaced(tmp_path):
 
     with pytest.raises(ArchiveError, match="what vouches for it was altered"):
         written(tmp_path, MONTHS[0], month)
+
+
+@pytest.mark.parametrize("room", [[0], [2**40, 0], [2**40, 2**40]], ids=["at first", "meanwhile", "enough"])
+def test_an_archive_leaves_room_and_nothing_unfinished_on_the_disk(tmp_path, monkeypatch, room):
+    looks = iter(room)
+    monkeypatch.setattr(archive_files, "RECORDS_BETWEEN_LOOKS", COUNT)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(looks)))
+    killed = [tmp_path / f"{MONTHS[0]}.{ending}.unfinished" for ending in ("jsonl.gz", "json")]
+    for path in killed:
+        path.touch()
+
+    with nullcontext() if all(room) else pytest.raises(OSError, match="less than 1024 MiB of the disk left"):
+        written(tmp_path, MONTHS[0], months_of(CHAINS[0])[0])
+
+    assert next(looks, None) is None
+    assert sorted(tmp_path.iterdir()) == ([] if not all(room) else sorted(path.with_suffix("") for path in killed))
 
 
 def test_a_month_without_records_is_an_archive_too(tmp_path):
