@@ -78,11 +78,12 @@ def archive(
 ) -> None:
     """Write months that are over into signed files, read them back, and drop them from the database."""
     directory = to if to is not None else data_dir / "archives"
-    archived = run(_archive(_owner_dsn(data_dir), directory, data_dir, _month(before)))
+    archived, closing = run(_archive(_owner_dsn(data_dir), directory, data_dir, _month(before)))
     if as_json:
-        emit_json({"directory": str(directory), "archives": archived})
+        emit_json({"directory": str(directory), "archives": archived, "next_from": closing.isoformat()})
     elif not archived:
-        typer.echo("No month of the audit log waits to be archived.")
+        waiting = "No month" if before is None else f"No month before {before}"
+        typer.echo(f"{waiting} waits to be archived. The next one is over for good on {text_of(closing)} UTC.")
 
 
 async def _verify(place: Place, archives: Path | None) -> dict[str, Any]:
@@ -108,11 +109,13 @@ async def _explain(place: Place, order: str, archives: Path | None) -> Any:
         ) from error
 
 
-async def _archive(dsn: str, directory: Path, data_dir: Path, before: datetime | None) -> list[dict[str, Any]]:
+async def _archive(
+    dsn: str, directory: Path, data_dir: Path, before: datetime | None
+) -> tuple[list[dict[str, Any]], datetime]:
     from cli.checking import AUDIT_KEY  # noqa: PLC0415 - see cli/place.py
     from libs.common.audit.anchors import load_or_create_key  # noqa: PLC0415
     from libs.common.audit.archives import ArchiveError, records_path  # noqa: PLC0415
-    from libs.common.audit.archiving import archive_months, owner_connection  # noqa: PLC0415
+    from libs.common.audit.archiving import ArchivingError, archive_months, next_closing, owner_connection  # noqa: PLC0415
     from libs.embedded.directory import DataDirectory  # noqa: PLC0415
 
     key = load_or_create_key(DataDirectory(data_dir).secrets / AUDIT_KEY)
@@ -123,18 +126,15 @@ async def _archive(dsn: str, directory: Path, data_dir: Path, before: datetime |
             path = records_path(directory, done.name)
             tell(f"{path}: {done.records} records, {path.stat().st_size} bytes")
             archived.append({"name": done.name, "records": done.records, "sha256": done.sha256})
+        return archived, await next_closing(connection)
     except ArchiveError as error:
         raise CommandError(
             str(error), hint="Nothing of this month was dropped. See `trader audit verify`.", status=ExitStatus.FOUND
         ) from error
-    except OSError as error:
-        raise CommandError(
-            f"{directory}: expected to write a month there, found: {error.strerror}",
-            hint="Nothing of this month was dropped. Make room, or name another directory with --to.",
-        ) from error
+    except ArchivingError as error:
+        raise CommandError(str(error), hint=f"Nothing of this month was dropped. {error.advice}") from error
     finally:
         await connection.close()
-    return archived
 
 
 def _owner_dsn(data_dir: Path) -> str:

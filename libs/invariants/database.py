@@ -38,8 +38,12 @@ _APPROVALS: Final = """
     UNION ALL
     SELECT approval ->> 'intent_id', approval ->> 'account', approval ->> 'symbol', approval ->> 'side' FROM told
     WHERE approval ->> 'intent_id' NOT IN (SELECT intent_id::text FROM reading.risk_decisions WHERE approved)
+    UNION ALL
+    SELECT intent_id::text, account, symbol, side FROM reading.archived_approvals
+    WHERE intent_id NOT IN (SELECT intent_id FROM reading.risk_decisions WHERE approved)
 """
-"""A restored database has forgotten decisions that were carried out; the audit log has them again, from their topic."""
+"""A restored database has forgotten decisions that were carried out; the audit log has them again, from their topic,
+and those of them that were archived are written down."""
 
 _HALTS: Final = """
     SELECT halt_id, account, scope_symbol AS symbol, scope_strategy AS strategy, halted_at, cleared_at

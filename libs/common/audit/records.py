@@ -137,6 +137,10 @@ COLUMNS: Final = (
 )
 """The columns of `audit_log`, in the order in which records are written and read."""
 
+READ_IN_ORDER: Final = "SET LOCAL enable_sort = off"
+"""For a transaction that reads chain after chain: along the parts' keys. Sorted, a month would first be written to the
+database's disk once more."""
+
 
 def from_row(row: Any) -> LinkedRecord:
     """Return the record of a row with `COLUMNS`, as asyncpg gives it with jsonb decoded."""

@@ -11,10 +11,21 @@ from typing import Any, Final
 from libs.common.audit.anchors import Anchors, ChainHead
 from libs.common.audit.archives import Archive, ArchiveError, Section, Shelf
 from libs.common.audit.findings import BrokenLink, Verification
-from libs.common.audit.records import COLUMNS, GENESIS, ChainId, LinkedRecord, RecordKind, from_row, link_hash
+from libs.common.audit.records import (
+    COLUMNS,
+    GENESIS,
+    READ_IN_ORDER,
+    ChainId,
+    LinkedRecord,
+    RecordKind,
+    from_row,
+    link_hash,
+)
 from libs.common.errors import RetryableError
 
 PREFETCH_ROWS: Final = 500
+ROWS_TIMEOUT_S: Final = 60.0
+"""For the next rows, of a disk that is read here and there; a connection's own deadline is for single rows."""
 TRIES_MAX: Final = 3
 
 _SELECT_RECORDS: Final = f"SELECT {', '.join(COLUMNS)} FROM reading.audit ORDER BY topic, partition, offset_last"  # noqa: S608 - constants of this package
@@ -132,11 +143,14 @@ async def verify(connection: Any, *, shelf: Shelf, anchors: Anchors | None = Non
             await connection.execute("LOCK TABLE reading.audit IN ACCESS SHARE MODE")
             if len(await connection.fetch(_SELECT_ARCHIVES)) != len(archives):
                 continue
+            await connection.execute(f"{READ_IN_ORDER}; SET LOCAL statement_timeout = {int(ROWS_TIMEOUT_S * 1_000)}")
             heads = [
                 ChainHead(ChainId(row["topic"], row["partition"]), row["offset_last"], bytes(row["hash"]))
                 for row in await connection.fetch(_SELECT_HEADS)
             ]
-            rows: AsyncIterator[Mapping[str, Any]] = connection.cursor(_SELECT_RECORDS, prefetch=PREFETCH_ROWS)
+            rows: AsyncIterator[Mapping[str, Any]] = connection.cursor(
+                _SELECT_RECORDS, prefetch=PREFETCH_ROWS, timeout=ROWS_TIMEOUT_S
+            )
             async for row in rows:
                 verifier.check(from_row(row))
         return verifier.finish(heads)

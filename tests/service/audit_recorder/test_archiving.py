@@ -12,7 +12,7 @@ import pytest
 
 from libs.common.audit import archive_files, archiving
 from libs.common.audit.archives import Archive, ArchiveError, Shelf, records_path
-from libs.common.audit.archiving import archive_months, owner_connection
+from libs.common.audit.archiving import ArchivingError, archive_months, owner_connection
 from libs.common.audit.explanation import explain
 from libs.common.audit.findings import Verification
 from libs.common.audit.verification import verify
@@ -20,6 +20,7 @@ from libs.common.contracts.events import OrderFilled
 from libs.common.errors import RetryableError
 from libs.common.messaging.records import RawRecord
 from libs.common.storage.postgres import Database
+from libs.invariants import load_books
 from services.audit_recorder.adapters import PostgresRepositories, keep_months
 from services.audit_recorder.service import AuditRecorder
 from tests.support.archives import KEY, a_shelf
@@ -133,6 +134,18 @@ async def test_what_is_recorded_afterwards_continues_the_chains(recorder, owner,
 
 
 @pytest.mark.usefixtures("recorder")
+async def test_an_approval_that_the_decisions_lack_since_a_restore_is_known_after_its_month_was_archived(
+    owner, reader, shelf
+):
+    before = (await load_books(reader)).approvals
+
+    await archived(owner, shelf)
+
+    assert len(before) == 1
+    assert (await load_books(reader)).approvals == before
+
+
+@pytest.mark.usefixtures("recorder")
 async def test_only_months_before_the_one_that_is_named_are_archived(owner, shelf):
     last_month = (THIS_MONTH - timedelta(days=1)).replace(day=1)
 
@@ -219,6 +232,49 @@ async def test_a_month_that_grew_after_it_was_read_is_not_dropped(owner, migrate
         await archived(owner, shelf)
 
 
+class Watched:
+    """A connection of which is known what was asked, and how it is read."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.asked: list[str] = []
+        self.plans: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, statement: str, *arguments: Any) -> None:
+        self.asked.append(statement)
+        await self._connection.execute(statement, *arguments)
+
+    async def fetchval(self, statement: str, *arguments: Any) -> Any:
+        self.asked.append(statement)
+        return await self._connection.fetchval(statement, *arguments)
+
+    async def cursor(self, statement: str, **options: Any) -> AsyncIterator[Any]:
+        self.plans += [row[0] for row in await self._connection.fetch(f"EXPLAIN {statement}")]
+        async for row in self._connection.cursor(statement, **options):
+            yield row
+
+    def times(self, words: str) -> int:
+        return sum(words in statement for statement in self.asked)
+
+
+@pytest.mark.usefixtures("recorder")
+async def test_the_log_is_read_along_its_keys_and_never_sorted(owner, reader, shelf):
+    archiving_connection = Watched(owner)
+    async with reader.connection() as connection:
+        verifying_connection = Watched(connection)
+        result = await verify(verifying_connection, shelf=shelf)
+
+    await archived(archiving_connection, shelf)
+
+    assert result.verified
+    for plan in (archiving_connection.plans, verifying_connection.plans):
+        assert any("Index Scan" in line for line in plan), plan
+        assert not any("Sort  (" in line for line in plan), plan
+
+
 class Died(BaseException):
     """The process ended here."""
 
@@ -297,11 +353,58 @@ async def test_a_log_in_use_is_waited_for_and_then_left_as_it_is(owner, reader, 
     monkeypatch.setattr(archiving, "TRIES_MAX", 2)
     async with reader.connection() as connection, connection.transaction():
         await connection.fetch("SELECT 1 FROM audit LIMIT 1")
+        watched = Watched(owner)
 
         with pytest.raises(RetryableError, match="expected it to be free"):
-            await archived(owner, shelf)
+            await archived(watched, shelf)
 
     assert (await verified(reader, shelf)).archives == 0
+    assert (watched.times("IN ACCESS EXCLUSIVE MODE"), watched.times("count(*)"), watched.times("stories")) == (2, 1, 1)
+
+    await archived(watched, shelf)
+
+    # What takes long comes before the lock that readers and the recorder wait for.
+    locked = [number for number, asked in enumerate(watched.asked) if "ACCESS EXCLUSIVE" in asked]
+    assert all("DETACH PARTITION" in watched.asked[number + 1] for number in locked[2:])
+    assert len(locked) == 2 + len(NAMES)
+
+
+@pytest.mark.usefixtures("recorder")
+async def test_two_archivings_do_not_run_at_once(owner, migrated, shelf):
+    other = await owner_connection(migrated.url)
+    try:
+        others = archive_months(other, directory=shelf.directory, key=KEY)
+        first = await anext(others)
+
+        with pytest.raises(ArchivingError, match="found another one that runs"):
+            await archived(owner, shelf)
+        rest = [archive.name async for archive in others]
+    finally:
+        await other.close()
+
+    assert [first.name, *rest] == NAMES
+
+
+class Failing:
+    """A connection to a server that fails where a month is read."""
+
+    def __init__(self, connection: Any, error: Exception) -> None:
+        self._connection = connection
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def cursor(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
+        raise self._error
+        yield
+
+
+@pytest.mark.usefixtures("recorder")
+async def test_a_server_that_fails_is_not_taken_for_the_directory(owner, shelf):
+    for error in (asyncpg.DiskFullError("no space"), TimeoutError(), ConnectionResetError()):
+        with pytest.raises(RetryableError, match="Postgres: expected an answer"):
+            await archived(Failing(owner, error), shelf)
 
 
 async def test_no_server_is_retryable() -> None:

@@ -27,9 +27,22 @@ CREATE TABLE months.archived_stories (
 );
 COMMENT ON TABLE months.archived_stories IS 'In which archives the events of an order''s story are.';
 
+CREATE TABLE months.archived_approvals (
+    intent_id uuid PRIMARY KEY,
+    account text NOT NULL,
+    symbol text NOT NULL,
+    side text NOT NULL,
+    archive text NOT NULL REFERENCES months.archives
+);
+COMMENT ON TABLE months.archived_approvals IS
+    'Approvals that are in an archive and, since a restore, not among the decisions.';
+
 CREATE VIEW reading.archives AS SELECT * FROM months.archives;
 CREATE VIEW reading.archived_stories AS SELECT * FROM months.archived_stories;
-GRANT SELECT ON reading.archives, reading.archived_stories TO reader;
+CREATE VIEW reading.archived_approvals AS SELECT * FROM months.archived_approvals;
+CREATE VIEW reading.unarchived AS
+    SELECT part, ends_at FROM months.parts WHERE table_name = 'audit_recorder.audit_log';
+GRANT SELECT ON reading.archives, reading.archived_stories, reading.archived_approvals, reading.unarchived TO reader;
 """
 
 
@@ -40,5 +53,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them; the files stay."""
-    execute("DROP VIEW reading.archived_stories, reading.archives")
-    execute("DROP TABLE months.archived_stories, months.archives")
+    execute("DROP VIEW reading.unarchived, reading.archived_approvals, reading.archived_stories, reading.archives")
+    execute("DROP TABLE months.archived_approvals, months.archived_stories, months.archives")
