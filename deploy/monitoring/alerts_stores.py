@@ -5,6 +5,14 @@ from typing import Final
 from deploy.monitoring import limits
 from deploy.monitoring.alert import Alert, Severity
 
+
+def _since(of: str) -> str:
+    """Return PromQL of how long ago that was with backups."""
+    return f'time() - max by (job) (trader_backup_timestamp_seconds{{job="watchdog", of="{of}"}})'
+
+
+_BACKED_UP: Final = "only a deployment with the service `backup` has them"
+
 STORES: Final = (
     Alert(
         name="KafkaDown",
@@ -106,5 +114,38 @@ STORES: Final = (
         during=60,
         summary="Postgres is running out of connections",
         description="Services that start will not get in. See who holds them: pg_stat_activity.",
+    ),
+    Alert(
+        name="BackupStalled",
+        severity=Severity.TICKET,
+        measure=_since("received"),
+        operator=">",
+        threshold=limits.BACKUP_SILENCE_S,
+        during=60,
+        summary="The changes of the database are not received as a backup",
+        description="If the disk is lost now, what changed since is lost. See the log of the service `backup`.",
+        rare=_BACKED_UP,
+    ),
+    Alert(
+        name="BackupOld",
+        severity=Severity.TICKET,
+        measure=_since("copied"),
+        operator=">",
+        threshold=limits.BACKUP_AGE_S,
+        during=60,
+        summary="No copy of the database was made for more than a day",
+        description="Copies fail, mostly for want of room. See the log of the service `backup`, which says why.",
+        rare=_BACKED_UP,
+    ),
+    Alert(
+        name="BackupUnverified",
+        severity=Severity.TICKET,
+        measure=_since("verified"),
+        operator=">",
+        threshold=limits.BACKUP_VERIFIED_S,
+        during=60,
+        summary="For more than a week it was not tried whether a backup can be restored",
+        description="A backup that was never restored may be none. Try it, and read what the service `backup` says.",
+        rare=_BACKED_UP,
     ),
 )

@@ -39,6 +39,11 @@ LOOP_LAG_S: Final = 0.1
 MEMORY_BYTES_PER_HOUR: Final = 5e6
 ANCHOR_AGE_S: Final = 120.0
 AUDIT_SILENCE: Final = "1m"
+BACKUP_SILENCE_S: Final = 600.0
+BACKUP_AGE_S: Final = 26 * 3_600.0
+"""A copy is made every day, and takes a while; `trader doctor` judges the same."""
+BACKUP_VERIFIED_S: Final = 8 * 86_400.0
+"""One is verified every week."""
 DISK_LOW: Final = 0.2
 DISK_FULL: Final = 0.05
 MEMORY_USED: Final = 0.9

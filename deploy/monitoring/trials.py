@@ -6,6 +6,7 @@ Series are written by hand, in promtool's notation, one value every 5 s; where a
 from collections.abc import Mapping
 from typing import Final
 
+from deploy.monitoring import limits
 from deploy.monitoring.trials_system import SYSTEM
 from deploy.monitoring.trials_types import Trial
 
@@ -41,6 +42,11 @@ def _store(name: str) -> Trial:
 
 def _brokers(*values: str) -> Mapping[str, str]:
     return {f'up{{job="kafka", instance="kafka{number}:9404"}}': each for number, each in enumerate(values, start=1)}
+
+
+def _backup(of: str, age_s: float) -> Trial:
+    series = f'trader_backup_timestamp_seconds{{job="watchdog", of="{of}"}}'
+    return _one(series, f"{-age_s:g}x40", f"{120 - age_s:g}x40")
 
 
 def _marked(*values: str, started: int) -> Mapping[str, str]:
@@ -159,6 +165,9 @@ STORES: Final[dict[str, Trial]] = {
             'pg_settings_max_connections{job="postgres"}': "100x40",
         },
     ),
+    "BackupStalled": _backup("received", limits.BACKUP_SILENCE_S),
+    "BackupOld": _backup("copied", limits.BACKUP_AGE_S),
+    "BackupUnverified": _backup("verified", limits.BACKUP_VERIFIED_S),
 }
 
 GROUPS: Final[dict[str, dict[str, Trial]]] = {"money": MONEY, "market": MARKET, "system": SYSTEM, "stores": STORES}

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -14,6 +15,7 @@ from libs.common.runtime import Runtime, run_service
 from libs.exchange.identities import refuse_shared_keys
 from libs.exchange.limits import AddressBudget
 from services.watchdog.alerting import Alarm, DirectChannel, NotifierConfirmation, load_urls
+from services.watchdog.backups import Backups
 from services.watchdog.cancelling import EntryCanceller
 from services.watchdog.disk import look_at_disk
 from services.watchdog.exchange import ExchangeAccount, load_keys
@@ -24,6 +26,7 @@ from services.watchdog.watching import EmergencyStop, HttpHealth, Watchdog
 
 POLLING_AGE_S_MAX = 5.0
 DISK_INTERVAL_S = 10.0
+BACKUPS_INTERVAL_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +77,9 @@ async def serve(runtime: Runtime[Settings]) -> None:
         runtime.health.check("polling", progress.is_made)
         look = partial(look_at_disk, settings.halt_dir)
         tasks.create_task(every(DISK_INTERVAL_S, look, clock=runtime.clock), name="disk")
+        if settings.backups_status_file:
+            backups = Backups(Path(settings.backups_status_file), since=runtime.clock.now())
+            tasks.create_task(every(BACKUPS_INTERVAL_S, backups.look, clock=runtime.clock), name="backups")
         tasks.create_task(every(settings.poll_interval_s, poll, clock=runtime.clock), name="polling")
         if settings.heartbeat_url is not None:
             heartbeat = OutsideHeartbeat(

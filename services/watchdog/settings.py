@@ -22,6 +22,7 @@ class Settings(ServiceSettings):
         notifier: The target that confirms; alerts are posted at once where it is not watched.
         heartbeat_url: A dead man's switch outside, posted to for as long as the watchdog polls.
         heartbeat_interval_s: How often.
+        backups_status_file: What the service `backup` says of itself; empty: there is none.
     """
 
     targets: dict[str, HttpUrl] = Field(default_factory=dict, max_length=100)
@@ -34,6 +35,7 @@ class Settings(ServiceSettings):
     notifier: str = "notifier"
     heartbeat_url: HttpUrl | None = None
     heartbeat_interval_s: float = Field(default=60.0, ge=1, le=3_600)
+    backups_status_file: str = Field(default="", max_length=4_096)
 
     @field_validator("targets")
     @classmethod

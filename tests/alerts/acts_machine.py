@@ -21,6 +21,20 @@ _OLD_S: Final = 7 * HOUR_S
 _LOOK_S: Final = 10.0
 """The watchdog looks at the disk that often."""
 _FILE_BYTES_MAX: Final = 100_000
+_FORGOTTEN: Final = {
+    "at": "20261001T120000Z",
+    "receiving": True,
+    "history": "20260901T120000Z",
+    "oldest": "20260930T120000Z",
+    "newest": "20260930T120000Z",
+    "verified": "20260930T120000Z",
+}
+"""What the service `backup` said last before it died, long ago."""
+_BACKUPS: Final = {
+    "BackupStalled": Provocation("the service `backup` died long ago", reached_s=_LOOK_S),
+    "BackupOld": Provocation("the last copy is of long ago", reached_s=_LOOK_S),
+    "BackupUnverified": Provocation("the last `verify` is of long ago", reached_s=_LOOK_S),
+}
 
 
 async def _things_run_out(scene: Scene) -> None:
@@ -35,16 +49,21 @@ async def _disk_and_memory_run_out(scene: Scene) -> None:
     order(orders, used_ratio=0.7, bytes_per_s=200_000, leak_bytes_per_s=1_000_000)
     module = "services.watchdog"
     inside = (sys.executable, "-m", "tests.alerts.small_disk", str(disk), str(orders), module)
+    status = scene.root / "backups-status"
+    status.write_text(json.dumps(_FORGOTTEN), encoding="utf-8")
     command = ("unshare", "--user", "--map-root-user", "--mount", *inside)
-    watchdog, metrics = scene.beside(
-        "small-disk", "watchdog", command, TRADER_HALT_DIR=str(disk / "halt"), TRADER_TARGETS="{}"
-    )
+    settings = {
+        "TRADER_HALT_DIR": str(disk / "halt"),
+        "TRADER_TARGETS": "{}",
+        "TRADER_BACKUPS_STATUS_FILE": str(status),
+    }
+    watchdog, metrics = scene.beside("small-disk", "watchdog", command, **settings)
     log = scene.root / "full-redis.log"
     files = scene.root / "full-redis"
     files.mkdir()
     port, exported = free_port(), f"{LOOPBACK}:{free_port()}"
-    settings = ("--port", str(port), "--bind", LOOPBACK, "--dir", str(files), "--appendonly", "yes", "--save", "")
-    redis = Program((str(valkey_program()), *settings), log, ignores_file_limit=True)
+    arguments = ("--port", str(port), "--bind", LOOPBACK, "--dir", str(files), "--appendonly", "yes", "--save", "")
+    redis = Program((str(valkey_program()), *arguments), log, ignores_file_limit=True)
     exporter = redis_exporter(log, server=f"{LOOPBACK}:{port}", password="", listen=exported)
     try:
         await watchdog.start()
@@ -52,9 +71,10 @@ async def _disk_and_memory_run_out(scene: Scene) -> None:
         await redis.start()
         await exporter.start()
         scene.watch(("watchdog", metrics), ("redis", exported))
+        scene.begin(*_BACKUPS)
         await _redis_cannot_write(scene, redis, port)
         scene.begin("RedisPersistenceFailing")
-        await scene.until_told("RedisPersistenceFailing", "MemoryGrowing", "DiskFullSoon")
+        await scene.until_told("RedisPersistenceFailing", "MemoryGrowing", "DiskFullSoon", *_BACKUPS)
         order(orders, used_ratio=0.85, bytes_per_s=100_000_000, leak_bytes_per_s=0)
         scene.begin("DiskLow")
         await scene.until_told("DiskLow")
@@ -119,6 +139,7 @@ MACHINE: Final = Act(
         "DiskFull": Provocation("a disk is 97 % full", reached_s=_LOOK_S),
         "RedisPersistenceFailing": Provocation("a Redis may not write to its file any more"),
         "ExporterDown": Provocation("the exporter of Redis is killed"),
+        **_BACKUPS,
     },
     _things_run_out,
 )

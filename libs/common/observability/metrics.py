@@ -78,6 +78,12 @@ DISK_FREE_BYTES: Final = Gauge(
     "trader_disk_free_bytes", "Space left on the disk of the halt directory.", registry=REGISTRY
 )
 DISK_SIZE_BYTES: Final = Gauge("trader_disk_size_bytes", "Size of the disk of the halt directory.", registry=REGISTRY)
+BACKUP_TIMESTAMP_SECONDS: Final = Gauge(
+    "trader_backup_timestamp_seconds",
+    "When a deployment's changes were last received, a copy was made, and one was verified.",
+    ["of"],
+    registry=REGISTRY,
+)
 DATABASE_BYTES: Final = Gauge(
     "trader_database_bytes", "Size of the tables that grow, by name, and of the others.", ["tables"], registry=REGISTRY
 )

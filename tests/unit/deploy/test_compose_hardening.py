@@ -209,6 +209,7 @@ def test_backups_are_seen_whole_by_those_who_make_and_restore_them():
         "backup": "/var/lib/postgresql/data",
         "restore": "/var/lib/postgresql/backups",
         "trader": "/var/lib/trader/backups:ro",  # the status alone is open to its account
+        "watchdog": "/var/lib/trader/backups:ro",  # the same
     }
     assert {name for name, service in SERVICES.items() if "postgres-backup" in service.get("secrets", ())} == {
         *("backup", "database"),

@@ -77,3 +77,11 @@ def test_prometheus_looks_at_each_store_where_it_is_by_default():
 
     assert all(targets for targets in found.values())
     assert {target.partition(":")[0] for targets in found.values() for target in targets} <= BASE["services"].keys()
+
+
+def test_nobody_waits_for_backups_that_are_not_made_here():
+    watchdog = BASE["services"]["watchdog"]
+    places = [volume.split(":")[-2] for volume in watchdog["volumes"] if "backups" in volume]
+
+    assert watchdog["environment"]["TRADER_BACKUPS_STATUS_FILE"] == f"{places[0]}/status"
+    assert MANAGED["services"]["watchdog"]["environment"]["TRADER_BACKUPS_STATUS_FILE"] == ""
