@@ -11,7 +11,7 @@ import aiohttp
 from cli.errors import CommandError
 from cli.finding import Finding
 from cli.place import DEPLOYED, Place, find_place
-from cli.upkeep import look_at_backups, look_at_schema, look_at_secrets
+from cli.upkeep import look_at_archives, look_at_backups, look_at_schema, look_at_secrets
 from libs.common.clock import SystemClock, epoch_ms
 from libs.common.contracts.topics import TOPICS
 from libs.common.errors import RetryableError
@@ -35,6 +35,7 @@ async def examine(data_dir: Path) -> list[Finding]:
         ("processes", _processes),
         ("database", _database),
         ("schema", look_at_schema),
+        ("archives", look_at_archives),
         ("secrets", look_at_secrets),
         ("topics", _topics),
         ("exchange", _exchange),

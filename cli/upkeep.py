@@ -1,4 +1,4 @@
-"""What `trader doctor` looks at besides what runs: backups, the database's version, and the files of secrets."""
+"""What `trader doctor` looks at besides what runs: backups, archives, the schema's version, and secret files."""
 
 import json
 import stat
@@ -19,7 +19,11 @@ FIRST_COPY_AFTER: Final = timedelta(hours=2)
 
 COPY_AGE_MAX: Final = timedelta(hours=26)
 VERIFIED_AGE_MAX: Final = timedelta(days=8)
+UNARCHIVED_MAX: Final = timedelta(days=35)
+"""How long a month of the audit log may have been over; the last one is archived on the 3rd of the next."""
+
 SECRET_AGE_MAX: Final = timedelta(days=365)
+_OLDEST_ENDS: Final = "SELECT min(ends_at) FROM reading.unarchived"
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _MOUNTED: Final = "/run/secrets"
 _OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -64,6 +68,25 @@ def _judged(age: timedelta, verified: timedelta | None) -> Finding:
             advice="Try whether one can be restored: `docker compose exec backup backup verify`.",
         )
     return Finding(subject="backups", found=f"{found}; verified {_age(verified)} ago")
+
+
+async def look_at_archives(place: Place) -> Finding:
+    """Look at how long the oldest month of the audit log that is still in the database has been over."""
+    import asyncpg  # noqa: PLC0415 - see cli/place.py
+
+    try:
+        async with place.database() as database, database.connection() as connection:
+            ended = await connection.fetchval(_OLDEST_ENDS)
+    except asyncpg.UndefinedTableError:
+        return Finding(subject="archives", found="nothing is archived yet on a schema of this version")
+    over = SystemClock().now() - ended if ended is not None else timedelta(0)
+    if over <= UNARCHIVED_MAX:
+        return Finding(subject="archives", found="every month that has long been over is archived")
+    return Finding(
+        subject="archives",
+        found=f"the oldest month of the audit log in the database ended {_age(over)} ago",
+        advice="Archive it, and have a timer do so each month: see docs/deploy.md, Disk.",
+    )
 
 
 async def look_at_schema(place: Place) -> Finding:

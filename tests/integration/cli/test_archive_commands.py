@@ -16,6 +16,7 @@ from cli.__main__ import app
 from cli.commands import audit
 from cli.errors import CommandError, ExitStatus
 from cli.place import DEPLOYED, Place
+from cli.upkeep import look_at_archives
 from libs.embedded.directory import DataDirectory
 from services.audit_recorder.adapters import PostgresRepositories
 from services.audit_recorder.service import AuditRecorder
@@ -68,7 +69,9 @@ async def test_a_month_that_is_over_is_archived_verified_and_told_from(place: Pl
     again = await said("audit", "archive", place=place)
     verified = await said("audit", "verify", place=place)
     explained = await said("audit", "explain", "wish", place=place)
+    doctor = await look_at_archives(place)
 
+    assert doctor.found == "every month that has long been over is archived"
     assert (status, archived["name"], archived["records"]) == (ExitStatus.DONE, NAME, 8)
     assert again == (ExitStatus.DONE, f"No month waits to be archived. {NEXT}\n")
     assert (verified[0], verified[1].split(", ")[-1]) == (ExitStatus.DONE, "1 archives.\n")

@@ -100,6 +100,7 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_follow(place: Place
         "fine": False,
         "database": True,
         "schema": True,
+        "archives": True,
         "secrets": True,  # there are none
         "topics": True,
         "exchange": True,

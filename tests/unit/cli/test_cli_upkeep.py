@@ -9,26 +9,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from cli.finding import Finding
 from cli.place import Place
-from cli.upkeep import look_at_backups, look_at_schema, look_at_secrets
+from cli.upkeep import look_at_archives, look_at_backups, look_at_schema, look_at_secrets
 from libs.common.storage.migrations import newest_known
 from libs.embedded.directory import DataDirectory
 
 
 class Answering:
-    """A database that says one thing of its schema."""
+    """A database that says one thing."""
 
-    def __init__(self, answer: str | None) -> None:
+    def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Answering"]:
         yield self
 
-    async def fetchval(self, _statement: str) -> str | None:
+    async def fetchval(self, _statement: str) -> Any:
+        if isinstance(self._answer, Exception):
+            raise self._answer
         return self._answer
 
 
@@ -36,7 +39,7 @@ class Answering:
 class APlace(Place):
     """A stack whose database answers."""
 
-    answer: str | None = None
+    answer: Any = None
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Any]:
@@ -122,3 +125,21 @@ async def test_secrets_are_closed_to_others_and_not_too_old(place_with: Callable
 async def said_of(place: Place) -> tuple[str, str]:
     found: Finding = await look_at_secrets(place)
     return found.mark, found.found
+
+
+@pytest.mark.parametrize(
+    ("ended", "mark", "words"),
+    [
+        (timedelta(days=-3), "✓", "every month that has long been over is archived"),
+        (timedelta(days=34), "✓", "every month that has long been over is archived"),
+        (timedelta(days=36), "!", "the oldest month of the audit log in the database ended 36 d ago"),
+        (None, "✓", "every month"),
+        (asyncpg.UndefinedTableError("reading.unarchived"), "✓", "nothing is archived yet"),
+    ],
+)
+async def test_a_month_that_nobody_archives_is_told_of(place_with, ended, mark, words):
+    answer = datetime.now(UTC) - ended if isinstance(ended, timedelta) else ended
+
+    finding = await look_at_archives(place_with(answer))
+
+    assert (finding.mark, finding.found[: len(words)]) == (mark, words)

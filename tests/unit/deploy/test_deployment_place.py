@@ -76,7 +76,7 @@ async def test_a_doctor_asks_a_deployment_for_no_java_and_a_provider_for_no_back
 ):
     ours = {
         **{name: f"_{name}" for name in ("processes", "database", "topics", "exchange", "channels")},
-        **{name: f"look_at_{name}" for name in ("schema", "secrets", "backups")},
+        **{name: f"look_at_{name}" for name in ("schema", "archives", "secrets", "backups")},
     }
     for look, function in ours.items():
 
