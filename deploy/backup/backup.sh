@@ -95,7 +95,8 @@ now() {
     work=$history/copies/.new
     rm -rf "$work"
     unfinished=$work
-    copying "$BACKUPS" "$(size_kb "$(newest_copy)")" pg_basebackup --pgdata="$work" --checkpoint=fast --wal-method=stream --manifest-checksums=SHA256 \
+    copying "$BACKUPS" "$(size_kb "$(copies | tail -n 1)")" \
+        pg_basebackup --pgdata="$work" --checkpoint=fast --wal-method=stream --manifest-checksums=SHA256 \
         --no-password --label=backup
     pg_verifybackup --quiet "$work"
     sleep 1  # whatever happened in the second of its name is after it
