@@ -163,7 +163,7 @@ async def another_place_is_begun(machine: Machine) -> None:
     """Changes are received where backups go now, although the server still keeps some for the place before."""
     for history in machine.script.histories():
         shutil.rmtree(history)
-    receiving = await machine.script._start("receive")
+    backing_up = await machine.script._start("run")
     try:
         await eventually(
             lambda: asyncio.to_thread(lambda: list(machine.script.backups.glob("2*/changes/*"))),
@@ -171,8 +171,8 @@ async def another_place_is_begun(machine: Machine) -> None:
             what="changes in the new place",
         )
     finally:
-        receiving.terminate()
-        await receiving.wait()
+        backing_up.terminate()
+        await backing_up.wait()
 
 
 async def refused_the_tables(machine: Machine) -> None:
